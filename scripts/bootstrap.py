@@ -49,10 +49,15 @@ def say(line: str) -> None:
 def clean_environment() -> dict[str, str]:
     """Returns this process's environment without what would change the Pythons that are started with it.
 
-    PYTHONDONTWRITEBYTECODE goes, too: with it every Airflow process compiles every module again.
+    PYTHONDONTWRITEBYTECODE goes, too: with it every Airflow process compiles every module again. Connections to this
+    machine itself never go by a proxy.
     """
     unwanted = ("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
-    return {name: value for name, value in os.environ.items() if name not in unwanted}
+    env = {name: value for name, value in os.environ.items() if name not in unwanted}
+    for name in ("no_proxy", "NO_PROXY"):
+        # Everything here talks to its neighbours on this machine, and not by way of the company's proxy.
+        env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
+    return env
 
 
 def sync_environment(venv: Path, lock: Path, tell: Callable[[str], None] = say) -> Path:

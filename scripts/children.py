@@ -80,6 +80,7 @@ class Keeper:
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._held: list[int] = []
         self._logs: dict[str, Path] = {}
         self._pids: dict[str, int] = {}
         self._failed: dict[str, str] = {}
@@ -91,6 +92,13 @@ class Keeper:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def hold(self, descriptor: int) -> None:
+        """Lets the keeper hold a file descriptor, a lock for instance, until the last program is gone.
+
+        Only before the first start().
+        """
+        self._held.append(descriptor)
 
     def start(
         self, name: str, argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT
@@ -149,11 +157,19 @@ class Keeper:
             ChildFailed: It did not end with 0 within the time.
         """
         self.start(name, argv, env=env, log=log, cwd=cwd)
+        self.expect_success(name, timeout_s)
+
+    def expect_success(self, name: str, timeout_s: float) -> None:
+        """Waits for the end of a program that was started.
+
+        Raises:
+            ChildFailed: It did not end with 0 within the time.
+        """
         returncode = self.wait(name, timeout_s)
         if returncode is None:
-            raise ChildFailed(name, f"did not end within {timeout_s:.0f} s", log)
+            raise ChildFailed(name, f"did not end within {timeout_s:.0f} s", self._logs[name])
         if returncode != 0:
-            raise ChildFailed(name, how_ended(returncode), log)
+            raise ChildFailed(name, how_ended(returncode), self._logs[name])
 
     def wait(self, name: str, timeout_s: float) -> int | None:
         """Waits for the end of a program; returns its exit code, None when the time is over."""
@@ -218,6 +234,7 @@ class Keeper:
                 stdout=subprocess.PIPE,
                 # The terminal's Ctrl-C is for the parent alone, which then stops things in order.
                 start_new_session=True,
+                pass_fds=self._held,
             )
             self._reader = threading.Thread(target=self._read, args=(self._process,), name="keeper", daemon=True)
             self._reader.start()

@@ -7,7 +7,7 @@ that the machine does not have, from 3.6 on.
 
 The same entry gives the same file: releases at or after the entry's exclude_newer are not seen, and the file carries no
 time. Two digests in its header, of what went in and of the pins, let --check find a stale or a hand-edited file without
-a network.
+a network. uv takes pip's settings for package sources (PIP_INDEX_URL, pip.conf and so on).
 
 Usage:
     python scripts/pin_runtimes.py                        write every file that is stale
@@ -23,7 +23,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +32,11 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+# Started as a file, this script has only its own folder on the path.
+sys.path.append(str(ROOT))
+
+from scripts.uv_tool import UvError, find_uv, uv_environment  # noqa: E402
+
 CATALOGUE = ROOT / "include" / "runtimes" / "catalogue"
 CONSTRAINTS = ROOT / "include" / "runtimes" / "images" / "constraints"
 SERVING_REQUIREMENTS = ROOT / "include" / "runtimes" / "serving-requirements.yaml"
@@ -213,33 +217,24 @@ def find_orphans(entries: Iterable[Entry], folder: Path = CONSTRAINTS) -> list[P
     return sorted(path for path in folder.glob("*/*.txt") if path not in known)
 
 
-def resolver_command(entry: Entry, uv: str, environ: Mapping[str, str], *, with_extra_indexes: bool) -> list[str]:
-    """Build the command that resolves an entry, its requirements on standard input.
-
-    The variables are pip's own, so that one setting serves pip and uv.
-    """
+def resolver_command(entry: Entry, uv: str, *, with_extra_indexes: bool) -> list[str]:
+    """Build the command that resolves an entry, its requirements on standard input."""
     command = [uv, "pip", "compile", "--quiet", "--no-config", "--no-python-downloads", "--no-header", "--no-annotate"]
     command += ["--python-version", entry.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
     command += ["--exclude-newer", f"{entry.exclude_newer}T00:00:00Z"]
-    for folder in environ.get("PIP_FIND_LINKS", "").split():
-        command += ["--find-links", folder]
-    if environ.get("PIP_INDEX_URL"):
-        command += ["--default-index", environ["PIP_INDEX_URL"]]
-    indexes = environ.get("PIP_EXTRA_INDEX_URL", "").split()
     if with_extra_indexes:
-        indexes += entry.extra_index_urls
         # Such an index holds old copies of common libraries too, and gives no upload times: all versions of a name must
         # be seen together, and the pin that only this index has must not be hidden for want of a date.
         command += ["--index-strategy", "unsafe-best-match"]
         for name, version in parse_pins("\n".join(entry.requirements)).items():
             if "+" in version:
                 command += ["--exclude-newer-package", f"{name}=false"]
-    for url in indexes:
-        command += ["--index", url]
+        for url in entry.extra_index_urls:
+            command += ["--index", url]
     return [*command, "-"]
 
 
-def resolve(entry: Entry, uv: str, environ: Mapping[str, str]) -> dict[str, str]:
+def resolve(entry: Entry, uv: str) -> dict[str, str]:
     """Resolve an entry to exact pins of everything it needs.
 
     The entry's extra indexes are asked only when the configured index and the local wheels do not answer, because a
@@ -254,10 +249,11 @@ def resolve(entry: Entry, uv: str, environ: Mapping[str, str]) -> dict[str, str]
     attempts = [False, True] if entry.extra_index_urls else [False]
     said = ""
     for with_extra_indexes in attempts:
-        command = resolver_command(entry, uv, environ, with_extra_indexes=with_extra_indexes)
+        command = resolver_command(entry, uv, with_extra_indexes=with_extra_indexes)
         result = subprocess.run(
             command,
             input="\n".join(entry.direct) + "\n",
+            env=uv_environment(os.environ),
             capture_output=True,
             text=True,
             timeout=RESOLVE_TIMEOUT_S,
@@ -274,13 +270,13 @@ def read_or_none(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def check(entries: Sequence[Entry], uv: str | None, environ: Mapping[str, str]) -> int:
+def check(entries: Sequence[Entry], uv: str | None) -> int:
     """Report what is stale, with a fresh resolution where uv is given; return how many files are."""
     stale = 0
     for entry in entries:
         text = read_or_none(entry.constraints)
         problems = find_problems(entry, text)
-        if uv is not None and not problems and text != render(entry, resolve(entry, uv, environ)):
+        if uv is not None and not problems and text != render(entry, resolve(entry, uv)):
             problems.append("resolving again gives other pins")
         stale += bool(problems)
         print(f"{entry.key}: {'; '.join(problems) if problems else 'up to date'}")
@@ -290,13 +286,13 @@ def check(entries: Sequence[Entry], uv: str | None, environ: Mapping[str, str]) 
     return stale
 
 
-def write(entries: Sequence[Entry], uv: str, environ: Mapping[str, str], *, force: bool) -> None:
+def write(entries: Sequence[Entry], uv: str, *, force: bool) -> None:
     """Resolve and write the files that are stale, or all of them with ``force``."""
     for entry in entries:
         if not force and not find_problems(entry, read_or_none(entry.constraints)):
             print(f"{entry.key}: up to date")
             continue
-        pins = resolve(entry, uv, environ)
+        pins = resolve(entry, uv)
         entry.constraints.parent.mkdir(parents=True, exist_ok=True)
         entry.constraints.write_text(render(entry, pins), encoding="utf-8")
         print(f"{entry.key}: {len(pins)} pins written")
@@ -322,15 +318,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
     parser.add_argument("--resolve", action="store_true", help="with --check, resolve again too (needs the network)")
     options = parser.parse_args(arguments)
-    uv = os.environ.get("UV") or shutil.which("uv")
     try:
-        if uv is None and (options.resolve or not options.check):
-            raise PinError("uv is not on PATH; it resolves the pins (set UV to its path)")
         entries = select(load_entries(), options.entries)
         if options.check:
-            return 1 if check(entries, uv if options.resolve else None, os.environ) else 0
-        write(entries, str(uv), os.environ, force=bool(options.entries))
-    except PinError as error:
+            return 1 if check(entries, find_uv(print) if options.resolve else None) else 0
+        write(entries, find_uv(print), force=bool(options.entries))
+    except (PinError, UvError) as error:
         print(f"pin_runtimes: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,0 +1,149 @@
+"""A small client of Airflow's REST API, with the standard library only."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+TIMEOUT_S = 30.0
+
+
+class ApiError(Exception):
+    """Airflow refused a request.
+
+    Attributes:
+        status: The HTTP status.
+        detail: What Airflow said.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}: {self.detail}"
+
+
+class AirflowApi:
+    """Speaks to one Airflow as one user."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url
+        self._credentials = {"username": user, "password": password}
+        self._token = ""
+        # Never by way of a proxy that the environment may name: it is on this machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def request(self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None) -> Any:
+        """Sends one request, signed in, and returns the JSON of the answer (None when it is empty).
+
+        Raises:
+            ApiError: The answer's status is not 2xx.
+            OSError: No answer.
+        """
+        if not self._token:
+            self._token = self._send("POST", "/auth/token", self._credentials)["access_token"]
+        suffix = "?" + urllib.parse.urlencode(query, doseq=True) if query else ""
+        try:
+            return self._send(method, path + suffix, body)
+        except ApiError as error:
+            if error.status != 401:
+                raise
+        self._token = self._send("POST", "/auth/token", self._credentials)["access_token"]
+        return self._send(method, path + suffix, body)
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Returns Airflow's health report, which needs no sign-in."""
+        found: dict[str, dict[str, Any]] = self._send("GET", "/api/v2/monitor/health", None)
+        return found
+
+    def wait_for_dag(self, dag_id: str, timeout_s: float) -> None:
+        """Waits until a DAG can be triggered.
+
+        Raises:
+            ApiError: It is not there when the time is over; the detail holds Airflow's import errors.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                self.request("GET", f"/api/v2/dags/{dag_id}/details")
+                return
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                errors = self.request("GET", "/api/v2/importErrors")["import_errors"]
+                if errors or time.monotonic() > deadline:
+                    texts = "\n".join(f"{found['filename']}:\n{found['stack_trace']}" for found in errors)
+                    raise ApiError(404, f"there is no DAG {dag_id}\n{texts}".rstrip()) from error
+            time.sleep(0.2)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
+        """Starts a run of a DAG and returns its id."""
+        body: dict[str, Any] = {"logical_date": None, "conf": conf}
+        if run_id:
+            body["dag_run_id"] = run_id
+        run: dict[str, Any] = self.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        return str(run["dag_run_id"])
+
+    def run_of(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Returns a run: its state, start and end."""
+        found: dict[str, Any] = self.request("GET", f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}")
+        return found
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Returns the tasks of a run: states, start and end times, try numbers."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}/taskInstances"
+        found: list[dict[str, Any]] = self.request("GET", path, query={"limit": 100})["task_instances"]
+        return found
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Returns a value that a task handed on, None when there is none."""
+        run = urllib.parse.quote(run_id, safe="")
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/xcomEntries/{key}"
+        try:
+            value = self.request("GET", path)["value"]
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        # Older values come as JSON in a string.
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+        return value
+
+    def log_lines(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> list[dict[str, Any]]:
+        """Returns a task's log, one record a line."""
+        run = urllib.parse.quote(run_id, safe="")
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/logs/{try_number}"
+        content = self.request("GET", path)["content"]
+        return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
+
+    def _send(self, method: str, path: str, body: Any) -> Any:
+        request = urllib.request.Request(self.url + path, method=method)
+        request.add_header("Accept", "application/json")
+        if self._token and path != "/auth/token":
+            request.add_header("Authorization", f"Bearer {self._token}")
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        try:
+            with self._opener.open(request, data, timeout=TIMEOUT_S) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                said = error.read().decode("utf-8", "replace")
+            try:
+                detail = json.loads(said)["detail"]
+            except (ValueError, KeyError, TypeError):
+                detail = said
+            raise ApiError(error.code, detail if isinstance(detail, str) else json.dumps(detail)) from error
+        return json.loads(text) if text else None

@@ -1,0 +1,349 @@
+"""Airflow on this machine under one supervisor, which leaves nothing behind.
+
+    python -m scripts.airflow_local up         object server and Airflow in the foreground, until Ctrl-C
+    python -m scripts.airflow_local down       stops what another terminal's `up` runs
+
+`airflow standalone` is no base for this: it orphans its processes on SIGTERM, does not notice that one of them died,
+and listens on all interfaces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from scripts import airflow_config, bootstrap
+from scripts.airflow_api import AirflowApi, ApiError
+from scripts.children import ChildFailed, Interrupted, Keeper, interruptible
+from scripts.local_state import (
+    ROOT,
+    VENV,
+    VENV_PYTHON,
+    first_free_port,
+    port_is_free,
+    private_dir,
+    read_json,
+    state_dir,
+    write_private,
+)
+from scripts.object_server import ObjectServer, ObjectServerError
+
+CONNECTION_VARIABLE = "AIRFLOW_CONN_AIRLOCK_S3"
+FIRST_PORT = 8080
+# A cold start compiles every module once; the rest of the time is for a slow or busy machine.
+START_TIMEOUT_S = 240.0
+# A task that is asked to end stops its container or server first.
+GRACE_S = 20.0
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "api-server": ("api-server",),
+    # The page reads logs from the disk; the log servers would listen on all interfaces.
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+HEARTBEATS = {
+    "scheduler": "latest_scheduler_heartbeat",
+    "dag_processor": "latest_dag_processor_heartbeat",
+    "triggerer": "latest_triggerer_heartbeat",
+}
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor uses the same state folder; the message names its process."""
+
+
+class AirflowLocal:
+    """Airflow's four processes and their tasks as children of this process.
+
+    Attributes:
+        home: AIRFLOW_HOME.
+        url: The page's address, known after start().
+        env: The environment of the Airflow processes, known after start().
+    """
+
+    def __init__(
+        self,
+        *,
+        state: Path | None = None,
+        dags_folder: Path = ROOT / "dags",
+        plugins_folder: Path = ROOT / "plugins",
+        port: int | None = None,
+        parallelism: int = 4,
+        extra_env: dict[str, str] | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """Prepares nothing yet.
+
+        Args:
+            state: Folder of everything that the run makes, `.airlock` by default.
+            dags_folder: Where the DAG files are.
+            plugins_folder: Where the plugin file is.
+            port: Port of the API server on 127.0.0.1; 8080 or the next free one when None.
+            parallelism: Task processes at most.
+            extra_env: Variables for the Airflow processes, connections for instance.
+            grace_s: Seconds from the request to end to SIGKILL.
+        """
+        self.state = (state or state_dir()).absolute()
+        self.home = self.state / "airflow"
+        self.url = ""
+        self.env: dict[str, str] = {}
+        self._dags_folder = dags_folder
+        self._plugins_folder = plugins_folder
+        self._port = port
+        self._parallelism = parallelism
+        self._extra_env = dict(extra_env or {})
+        self._lock: int | None = None
+        self._keeper = Keeper(grace_s)
+
+    def __enter__(self) -> AirflowLocal:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of one log per process."""
+        return self.state / "logs" / "airflow"
+
+    def start(self, extra_env: dict[str, str] | None = None) -> None:
+        """Migrates both databases, starts the processes, and returns when Airflow reports all of them healthy.
+
+        Args:
+            extra_env: More variables, known only now.
+
+        Raises:
+            AlreadyRunning: Another supervisor uses this state folder.
+            ChildFailed: A migration failed or a process ended; the message has the end of its log.
+        """
+        try:
+            self._claim()
+            port = self._port or first_free_port(FIRST_PORT)
+            if not port_is_free(port):
+                raise OSError(f"port {port} of 127.0.0.1 is in use")
+            self.url = f"http://127.0.0.1:{port}"
+            airflow_config.write(
+                self.home,
+                self.state,
+                port=port,
+                dags_folder=self._dags_folder,
+                plugins_folder=self._plugins_folder,
+                parallelism=self._parallelism,
+            )
+            self.env = airflow_config.environment(self.home, {**self._extra_env, **(extra_env or {})})
+            self._write_record()
+            self._migrate()
+            since = datetime.now(timezone.utc)
+            for name, arguments in COMPONENTS.items():
+                self._keeper.start(name, [VENV_PYTHON, "-m", "airflow", *arguments], env=self.env, log=self._log(name))
+            self._wait_until_healthy(since)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends Airflow and every task; returns when no process is left."""
+        self._keeper.stop()
+        if self._lock is not None:
+            (self.home / "supervisor.json").unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def check(self) -> None:
+        """Raises ChildFailed when one of Airflow's processes has ended."""
+        self._keeper.check(list(COMPONENTS))
+
+    def wait(self, timeout_s: float) -> None:
+        """Waits; raises ChildFailed as soon as one of Airflow's processes has ended."""
+        self._keeper.wait_any(list(COMPONENTS), timeout_s)
+
+    def api(self) -> AirflowApi:
+        """Returns a client of its REST API, signed in as the page's user."""
+        password = read_json(airflow_config.password_file(self.home))[airflow_config.USER]
+        return AirflowApi(self.url, airflow_config.USER, password)
+
+    def _log(self, name: str) -> Path:
+        log = self.log_dir / f"{name}.log"
+        log.unlink(missing_ok=True)
+        return log
+
+    def _claim(self) -> None:
+        private_dir(self.home)
+        lock = os.open(self.home / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            running = read_json(self.home / "supervisor.json") or {}
+            who = f"process {running['pid']}, {running['url']}" if running else "just starting or stopping"
+            raise AlreadyRunning(f"Airflow is already running from {self.home} ({who}); `make down` stops it") from error
+        self._lock = lock
+        # The keeper holds the claim, too: when this process is killed, it is free only after the last child is gone.
+        self._keeper.hold(lock)
+
+    def _write_record(self) -> None:
+        record = {"pid": os.getpid(), "born": process_birth(os.getpid()), "url": self.url}
+        write_private(self.home / "supervisor.json", json.dumps(record) + "\n")
+
+    def _migrate(self) -> None:
+        """Brings Airflow's and the registry's tables up to date, both at once."""
+        names = []
+        if (ROOT / "plugins" / "airlock" / "__main__.py").exists():
+            names.append("registry-upgrade")
+            self._keeper.start(
+                "registry-upgrade",
+                [VENV_PYTHON, "-m", "airlock", "registry", "upgrade"],
+                env=self.env,
+                log=self._log("registry-upgrade"),
+            )
+        else:
+            bootstrap.say("no registry yet: plugins/airlock/__main__.py does not exist")
+        # The tables depend on the installed Airflow alone, and looking costs seconds.
+        installed = hashlib.sha256((VENV / bootstrap.STAMP).read_bytes()).hexdigest()
+        stamp = self.home / "migrated.json"
+        if read_json(stamp) != installed or not (self.home / "airflow.db").exists():
+            self._keeper.start(
+                "db-migrate", [VENV_PYTHON, "-m", "airflow", "db", "migrate"], env=self.env, log=self._log("db-migrate")
+            )
+            names.append("db-migrate")
+        for name in names:
+            self._keeper.expect_success(name, START_TIMEOUT_S)
+        write_private(stamp, json.dumps(installed) + "\n")
+
+    def _wait_until_healthy(self, since: datetime) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        api = AirflowApi(self.url, "", "")
+        sick = ["api-server"]
+        while time.monotonic() < deadline:
+            self.wait(0.2)
+            try:
+                sick = _sick(api.health(), since)
+            except (OSError, ApiError, ValueError):
+                continue
+            if not sick:
+                return
+        name = sick[0].replace("_", "-")
+        log = self.log_dir / f"{name if name in COMPONENTS else 'api-server'}.log"
+        raise ChildFailed(name, f"was not healthy within {START_TIMEOUT_S:.0f} s", log)
+
+
+def _sick(report: dict[str, dict[str, Any]], since: datetime) -> list[str]:
+    """Returns the parts that are not healthy, or healthy only by the heartbeat of an earlier start."""
+    found = []
+    for part in ("metadatabase", *HEARTBEATS):
+        status = report.get(part) or {}
+        beat = status.get(HEARTBEATS.get(part, ""))
+        fresh = part not in HEARTBEATS or (beat is not None and datetime.fromisoformat(beat.replace("Z", "+00:00")) >= since)
+        if status.get("status") != "healthy" or not fresh:
+            found.append(part)
+    return found
+
+
+def process_birth(pid: int) -> str | None:
+    """Returns what tells a process from a later one with the same id, None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    if sys.platform == "linux":
+        return None
+    import subprocess
+
+    listing = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listing.stdout.strip() or None
+
+
+def up(port: int | None) -> int:
+    """Runs object server and Airflow until a signal or the death of a part."""
+    try:
+        with interruptible():
+            bootstrap.sync_environment(VENV, bootstrap.LOCK)
+            airflow = AirflowLocal(port=port)
+            server = ObjectServer(state_dir() / "object-server" / "state")
+            try:
+                bootstrap.say("starting the object server and Airflow")
+                own_storage = CONNECTION_VARIABLE not in os.environ
+                if own_storage:
+                    server.start()
+                    airflow.start({CONNECTION_VARIABLE: server.airflow_connection_json()})
+                else:
+                    airflow.start()
+                bootstrap.say(f"page         {airflow.url}")
+                bootstrap.say(f"user         {airflow_config.USER}")
+                bootstrap.say(f"password     in {airflow_config.password_file(airflow.home)}")
+                if own_storage:
+                    bootstrap.say(f"storage      {server.endpoint_url}, Airflow connection airlock_s3")
+                    bootstrap.say(f"storage keys in {server.state_dir / 'credentials.json'}")
+                bootstrap.say(f"logs         {airflow.log_dir}")
+                bootstrap.say("Ctrl-C, or `make down` in another terminal, stops it")
+                while True:
+                    airflow.wait(1)
+                    if own_storage:
+                        server.check()
+            finally:
+                bootstrap.say("stopping")
+                with ThreadPoolExecutor(2) as pool:
+                    list(pool.map(lambda part: part.stop(), (airflow, server)))
+    except Interrupted as interrupted:
+        # An end that was asked for is a good end of a program that runs until then.
+        return 0 if interrupted.signum in (signal.SIGINT, signal.SIGTERM) else interrupted.exit_code
+    except (AlreadyRunning, ChildFailed, ObjectServerError, OSError, *bootstrap.BootstrapError) as error:
+        print(f"airlock: {error}", file=sys.stderr)
+        return 1
+
+
+def down(timeout_s: float = 60.0) -> int:
+    """Stops the supervisor that another terminal runs, and returns when everything is gone."""
+    home = state_dir() / "airflow"
+    record = read_json(home / "supervisor.json")
+    if not home.exists() or _is_unclaimed(home):
+        print("Airflow is not running")
+        return 0
+    if record and process_birth(record["pid"]) == record["born"]:
+        print(f"stopping process {record['pid']}")
+        os.kill(record["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    while not _is_unclaimed(home):
+        if time.monotonic() > deadline:
+            print(f"it is still running after {timeout_s:.0f} s; its logs: {state_dir() / 'logs' / 'airflow'}", file=sys.stderr)
+            return 1
+        time.sleep(0.1)
+    print("stopped")
+    return 0
+
+
+def _is_unclaimed(home: Path) -> bool:
+    with open(home / "supervisor.lock", "a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
+
+
+def main() -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.airflow_local", description=(__doc__ or "").split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    up_parser = commands.add_parser("up", help="run in the foreground")
+    up_parser.add_argument("--port", type=int, help="port of the page on 127.0.0.1 (default: 8080 or the next free one)")
+    commands.add_parser("down", help="stop what another terminal runs")
+    arguments = parser.parse_args()
+    return up(arguments.port) if arguments.command == "up" else down()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
