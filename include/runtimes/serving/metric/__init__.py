@@ -1,0 +1,1 @@
+"""Metrics of the inference contract; see ``metrics_manager``."""

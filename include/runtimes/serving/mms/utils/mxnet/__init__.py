@@ -1,0 +1,1 @@
+"""``from mms.utils.mxnet import image, ndarray``; MXNet itself is imported at the first call."""

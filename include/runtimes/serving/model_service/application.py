@@ -1,0 +1,177 @@
+"""The WSGI application: routes, error answers, and the envelope around what inference code returns.
+
+Routes are ``/`` (POST, and the methods that the package's configuration names) and ``GET /health``. Errors are
+``{"error_code", "error_msg"}``: ``MR.0101`` for the request and ``MR.0105`` for the model, ``PY.`` with the
+machine-learning engines.
+"""
+
+from __future__ import absolute_import
+
+import json
+import sys
+
+from model_service import failures, request_data
+from model_service.failures import Refusal
+from model_service.model_threads import BUSY, FINISHED, frame_of
+from model_service.response import encode
+
+FAILED = "0105"
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+_OK = "200 OK"
+
+
+class Application(object):
+    """Answers requests with one service.
+
+    Args:
+        service: The service object.
+        text_engine: Whether the engine is one of those that read the raw JSON text and wrap their answers.
+        call: Runs ``predict`` on the model's thread: ``ModelThreads.call``.
+        settings: The server's settings.
+        methods: Methods of ``/``.
+    """
+
+    def __init__(self, service, text_engine, call, settings, methods):
+        self._service = service
+        self._text_engine = text_engine
+        self._call = call
+        self._methods = methods
+        self._folders = settings.package_folders
+        self._max_body_bytes = settings.max_body_bytes
+        self._limit_s = settings.request_timeout_s
+        self._prefix = "PY." if text_engine else "MR."
+        self._inputs = None
+        if not text_engine and service.airlock_reads == "inputs":
+            self._inputs = [entry["data_name"] for entry in service.signature["inputs"]]
+
+    def __call__(self, environ, start_response):
+        """Answer one request (WSGI)."""
+        headers = []
+        try:
+            status, payload = self._answer(environ, headers)
+        except Refusal as refusal:
+            status, payload = refusal.status, self._error(refusal.number, refusal.message)
+        except Exception:  # the server's own mistake: gunicorn would answer with a page of HTML
+            failures.write_error(failures.trace_text(sys.exc_info()))
+            status, payload = 500, self._error(FAILED, "the server failed to handle this request")
+        headers += [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
+        start_response(_OK if status == 200 else "%d %s" % (status, REASONS.get(status, "Unknown")), headers)
+        return [payload] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+    def predict(self, data):
+        """Run the service on the model's thread; return ((status, payload), success).
+
+        The answer is encoded here too: the returned object may belong to the service, which the next prediction changes.
+        """
+        try:
+            result = self._service.inference(data)
+        except BaseException as error:  # sys.exit() in inference code must not end the thread
+            return self._failed(error, data), False
+        try:
+            return (200, encode(self._wrap(result, data) if self._text_engine else result)), True
+        except BaseException as error:
+            return self._failed(error, data, "postprocess"), False
+
+    def overdue(self, identifier):
+        """Report a prediction that has passed the time limit, with the place where it is now."""
+        frame = frame_of(identifier)
+        name, line = failures.place_of_frame(frame, self._folders)
+        names = []
+        while frame is not None:
+            names.insert(0, frame.f_code.co_name)
+            frame = frame.f_back
+        message = "no answer within %g s" % self._limit_s
+        failures.report(failures.PREDICT_ERROR, failures.stage_of(names), "Timeout", message, name, line)
+
+    def _answer(self, environ, headers):
+        path = environ.get("PATH_INFO") or "/"
+        method = environ["REQUEST_METHOD"]
+        if path == "/health":
+            if method not in ("GET", "HEAD"):
+                headers.append(("Allow", "GET, HEAD"))
+                raise Refusal(405, request_data.NO_INPUT, "/health answers GET")
+            return self._health()
+        if path != "/":
+            raise Refusal(404, request_data.NO_INPUT, "the model answers on / and /health")
+        if method not in self._methods:
+            headers.append(("Allow", ", ".join(sorted(self._methods))))
+            raise Refusal(405, request_data.NO_INPUT, "/ answers %s" % ", ".join(sorted(self._methods)))
+        body = request_data.Body(environ, self._max_body_bytes, self._limit_s)
+        if self._text_engine:
+            data = request_data.read_text(environ, body)
+        elif self._inputs is not None:
+            data = request_data.read_inputs(self._inputs, environ, body)
+        else:
+            data = request_data.read_document(environ, body)
+        state, result = self._call(data)
+        if state == FINISHED:
+            return result
+        if state == BUSY:
+            raise Refusal(503, FAILED, "the model is busy: no free turn within %g s" % self._limit_s)
+        raise Refusal(504, FAILED, "no answer within %g s" % self._limit_s)
+
+    def _health(self):
+        try:
+            answer = self._service.health()
+            body, status = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, 200)
+            if isinstance(body, bytes):
+                return int(status), body
+            return int(status), body.encode("utf-8") if hasattr(body, "encode") else encode(body)
+        except Exception as error:
+            failures.write_error(failures.trace_text(sys.exc_info()))
+            raise Refusal(500, FAILED, "health failed: %s" % _short(error))
+
+    def _wrap(self, result, data):
+        answer = {"data": {"resp_data": result}}
+        # The request is parsed for its meta only where it can have one: most of the time is the code's own parsing.
+        if '"meta"' in data:
+            document = json.loads(data)
+            if isinstance(document, dict) and "meta" in document:
+                answer["meta"] = document["meta"]
+        return answer
+
+    def _failed(self, error, data, stage=None):
+        cause = sys.exc_info()
+        stage = stage or failures.stage_of(failures.names_in(cause[2]))
+        name, line = failures.place(error, cause[2], self._folders)
+        failures.report(
+            failures.PREDICT_ERROR,
+            stage,
+            type(error).__name__,
+            failures.describe(error),
+            name,
+            line,
+            failures.trace_text(cause),
+        )
+        if self._text_engine and isinstance(error, ValueError):
+            # Their code parses the body itself; a body that is no JSON is the client's fault all the same.
+            try:
+                request_data.parse_json(data)
+            except Refusal as refusal:
+                return refusal.status, self._error(refusal.number, refusal.message)
+        by_client = isinstance(error, (KeyError, TypeError)) and self._by_package(stage, cause[2])
+        return 400 if by_client else 500, self._error(FAILED, _short(error))
+
+    def _by_package(self, stage, trace):
+        # An answer that cannot be encoded is never the client's fault; its traceback starts in predict() and
+        # goes straight to the encoder.
+        return "inference" in failures.names_in(trace) or stage != "postprocess"
+
+    def _error(self, number, message):
+        return encode({"error_code": self._prefix + number, "error_msg": message})
+
+
+def _short(error):
+    text = failures.describe(error)
+    return "%s: %s" % (type(error).__name__, text) if text else type(error).__name__

@@ -1,0 +1,103 @@
+"""The home of a package: its ``model/`` folder laid out from the read-only original, and the model file in it.
+
+The home is a private, writable place. Code writes beside itself, so folders and small files are real; large files stay
+where they are, behind symbolic links, because copying them would cost memory (the home may be a tmpfs) and time.
+"""
+
+from __future__ import absolute_import
+
+import errno
+import fnmatch
+import os
+import shutil
+import stat
+
+from model_service.failures import StartupFailure
+
+MAX_COPY_BYTES = 1024 * 1024
+# Written beside model/ so that a restart in the same home replaces only what a start laid out.
+MARKER = ".airlock-layout"
+
+
+def lay_out(package_dir, home, model_one=False):
+    """Make ``home/model`` from ``package_dir/model``.
+
+    Args:
+        package_dir: Folder that contains ``model/``; only read.
+        home: Folder to fill; made when it does not exist.
+        model_one: Whether ``model/1`` shall lead to ``model`` (paths that TensorFlow packages write out).
+
+    Raises:
+        StartupFailure: The original is missing, the home cannot be written, or ``home/model`` is someone else's.
+    """
+    source = os.path.join(os.path.abspath(package_dir), "model")
+    target = os.path.join(home, "model")
+    marker = os.path.join(home, MARKER)
+    if not os.path.isdir(source):
+        raise StartupFailure("layout", "the package folder %s has no folder named model" % package_dir)
+    try:
+        if not os.path.isdir(home):
+            os.makedirs(home)
+        if os.path.lexists(target):
+            if not os.path.isfile(marker) or os.path.islink(target):
+                raise StartupFailure(
+                    "layout", "%s exists already and was not laid out by this server: choose an empty home" % target
+                )
+            shutil.rmtree(target)
+        with open(marker, "w"):
+            pass
+        _copy_folder(source, target)
+        if model_one and not os.path.lexists(os.path.join(target, "1")):
+            os.symlink(".", os.path.join(target, "1"))
+    except EnvironmentError as error:
+        hint = " (is the home writable?)" if error.errno in (errno.EACCES, errno.EROFS) else ""
+        raise StartupFailure("layout", "cannot lay out %s: %s%s" % (target, error, hint))
+
+
+def find_model(folder, rule):
+    """Return what the package's code gets as ``model_path``.
+
+    Args:
+        folder: The ``model`` folder.
+        rule: ``folder``; ``dir:NAME`` for a folder inside; or comma-separated patterns of the one model file.
+
+    Raises:
+        StartupFailure: Nothing or more than one file fits; the message names them.
+    """
+    if rule == "folder":
+        return folder
+    if rule.startswith("dir:"):
+        path = os.path.join(folder, rule[len("dir:") :])
+        if not os.path.isdir(path):
+            raise StartupFailure("layout", "model/ must have a folder %s" % rule[len("dir:") :])
+        return path
+    patterns = [pattern.strip() for pattern in rule.split(",") if pattern.strip()]
+    found = [
+        name
+        for name in sorted(os.listdir(folder))
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        and os.path.isfile(os.path.join(folder, name))
+    ]
+    if len(found) != 1:
+        wanted = " or ".join(patterns)
+        if not found:
+            raise StartupFailure("layout", "model/ must have one model file %s, and has none" % wanted)
+        raise StartupFailure("layout", "model/ must have one model file %s, and has %s" % (wanted, ", ".join(found)))
+    return os.path.join(folder, found[0])
+
+
+def _copy_folder(source, target):
+    os.mkdir(target)
+    for name in os.listdir(source):
+        original, copy = os.path.join(source, name), os.path.join(target, name)
+        if os.path.isdir(original) and not os.path.islink(original):
+            _copy_folder(original, copy)
+            continue
+        found = os.stat(original)
+        if stat.S_ISREG(found.st_mode) and (found.st_size <= MAX_COPY_BYTES or name.endswith(".py")):
+            shutil.copyfile(original, copy)
+            # The original may be read-only; the copy is the package's to change.
+            os.chmod(copy, stat.S_IMODE(found.st_mode) & 0o777 | 0o600)
+            os.utime(copy, (found.st_atime, found.st_mtime))
+        else:
+            os.symlink(original, copy)

@@ -1,0 +1,112 @@
+"""The gunicorn worker that holds one service."""
+
+from __future__ import absolute_import
+
+import atexit
+import mmap
+import os
+import sys
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from model_service import failures, loading
+from model_service.application import Application
+from model_service.model_threads import ModelThreads
+
+STUCK_EXIT_STATUS = 70
+# Where a worker is in its life; the master reads it when the worker has died.
+STAGES = (None, "import", "select", "construct", "ready")
+
+
+class ServiceWorker(ThreadWorker):
+    """Loads the service after the fork, on the thread that will run it, and serves it."""
+
+    def __init__(self, *args, **kwargs):
+        ThreadWorker.__init__(self, *args, **kwargs)
+        # One shared byte between this object's two lives, in the master and in the forked worker.
+        self._stage = mmap.mmap(-1, 1)
+
+    @property
+    def stage(self):
+        """The stage that the worker has reached, read from the master too."""
+        return STAGES[ord(self._stage[0:1])]
+
+    def _reach(self, stage):
+        self._stage[0:1] = bytes(bytearray([STAGES.index(stage)]))
+
+    def load_wsgi(self):
+        """Load the service; a failure ends this worker with the status that ends the whole server."""
+        settings = self.app.settings
+        loading.prepare_imports(settings.home)
+        application = []
+        threads = ModelThreads(
+            settings.request_timeout_s,
+            settings.threads if settings.concurrent else 1,
+            lambda identifier: application[0].overdue(identifier),
+            self._stuck,
+        )
+
+        def load():
+            application.append(self._load(settings, threads))
+            return application[0].predict
+
+        threads.start(load)
+        while not threads.loaded.wait(0.02):
+            # Stopped while loading, or left behind by the master: nobody waits for this service any more.
+            if not self.alive or os.getppid() != self.ppid:
+                leave(0)
+        try:
+            threads.check_loaded()
+        except failures.StartupFailure as failure:
+            failures.report_startup(failure, settings.package_folders)
+            leave(failures.STARTUP_EXIT_STATUS)
+        self._reach("ready")
+        self.wsgi = application[0]
+
+    def _load(self, settings, threads):
+        self._reach("select")
+        engine_base = loading.base_class(settings.base_class)
+        self._reach("import")
+        cls = loading.service_class(settings.model_folder, engine_base)
+        self._reach("construct")
+        service = loading.construct(cls, settings.model_name, settings.model_path, default=cls is engine_base)
+        return Application(
+            service, engine_base.airlock_reads == "text", threads.call, settings, self.app.config.methods
+        )
+
+    def _stuck(self):
+        self.log.critical("a prediction is stuck: this worker (pid %s) is replaced", self.pid)
+        leave(STUCK_EXIT_STATUS, grace_s=0.5)
+
+    def handle(self, conn):
+        """Serve one request; a client that stops sending may hold a thread for the time limit only."""
+        # gunicorn makes the socket blocking again in init(), in some versions within handle() and in some before.
+        original = conn.init
+
+        def init():
+            original()
+            conn.sock.settimeout(self.app.settings.request_timeout_s)
+
+        if "init" not in vars(conn):
+            conn.init = init
+        conn.sock.settimeout(self.app.settings.request_timeout_s)
+        return ThreadWorker.handle(self, conn)
+
+
+def leave(status, grace_s=0):
+    """End this process at once: threads that a package left running must not keep it."""
+    if grace_s:
+        import time
+
+        time.sleep(grace_s)
+    try:
+        if not grace_s:
+            atexit._run_exitfuncs()
+    except BaseException:
+        failures.write_error(failures.trace_text(sys.exc_info()))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # replaced or closed by the package
+            pass
+    os._exit(status)
