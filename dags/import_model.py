@@ -1,0 +1,66 @@
+"""The DAG `import_model`: one model package, from object storage to a registered, tested version.
+
+Wiring only: no input or output, no logic. The form is in `airlock.operators.form`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, TriggerRule
+from airlock.operators.form import IMPORT_FORM, IMPORT_FORM_DOC
+from airlock.operators.steps import (
+    AcceptOperator,
+    BuildOperator,
+    CloseOperator,
+    DetectOperator,
+    FetchOperator,
+    RegisterOperator,
+    SmokeOperator,
+    ValidateOperator,
+)
+
+with DAG(
+    dag_id="import_model",
+    dag_display_name="Import a model",
+    description="Fetch, check, build, test and register one model package.",
+    doc_md=IMPORT_FORM_DOC,
+    schedule=None,
+    catchup=False,
+    params=IMPORT_FORM,
+    tags=["airlock"],
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=5),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=5),
+    },
+) as dag:
+    accepted = AcceptOperator(task_id="accept")
+    package = FetchOperator(task_id="fetch", accepted=accepted.output)
+    validated = ValidateOperator(task_id="validate", accepted=accepted.output, package=package.output)
+    detection = DetectOperator(
+        task_id="detect", accepted=accepted.output, package=package.output, validated=validated.output
+    )
+    known = {
+        "accepted": accepted.output,
+        "package": package.output,
+        "validated": validated.output,
+        "detection": detection.output,
+    }
+    image = BuildOperator(task_id="build", **known)
+    tests = [
+        SmokeOperator(task_id=f"smoke_{device}", device=device, queue=queue, image=image.output, **known)
+        for device, queue in (("cpu", "cpu"), ("gpu", "gpu"), ("ascend", "ascend"))
+    ]
+    version = RegisterOperator(
+        task_id="register",
+        image=image.output,
+        reports=[test.output for test in tests],
+        trigger_rule=TriggerRule.NONE_FAILED,
+        **known,
+    )
+    closing = CloseOperator(task_id="close").as_teardown()
+
+    accepted >> package >> validated >> detection >> image >> tests >> version >> closing
+    dag.add_result(version.output)

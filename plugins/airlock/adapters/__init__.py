@@ -1,0 +1,1 @@
+"""The only home of client libraries: each module implements one port."""

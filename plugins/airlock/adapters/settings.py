@@ -1,0 +1,134 @@
+"""Settings of section [airlock] in Airflow's configuration; AIRFLOW__AIRLOCK__* in the environment.
+
+docs/operations.md lists them; a test compares that list with this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlock.errors import SettingInvalid
+
+SECTION = "airlock"
+GIGABYTE = 1_000_000_000
+BACKENDS = ("auto", "docker", "process")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, checked.
+
+    Attributes:
+        store: Folder of the package store.
+        registry_url: SQLAlchemy URL of the registry.
+        backend: `auto`, `docker` or `process`.
+        runtimes_dir: Environments of the process backend.
+        work_dir: Short-lived files, locks and build logs.
+        include_dir: Specifications, catalogue and serving code.
+        base_image_prefix: Replaces the public registry in base images.
+        build_network: Network of image builds, as `docker build --network` takes it.
+        build_timeout_s: Seconds that one layer may take.
+        max_package_bytes: Largest package.
+        max_objects: Most objects below a source folder.
+        pip_index_url: Package index; empty means PIP_INDEX_URL.
+        pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
+        pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
+        pip_cert: CA bundle; empty means PIP_CERT.
+        pip_trusted_host: Hosts without a valid certificate; empty means PIP_TRUSTED_HOST.
+        pip_no_index: Whether only wheels on disk are used.
+    """
+
+    store: Path
+    registry_url: str
+    backend: str
+    runtimes_dir: Path
+    work_dir: Path
+    include_dir: Path
+    base_image_prefix: str
+    build_network: str
+    build_timeout_s: float
+    max_package_bytes: int
+    max_objects: int
+    pip_index_url: str
+    pip_extra_index_url: str
+    pip_find_links: str
+    pip_cert: str
+    pip_trusted_host: str
+    pip_no_index: bool
+
+
+def load_settings(get: Callable[[str], str]) -> Settings:
+    """Read and check the settings.
+
+    Args:
+        get: Key → text, empty where nothing is set.
+
+    Raises:
+        SettingInvalid: A value cannot be used.
+    """
+    home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow") / "airlock"
+
+    def path(key: str, default: Path) -> Path:
+        value = Path(get(key) or default).expanduser()
+        if not value.is_absolute():
+            raise SettingInvalid("SET001", f"`[airlock] {key}` is {str(value)!r}.", "Write an absolute path.")
+        return value
+
+    def number(key: str, default: float, least: float) -> float:
+        text = get(key)
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = float("nan")
+        if not value >= least:
+            raise SettingInvalid("SET001", f"`[airlock] {key}` is {text!r}.", f"Write a number from {least:g} upwards.")
+        return value
+
+    def choice(key: str, allowed: tuple[str, ...]) -> str:
+        value = get(key).lower() or allowed[0]
+        if value not in allowed:
+            raise SettingInvalid("SET001", f"`[airlock] {key}` is {value!r}.", f"Write one of {', '.join(allowed)}.")
+        return value
+
+    return Settings(
+        store=path("store", home / "store"),
+        registry_url=get("registry_url") or f"sqlite:///{home / 'registry.db'}",
+        backend=choice("backend", BACKENDS),
+        runtimes_dir=path("runtimes_dir", home / "runtimes"),
+        work_dir=path("work_dir", home / "work"),
+        include_dir=path("include_dir", Path(__file__).resolve().parents[3] / "include"),
+        base_image_prefix=get("base_image_prefix"),
+        build_network=get("build_network") or "default",
+        build_timeout_s=number("build_timeout_s", 3600, 1),
+        max_package_bytes=int(number("max_package_bytes", 20 * GIGABYTE, 1)),
+        max_objects=int(number("max_objects", 20_000, 1)),
+        pip_index_url=get("pip_index_url"),
+        pip_extra_index_url=get("pip_extra_index_url"),
+        pip_find_links=get("pip_find_links"),
+        pip_cert=get("pip_cert"),
+        pip_trusted_host=get("pip_trusted_host"),
+        pip_no_index=choice("pip_no_index", ("false", "true", "0", "1")) in ("true", "1"),
+    )
+
+
+def from_airflow() -> Settings:
+    """The settings of the Airflow installation that this process belongs to.
+
+    Raises:
+        SettingInvalid: A value cannot be used.
+    """
+    from airflow.configuration import conf
+
+    return load_settings(lambda key: conf.get(SECTION, key, fallback="") or "")
+
+
+def from_environment() -> Settings:
+    """The settings without Airflow: environment variables only. For commands that must start fast.
+
+    Raises:
+        SettingInvalid: A value cannot be used.
+    """
+    return load_settings(lambda key: os.environ.get(f"AIRFLOW__{SECTION.upper()}__{key.upper()}", ""))

@@ -1,0 +1,89 @@
+"""Which adapter stands behind which port in this installation. Heavy clients are imported when they are first needed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airlock.adapters.clock import SystemClock
+from airlock.adapters.settings import Settings
+from airlock.domain.catalogue import Catalogue
+from airlock.ports import Clock, ObjectStorage, PackageStore, Registry, RuntimeBackend
+from airlock.steps.fetch import FetchLimits
+
+log = logging.getLogger(__name__)
+
+
+class Wiring:
+    """The adapters of one process.
+
+    Args:
+        settings: The installation's settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """The registry."""
+        from airlock.adapters.registry import SqlRegistry
+        from airlock.adapters.registry_schema import open_engine
+
+        return SqlRegistry(open_engine(self.settings.registry_url), self.clock)
+
+    @functools.cached_property
+    def store(self) -> PackageStore:
+        """The package store."""
+        from airlock.adapters.package_store import PackageFolderStore
+
+        return PackageFolderStore(self.settings.store)
+
+    @functools.cached_property
+    def catalogue(self) -> Catalogue:
+        """The known runtimes."""
+        from airlock.adapters.catalogue_files import load_catalogue
+
+        return load_catalogue(self.settings.include_dir)
+
+    @functools.cached_property
+    def config_schema(self) -> Mapping[str, Any]:
+        """include/specs/config.schema.json."""
+        schema: Mapping[str, Any] = json.loads(self._specification("config.schema.json").read_bytes())
+        return schema
+
+    def _specification(self, name: str) -> Path:
+        return self.settings.include_dir / "specs" / name
+
+    def storage(self, connection_id: str) -> ObjectStorage:
+        """The object storage behind a Connection."""
+        from airlock.adapters.s3 import S3Storage
+
+        return S3Storage(connection_id)
+
+    @property
+    def fetch_limits(self) -> FetchLimits:
+        """How much one package may hold."""
+        return FetchLimits(max_package_bytes=self.settings.max_package_bytes, max_objects=self.settings.max_objects)
+
+    @functools.cached_property
+    def backend(self) -> RuntimeBackend:
+        """What builds and runs runtimes: the container engine where one answers, else child processes, and loudly so."""
+        from airlock.adapters.docker_backend import DockerBackend, docker_answers
+        from airlock.adapters.install_settings import InstallSettings
+        from airlock.adapters.process_backend import ProcessBackend
+
+        settings = self.settings
+        install = InstallSettings.from_settings(settings)
+        if settings.backend == "docker" or (settings.backend == "auto" and docker_answers()):
+            return DockerBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)
+        log.warning(
+            "No container engine is used (backend %s): models run as ordinary processes of this machine, isolation none.",
+            settings.backend,
+        )
+        return ProcessBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)

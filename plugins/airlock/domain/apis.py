@@ -1,0 +1,195 @@
+"""The declared interface: `apis`, normalised from the loose dialect of real files to JSON Schema (Draft 7).
+
+Source: Specifications for compiling the model configuration file, `apis`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.jsontext import pointer_token
+
+JSON_TYPE = "application/json"
+MULTIPART_TYPE = "multipart/form-data"
+#: Marks a property that is an uploaded file in a normalised schema.
+FILE_MARK = "x-airlock-file"
+
+_TYPE_SPELLINGS = {
+    "list": "array", "tuple": "array", "float": "number", "double": "number", "int": "integer", "long": "integer",
+    "json": "object", "dict": "object", "map": "object", "str": "string", "text": "string", "bool": "boolean",
+}  # fmt: skip
+_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_KEY_SPELLINGS = {"item": "items", "roperties": "properties", "propertys": "properties", "property": "properties"}
+#: Keywords that are applied. Everything else of an author's schema is left out: nothing of it is followed or run.
+_KEYWORDS = frozenset(
+    {
+        "type", "properties", "required", "items", "additionalProperties", "enum", "const", "minimum", "maximum",
+        "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems",
+        "uniqueItems", "minProperties", "maxProperties", "anyOf", "oneOf", "allOf", "not", "title", "description",
+        "default", "examples", "format",
+    }
+)  # fmt: skip
+_NEVER_APPLIED = frozenset({"$ref", "pattern", "patternProperties", "$id", "$schema", "definitions", "$defs", "if", "then", "else"})
+_WHOLE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
+_NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """One direction of an API.
+
+    Attributes:
+        content_type: `application/json` or `multipart/form-data`.
+        schema: Normalised JSON Schema (Draft 7) of the body; None where none is declared.
+    """
+
+    content_type: str
+    schema: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One interface of the service.
+
+    Attributes:
+        protocol: `http` or `https`.
+        url: Path, `/` by default.
+        method: Upper case.
+        request: What it takes.
+        response: What it gives.
+    """
+
+    protocol: str
+    url: str
+    method: str
+    request: Body
+    response: Body
+
+
+@dataclass(slots=True)
+class SchemaReader:
+    """Normalises one body schema, collecting findings.
+
+    Attributes:
+        locate: Gives the place of a pointer relative to the schema.
+        findings: What was noticed.
+    """
+
+    locate: Callable[[str], Place]
+    findings: list[Finding]
+
+    def read(self, raw: Any, at: str = "") -> dict[str, Any]:
+        """The schema that `raw` means; `{}` (anything) where it cannot be read, with an error finding."""
+        if isinstance(raw, bool):
+            return {} if raw else {"not": {}}
+        if not isinstance(raw, Mapping):
+            self._add("API003", at, "A schema is an object.", raw)
+            return {}
+        schema: dict[str, Any] = {}
+        for key, value in raw.items():
+            place = f"{at}/{pointer_token(key)}"
+            meant = _KEY_SPELLINGS.get(key, key)
+            if meant != key:
+                self._add("CFG012", place, f"`{meant}` is meant.", key)
+            if meant in schema:
+                continue
+            if meant in _NEVER_APPLIED:
+                self._add("API005", place, f"`{meant}` is not applied.")
+            elif meant in _KEYWORDS:
+                self._keyword(schema, meant, value, place)
+        return schema
+
+    def _keyword(self, schema: dict[str, Any], key: str, value: Any, place: str) -> None:
+        if key == "type":
+            self._type(schema, value, place)
+        elif key == "properties":
+            self._properties(schema, value, place)
+        elif key == "items":
+            self._items(schema, value, place)
+        elif key == "required":
+            self._required(schema, value, place)
+        elif key in ("anyOf", "oneOf", "allOf"):
+            if isinstance(value, list) and value:
+                schema[key] = [self.read(item, f"{place}/{index}") for index, item in enumerate(value)]
+            else:
+                self._add("API003", place, f"`{key}` is a list of schemas.", value)
+        elif key in ("not", "additionalProperties"):
+            schema[key] = value if isinstance(value, bool) else self.read(value, place)
+        elif key in _NUMBERS or key in _WHOLE:
+            self._bound(schema, key, value, place)
+        elif key == "enum" and not (isinstance(value, list) and value):
+            self._add("API003", place, "`enum` is a list of values.", value)
+        else:
+            schema[key] = value
+
+    def _type(self, schema: dict[str, Any], value: Any, place: str) -> None:
+        names = value if isinstance(value, list) and value else [value]
+        types: list[str] = []
+        for name in names:
+            if not isinstance(name, str):
+                self._add("API003", place, "A type is a name.", value)
+                return
+            meant = name.strip().lower()
+            if meant == "file":
+                schema[FILE_MARK] = True
+                meant = "string"
+            elif meant in _TYPE_SPELLINGS:
+                meant = _TYPE_SPELLINGS[meant]
+            if meant == "":
+                continue
+            if meant not in _TYPES:
+                self._add("API003", place, f"No JSON type has this name; known: {', '.join(sorted(_TYPES))}.", name)
+                return
+            if meant != name and not schema.get(FILE_MARK):
+                self._add("CFG012", place, f"`{meant}` is meant.", name)
+            types.append(meant)
+        if types:
+            schema["type"] = types[0] if len(types) == 1 else types
+
+    def _properties(self, schema: dict[str, Any], value: Any, place: str) -> None:
+        if not isinstance(value, Mapping):
+            self._add("API003", place, "`properties` is an object of schemas.", value)
+            return
+        schema["properties"] = {
+            name: self.read(item, f"{place}/{pointer_token(name)}") for name, item in value.items()
+        }
+
+    def _items(self, schema: dict[str, Any], value: Any, place: str) -> None:
+        if not isinstance(value, list):
+            schema["items"] = self.read(value, place)
+        elif len(value) == 1:
+            self._add("CFG012", place, "`items` is one schema, not a list of one.")
+            schema["items"] = self.read(value[0], f"{place}/0")
+        elif value:
+            schema["items"] = [self.read(item, f"{place}/{index}") for index, item in enumerate(value)]
+
+    def _required(self, schema: dict[str, Any], value: Any, place: str) -> None:
+        if isinstance(value, bool):
+            # Draft 3 wrote it as a flag of the property; the parent's list is where it belongs today.
+            self._add("CFG012", place, "`required` is a list of names beside `properties`.", value)
+        elif isinstance(value, list) and all(isinstance(name, str) for name in value):
+            if value:
+                schema["required"] = list(dict.fromkeys(value))
+        else:
+            self._add("API003", place, "`required` is a list of names.", value)
+
+    def _bound(self, schema: dict[str, Any], key: str, value: Any, place: str) -> None:
+        if value == "":
+            return
+        usable = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not usable or (key in _WHOLE and (value < 0 or value != int(value))) or (key == "multipleOf" and value <= 0):
+            self._add("API003", place, f"`{key}` is a {'whole ' if key in _WHOLE else ''}number.", value)
+        else:
+            schema[key] = value
+
+    def _add(self, code: str, at: str, message: str, value: Any = None) -> None:
+        self.findings.append(finding(code, message, place=self.locate(at), value=value))
+
+
+def file_fields(schema: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Names of the top-level properties that are uploaded files."""
+    properties = (schema or {}).get("properties", {})
+    return tuple(name for name, value in properties.items() if isinstance(value, Mapping) and value.get(FILE_MARK))

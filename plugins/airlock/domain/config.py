@@ -1,0 +1,392 @@
+"""config.json: read strictly for form, leniently for spellings that mean one thing.
+
+Three passes: the text with positions (`jsontext`), the spellings that real files have (`_Spelling`), and the rules: those
+that a JSON Schema can say stand in include/specs/config.schema.json, the others here.
+
+Source: Specifications for compiling the model configuration file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+from referencing import Registry
+
+from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE, Api, Body, SchemaReader, file_fields
+from airlock.domain.catalogue import Catalogue
+from airlock.domain.dependencies import Dependency, parse_dependencies
+from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, MODEL_TYPES
+from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors
+from airlock.domain.jsontext import JsonText, JsonTextError, parse_json, pointer_token
+
+METRICS = ("f1", "recall", "precision", "accuracy")
+_TOP_KEYS = (
+    "model_type", "model_algorithm", "runtime", "swr_location", "metrics", "apis", "dependencies", "health",
+)  # fmt: skip
+_API_KEYS = ("protocol", "url", "method", "request", "response")
+_API_SPELLINGS = {"procotol": "protocol", "protocal": "protocol", "URL": "url"}
+_CONTENT_TYPES = {
+    "applicaton/json": JSON_TYPE, "aplication/json": JSON_TYPE, "json": JSON_TYPE, "text/json": JSON_TYPE,
+    "multipart/json": MULTIPART_TYPE, "multipart/form_data": MULTIPART_TYPE, "form-data": MULTIPART_TYPE,
+    "multipart": MULTIPART_TYPE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How an image of the user's own tells that it is ready.
+
+    Attributes:
+        url: Path to ask.
+        protocol: `http` or `https`.
+        initial_delay_s: Seconds before the first question.
+        timeout_s: Seconds that one answer may take.
+    """
+
+    url: str
+    protocol: str = "http"
+    initial_delay_s: float = 0
+    timeout_s: float = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """A configuration that keeps every rule.
+
+    Attributes:
+        model_type: The engine, or `Image`.
+        model_algorithm: What the model does.
+        runtime: The runtime named; None for the engine's default.
+        swr_location: Image reference, for `Image` only.
+        metrics: Usable metrics by name.
+        apis: The declared interface.
+        dependencies: What inference code needs beside the runtime.
+        health: For `Image` only.
+    """
+
+    model_type: str
+    model_algorithm: str
+    runtime: str | None = None
+    swr_location: str | None = None
+    metrics: dict[str, float]
+    apis: tuple[Api, ...]
+    dependencies: tuple[Dependency, ...]
+    health: Health | None = None
+
+
+def parse_config(
+    data: bytes, schema: Mapping[str, Any], catalogue: Catalogue, file: str = f"model/{CONFIG_FILE}"
+) -> tuple[ModelConfig | None, tuple[Finding, ...]]:
+    """Read a configuration.
+
+    Args:
+        data: The file's bytes.
+        schema: include/specs/config.schema.json.
+        catalogue: The known runtimes.
+        file: The name that findings point to.
+
+    Returns:
+        The configuration, None where a finding is an error; and all findings, errors first.
+    """
+    try:
+        text = parse_json(data)
+    except JsonTextError as error:
+        code = "CFG004" if error.too_large else "CFG001"
+        place = Place(file=file, line=error.line, column=error.column)
+        return None, (finding(code, error.message, place=place),)
+    reader = _ConfigReader(text, schema, catalogue, file)
+    config = reader.read()
+    findings = by_weight(reader.findings)
+    return (None if has_errors(findings) else config), findings
+
+
+class _ConfigReader:
+    def __init__(self, text: JsonText, schema: Mapping[str, Any], catalogue: Catalogue, file: str) -> None:
+        self.text = text
+        self.schema = schema
+        self.catalogue = catalogue
+        self.file = file
+        self.findings: list[Finding] = []
+        #: Normalised pointer → pointer in the text, for what was renamed or moved.
+        self.moved: dict[str, str] = {}
+
+    def read(self) -> ModelConfig | None:
+        for loose in self.text.loosenesses:
+            place = Place(file=self.file, line=loose.line, column=loose.column)
+            self.findings.append(finding("CFG002", f"A {loose.what} is read over.", place=place))
+        for twice in self.text.duplicates:
+            place = Place(file=self.file, pointer=twice.pointer, line=twice.line, column=twice.column)
+            self.findings.append(finding("CFG003", "The key stands twice with different values.", place=place))
+        if not isinstance(self.text.value, dict):
+            self._add("CFG006", "", "The file holds one JSON object.", self.text.value)
+            return None
+        value = self._spelled(self.text.value)
+        if not self._form(value):
+            return None
+        return self._meaning(value)
+
+    def place(self, pointer: str) -> Place:
+        """The place of a normalised pointer; of its nearest known parent where the pointer has none."""
+        original = pointer
+        for prefix in sorted(self.moved, key=len, reverse=True):
+            if pointer == prefix or pointer.startswith(prefix + "/"):
+                original = self.moved[prefix] + pointer[len(prefix) :]
+                break
+        known = original
+        while known and known not in self.text.positions:
+            known = known.rpartition("/")[0]
+        line, column = self.text.positions.get(known, (0, 0))
+        return Place(file=self.file, pointer=original, line=line, column=column)
+
+    def _add(self, code: str, pointer: str, message: str, value: object = None, fix: str = "") -> None:
+        self.findings.append(finding(code, message, place=self.place(pointer), value=value, fix=fix))
+
+    # ── spellings ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _spelled(self, raw: dict[str, Any]) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        for key, item in raw.items():
+            # Empty text means "not given" in many real files.
+            if item in ("", None) and key not in ("model_type", "model_algorithm"):
+                continue
+            if key not in _TOP_KEYS:
+                meant = difflib.get_close_matches(key, _TOP_KEYS, n=1, cutoff=0.8)
+                fix = f"Did you mean {meant[0]!r}?" if meant else ""
+                self._add("CFG011", f"/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
+                continue
+            value[key] = item
+        for name in ("model_type", "model_algorithm", "runtime"):
+            if isinstance(value.get(name), str):
+                value[name] = value[name].strip()
+        if isinstance(value.get("apis"), list):
+            value["apis"] = [
+                self._api_spelled(api, f"/apis/{index}") if isinstance(api, dict) else api
+                for index, api in enumerate(value["apis"])
+            ]
+        return value
+
+    def _api_spelled(self, raw: dict[str, Any], at: str) -> dict[str, Any]:
+        api: dict[str, Any] = {}
+        for key, item in raw.items():
+            meant = _API_SPELLINGS.get(key, key)
+            if meant not in _API_KEYS:
+                self._add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
+                continue
+            if meant != key:
+                self._renamed(f"{at}/{meant}", f"{at}/{pointer_token(key)}", key, meant)
+            if item in ("", None) or meant in api:
+                continue
+            api[meant] = item
+        for name in ("protocol", "method"):
+            if isinstance(api.get(name), str):
+                api[name] = api[name].strip().lower() if name == "protocol" else api[name].strip().upper()
+        request = api.get("request")
+        if isinstance(request, dict) and "response" in request and "response" not in api:
+            self._renamed(f"{at}/response", f"{at}/request/response", "request/response", "response beside request")
+            api["response"] = request["response"]
+            api["request"] = {key: item for key, item in request.items() if key != "response"}
+        for name in ("request", "response"):
+            if isinstance(api.get(name), dict):
+                api[name] = self._body_spelled(api[name], f"{at}/{name}")
+        return api
+
+    def _body_spelled(self, raw: dict[str, Any], at: str) -> dict[str, Any]:
+        body: dict[str, Any] = {}
+        for key, item in raw.items():
+            if item in ("", None):
+                continue
+            if key.lower().replace("_", "-").replace("contenttype", "content-type") == "content-type":
+                if key != "Content-type":
+                    self.moved[f"{at}/Content-type"] = f"{at}/{pointer_token(key)}"
+                body["Content-type"] = self._content_type(item, f"{at}/Content-type")
+            elif key == "data":
+                body["data"] = item
+            else:
+                self._add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
+        return body
+
+    def _content_type(self, item: Any, at: str) -> Any:
+        if not isinstance(item, str):
+            return item
+        written = item.strip().lower().partition(";")[0].strip()
+        meant = _CONTENT_TYPES.get(written, written)
+        if meant != written:
+            self._add("CFG012", at, f"`{meant}` is meant.", item)
+        return meant
+
+    def _renamed(self, new: str, old: str, written: str, meant: str) -> None:
+        self.moved[new] = old
+        self._add("CFG012", new, f"`{meant}` is meant.", written)
+
+    # ── form ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _form(self, value: dict[str, Any]) -> bool:
+        validator = jsonschema.Draft202012Validator(self.schema, registry=Registry())
+        broken = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+        for error in broken:
+            pointer = "".join(f"/{pointer_token(str(part))}" for part in error.absolute_path)
+            rule = error.schema.get("x-rule") if isinstance(error.schema, Mapping) else None
+            if error.validator == "required":
+                missing = [name for name in error.validator_value if name not in error.instance]
+                # One error for each name missing; jsonschema reports each by itself and its message names it.
+                name = next(name for name in missing if repr(name) in error.message)
+                self._add(rule or "CFG005", f"{pointer}/{name}", f"The field `{name}` is missing.")
+            else:
+                self._add(rule or "CFG006", pointer, _explained(error), error.instance)
+        return not broken
+
+    # ── meaning ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _meaning(self, value: dict[str, Any]) -> ModelConfig | None:
+        model_type = value["model_type"]
+        if model_type not in MODEL_TYPES:
+            meant = difflib.get_close_matches(model_type, MODEL_TYPES, n=1)
+            fix = (f"Did you mean {meant[0]!r}? " if meant else "") + f"Engines: {', '.join(MODEL_TYPES)}."
+            self._add("CFG007", "/model_type", "No engine has this name.", model_type, fix)
+            return None
+        self._fits_engine(value, model_type)
+        dependencies, findings = parse_dependencies(
+            value.get("dependencies", ()), lambda pointer: self.place("/dependencies" + pointer)
+        )
+        self.findings.extend(findings)
+        return ModelConfig(
+            model_type=model_type,
+            model_algorithm=value["model_algorithm"],
+            runtime=value.get("runtime"),
+            swr_location=value.get("swr_location"),
+            metrics=self._metrics(value.get("metrics", {})),
+            apis=self._apis(value.get("apis"), model_type),
+            dependencies=dependencies,
+            health=self._health(value.get("health")),
+        )
+
+    def _fits_engine(self, value: dict[str, Any], model_type: str) -> None:
+        if model_type == IMAGE:
+            for name in ("runtime", "dependencies"):
+                if value.get(name):
+                    self._add("CFG010", f"/{name}", f"`{name}` does not go with Image.", value[name])
+            for name in ("swr_location", "health"):
+                if name not in value:
+                    self._add("CFG005", f"/{name}", f"Image needs the field `{name}`.")
+            return
+        for name in ("swr_location", "health"):
+            if name in value:
+                self._add("CFG010", f"/{name}", f"`{name}` goes with Image only, not with {model_type}.", value[name])
+        runtime = value.get("runtime")
+        if runtime is None:
+            default = self.catalogue.default(model_type)
+            if default is not None:
+                self._add("CFG014", "", f"The default runtime of {model_type}, {default.name}, is used.")
+        elif self.catalogue.find(model_type, runtime) is None:
+            fix = self.catalogue.suggestion(model_type, runtime)
+            self._add("CFG008", "/runtime", f"{model_type} has no such runtime.", runtime, fix)
+
+    def _metrics(self, raw: Mapping[str, Any]) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        for name, value in raw.items():
+            at = f"/metrics/{pointer_token(name)}"
+            if name not in METRICS:
+                self._add("CFG013", at, "The metric is not compared.", name, f"Known metrics: {', '.join(METRICS)}.")
+                continue
+            try:
+                number = math.nan if isinstance(value, bool) else float(value)
+            except (TypeError, ValueError, OverflowError):
+                number = math.nan
+            if math.isfinite(number):
+                metrics[name] = number
+                if isinstance(value, str):
+                    self._add("CFG012", at, "A number is meant, not text.", value)
+            else:
+                self._add("CFG013", at, "The metric is not a finite number.", value)
+        return metrics
+
+    def _apis(self, raw: list[dict[str, Any]] | None, model_type: str) -> tuple[Api, ...]:
+        if not raw:
+            self._add("API004", "/apis", "No interface is declared.")
+            return ()
+        if model_type != IMAGE and len(raw) > 1:
+            self._add("API001", "/apis", f"{len(raw)} APIs are declared; {model_type} serves one.")
+        return tuple(self._api(item, f"/apis/{index}", model_type) for index, item in enumerate(raw))
+
+    def _api(self, raw: dict[str, Any], at: str, model_type: str) -> Api:
+        url = raw.get("url", "/")
+        if model_type != IMAGE and url != "/":
+            self._add("API001", f"{at}/url", f"{model_type} answers at `/` only.", url)
+        request = self._body(raw.get("request", {}), f"{at}/request")
+        response = self._body(raw.get("response", {}), f"{at}/response")
+        engine = ENGINES.get(model_type)
+        files = file_fields(request.schema)
+        if request.content_type == MULTIPART_TYPE and engine is not None and engine.json_only:
+            self._add("API002", f"{at}/request/Content-type", f"{model_type} takes application/json only.", MULTIPART_TYPE)
+        elif files and request.content_type == JSON_TYPE:
+            if engine is not None and engine.json_only:
+                self._add("API002", f"{at}/request/data", f"{model_type} takes no uploaded files.", ", ".join(files))
+            else:
+                self._add("CFG012", f"{at}/request/Content-type", f"`{MULTIPART_TYPE}` is meant: {files[0]} is a file.")
+                request = Body(content_type=MULTIPART_TYPE, schema=request.schema)
+        if response.content_type == MULTIPART_TYPE:
+            self._add("CFG012", f"{at}/response/Content-type", f"`{JSON_TYPE}` is meant: the answer is JSON.")
+            response = Body(content_type=JSON_TYPE, schema=response.schema)
+        return Api(
+            protocol=raw.get("protocol", "http"),
+            url=url,
+            method=raw.get("method", "POST"),
+            request=request,
+            response=response,
+        )
+
+    def _body(self, raw: dict[str, Any], at: str) -> Body:
+        schema = None
+        if "data" in raw:
+            reader = SchemaReader(lambda pointer: self.place(f"{at}/data{pointer}"), self.findings)
+            schema = reader.read(raw["data"])
+        # The mark for uploaded files is ours; nothing an author writes can set it.
+        return Body(content_type=raw.get("Content-type", JSON_TYPE), schema=schema)
+
+    def _health(self, raw: Mapping[str, Any] | None) -> Health | None:
+        if raw is None:
+            return None
+        seconds: dict[str, float] = {}
+        for name, default in (("initial_delay_seconds", 0.0), ("timeout_seconds", 5.0)):
+            try:
+                number = float(raw.get(name, default))
+            except (TypeError, ValueError):
+                number = math.nan
+            if not 0 <= number <= 3600:
+                self._add("CFG006", f"/health/{name}", "Seconds from 0 to 3600 are expected.", raw.get(name))
+                number = default
+            seconds[name] = number
+        return Health(
+            url=raw["url"],
+            protocol=raw.get("protocol", "http"),
+            initial_delay_s=seconds["initial_delay_seconds"],
+            timeout_s=seconds["timeout_seconds"],
+        )
+
+
+_TYPE_WORDS = {
+    "object": "an object", "array": "a list", "string": "text", "number": "a number", "integer": "a whole number",
+    "boolean": "true or false",
+}  # fmt: skip
+
+
+def _explained(error: jsonschema.ValidationError) -> str:
+    """What a schema error asks for, as a sentence without the value."""
+    limit = error.validator_value
+    if error.validator == "type":
+        names = [limit] if isinstance(limit, str) else limit
+        return f"Expected: {' or '.join(_TYPE_WORDS.get(name, name) for name in names)}."
+    if error.validator == "enum":
+        return f"Allowed: {', '.join(map(str, limit))}."
+    if error.validator == "maxLength":
+        return f"At most {limit} characters are allowed."
+    if error.validator == "pattern" and limit == "^/":
+        return "The path begins with `/`."
+    return "The value breaks its form."
+
+

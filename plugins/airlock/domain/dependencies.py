@@ -1,0 +1,139 @@
+"""Dependencies: what a package asks pip for, parsed to names and restraints.
+
+Source: Specifications for compiling the model configuration file, `dependencies`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airlock.domain.findings import Finding, Place, finding
+
+MAX_DEPENDENCIES = 200
+# PEP 508 names. Extras are refused: they change what a name brings.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!*-]{0,62}[A-Za-z0-9*])?")
+# A wheel that the package brings itself: the path it has inside the runtime image.
+_BUNDLED_WHEEL = re.compile(r"/home/mind/model/((?:[A-Za-z0-9_.+-]+/)*[A-Za-z0-9_.+-]+\.whl)")
+
+
+class Restraint(str, enum.Enum):
+    """How a version binds."""
+
+    EXACT = "EXACT"
+    ATLEAST = "ATLEAST"
+    ATMOST = "ATMOST"
+
+
+_OPERATORS = {Restraint.EXACT: "==", Restraint.ATLEAST: ">=", Restraint.ATMOST: "<="}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One package that the inference code needs.
+
+    Attributes:
+        name: The package's name as written; or, for a bundled wheel, its path under `model/`.
+        version: The version, empty when any will do.
+        restraint: How the version binds; None without one.
+        bundled: Whether the package brings it as a wheel of its own.
+    """
+
+    name: str
+    version: str = ""
+    restraint: Restraint | None = None
+    bundled: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name in its normal form (PEP 503)."""
+        return self.name if self.bundled else re.sub(r"[-_.]+", "-", self.name).lower()
+
+    def requirement(self) -> str:
+        """The dependency as a line of a requirements file; a bundled wheel as its path under `model/`."""
+        if self.restraint is None:
+            return self.name
+        return f"{self.name}{_OPERATORS[self.restraint]}{self.version}"
+
+
+def parse_dependencies(
+    raw: Sequence[Any], locate: Callable[[str], Place]
+) -> tuple[tuple[Dependency, ...], tuple[Finding, ...]]:
+    """Read the `dependencies` array.
+
+    Args:
+        raw: The array: objects with `installer` and `packages`.
+        locate: Gives the place of a pointer relative to the array.
+
+    Returns:
+        The dependencies in the order given, each once, and the findings. Only usable when no finding is an error.
+    """
+    found: dict[str, Dependency] = {}
+    findings: list[Finding] = []
+    for index, group in enumerate(raw):
+        at = f"/{index}"
+        if not isinstance(group, Mapping):
+            findings.append(finding("DEP001", "An object is expected.", place=locate(at), value=group))
+            continue
+        installer = group.get("installer") or "pip"
+        if not isinstance(installer, str) or installer.strip().lower() != "pip":
+            findings.append(
+                finding("DEP003", "Only pip installs packages.", place=locate(f"{at}/installer"), value=installer)
+            )
+        packages = group.get("packages") or ()
+        if not isinstance(packages, Sequence) or isinstance(packages, str):
+            findings.append(finding("DEP001", "`packages` is a list.", place=locate(f"{at}/packages"), value=packages))
+            continue
+        for number, item in enumerate(packages):
+            place = locate(f"{at}/packages/{number}")
+            dependency = _parse_one(item, place, findings)
+            if dependency is None:
+                continue
+            known = found.setdefault(dependency.key, dependency)
+            if known != dependency and known.requirement() != dependency.requirement():
+                findings.append(
+                    finding(
+                        "DEP004",
+                        f"{dependency.name} is asked for as {known.requirement()} and as {dependency.requirement()}.",
+                        place=place,
+                    )
+                )
+    if len(found) > MAX_DEPENDENCIES:
+        findings.append(
+            finding("DEP001", f"{len(found)} packages are listed, at most {MAX_DEPENDENCIES} are taken.", place=locate(""))
+        )
+    return tuple(found.values()), tuple(findings)
+
+
+def _parse_one(item: Any, place: Place, findings: list[Finding]) -> Dependency | None:
+    if not isinstance(item, Mapping):
+        findings.append(finding("DEP001", "An object with `package_name` is expected.", place=place, value=item))
+        return None
+    name = item.get("package_name")
+    version = item.get("package_version") or ""
+    restraint = item.get("restraint") or ""
+    if not isinstance(name, str) or not isinstance(version, str) or not isinstance(restraint, str):
+        findings.append(finding("DEP001", "Name, version and restraint are text.", place=place, value=dict(item)))
+        return None
+    name, version, restraint = name.strip(), version.strip(), restraint.strip().upper()
+    wheel = _BUNDLED_WHEEL.fullmatch(name)
+    if wheel is not None and ".." not in wheel[1].split("/"):
+        return Dependency(name=wheel[1], bundled=True)
+    if not _NAME.fullmatch(name):
+        findings.append(finding("DEP001", "The package name breaks its form.", place=place, value=name))
+        return None
+    if not version:
+        return Dependency(name=name)
+    if not _VERSION.fullmatch(version):
+        findings.append(finding("DEP001", f"The version of {name} breaks its form.", place=place, value=version))
+        return None
+    if restraint not in Restraint.__members__:
+        findings.append(
+            finding("DEP002", f"{name} has version {version} and no usable restraint.", place=place, value=restraint or None)
+        )
+        return None
+    return Dependency(name=name, version=version, restraint=Restraint(restraint))

@@ -1,0 +1,13 @@
+"""The devices that a runtime is tested on."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Device(str, enum.Enum):
+    """A kind of device."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    ASCEND = "ascend"

@@ -1,0 +1,110 @@
+"""The engines: what each needs in a package, independent of any runtime.
+
+Source: Model package specifications; Specifications for compiling the model configuration file.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection
+from dataclasses import dataclass
+
+CONFIG_FILE = "config.json"
+SERVICE_FILE = "customize_service.py"
+IMAGE = "Image"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One kind of file that an engine needs.
+
+    Attributes:
+        patterns: Shell patterns of the path under `model/`; a pattern without `/` matches in `model/` itself only.
+        what: The kind in words, for a message.
+        single: Whether exactly one file must match; else at least one.
+    """
+
+    patterns: tuple[str, ...]
+    what: str
+    single: bool = False
+
+    def matches(self, paths: Collection[str]) -> list[str]:
+        """The paths that are of this kind, sorted."""
+        return sorted(
+            path
+            for path in paths
+            if any(path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern) for pattern in self.patterns)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One value of `model_type`.
+
+    Attributes:
+        name: As `model_type` spells it.
+        model_files: What must lie in `model/`.
+        json_only: A machine-learning engine: takes application/json only, hands raw JSON text to the code, and wraps
+            the answer as `{"data": {"resp_data": …}}`.
+        code_required: Whether the base class loads nothing by itself, so that customize_service.py is mandatory.
+        code_replaces_files: Whether inference code may load other files than the engine's own.
+    """
+
+    name: str
+    model_files: tuple[ModelFile, ...]
+    json_only: bool = False
+    code_required: bool = False
+    code_replaces_files: bool = False
+
+
+_M_FILE = (ModelFile(patterns=("*.m",), what="one `*.m` file", single=True),)
+
+ENGINES: dict[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            name="TensorFlow",
+            model_files=(
+                ModelFile(patterns=("saved_model.pb",), what="`saved_model.pb`", single=True),
+                ModelFile(patterns=("variables/variables.index",), what="`variables/variables.index`", single=True),
+                ModelFile(patterns=("variables/variables.data-*-of-*",), what="`variables/variables.data-*-of-*`"),
+            ),
+            code_replaces_files=True,
+        ),
+        Engine(
+            name="MXNet",
+            model_files=(
+                ModelFile(patterns=("*-symbol.json",), what="one `*-symbol.json`", single=True),
+                ModelFile(patterns=("*-[0-9][0-9][0-9][0-9].params",), what="`*-NNNN.params`"),
+            ),
+        ),
+        Engine(
+            name="Caffe",
+            model_files=(
+                ModelFile(patterns=("*.prototxt",), what="a `*.prototxt`"),
+                ModelFile(patterns=("*.caffemodel",), what="a `*.caffemodel`"),
+            ),
+        ),
+        Engine(
+            name="Spark_MLlib",
+            model_files=(ModelFile(patterns=("spark_model/metadata/*",), what="the folder `spark_model/`"),),
+            json_only=True,
+            code_required=True,
+        ),
+        Engine(name="Scikit_Learn", model_files=_M_FILE, json_only=True),
+        Engine(name="XGBoost", model_files=_M_FILE, json_only=True),
+        Engine(
+            name="PyTorch",
+            model_files=(ModelFile(patterns=("*.pth", "*.pt"), what="one `*.pth` file", single=True),),
+            code_required=True,
+        ),
+        Engine(
+            name="MindSpore",
+            model_files=(ModelFile(patterns=("*.ckpt",), what="a `*.ckpt`"),),
+            code_required=True,
+        ),
+    )
+}
+
+#: Every value that `model_type` may have.
+MODEL_TYPES = (*ENGINES, IMAGE)

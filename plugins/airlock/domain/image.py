@@ -1,0 +1,252 @@
+"""Runtime images: how their layers are planned and written down, and what a built one is.
+
+Rendering is pure: the same runtime, serving code and dependencies give the same text and so the same tag.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airlock.domain.catalogue import Runtime
+from airlock.domain.dependencies import Dependency
+
+SERVING_FOLDER = "/opt/airlock/serving"
+PACKAGE_FOLDER = "/opt/airlock/package"
+HOME_FOLDER = "/home/mind"
+SERVICE_PORT = 8080
+SERVICE_USER = 65534
+#: Marks build containers and intermediate images with the layer they belong to, so that a killed build can be cleared.
+LAYER_LABEL = "io.airlock.layer"
+
+
+class BackendKind(str, enum.Enum):
+    """What runs a runtime."""
+
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+class Isolation(str, enum.Enum):
+    """What stands between the user's code and the host."""
+
+    CONTAINER = "container"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of a runtime image.
+
+    Attributes:
+        name: `base` (catalogue entry and serving code) or `dependencies` (the configuration's list).
+        tag: Repository and tag; the tag is the hash of the layer's inputs.
+        dockerfile: How the layer is made.
+        requirements: Requirement lines to install.
+        bundled_wheels: Wheels to install that the package brings, as paths under `model/`.
+    """
+
+    name: str
+    tag: str
+    dockerfile: str
+    requirements: str
+    bundled_wheels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """What makes a runtime image, from the slowest changing layer to the fastest.
+
+    Attributes:
+        runtime: The catalogue's row.
+        layers: One or two layers; each is built on the one before it.
+        dependencies: The dependencies of the second layer.
+        package_digest: Where bundled wheels come from.
+    """
+
+    runtime: Runtime
+    layers: tuple[Layer, ...]
+    dependencies: tuple[Dependency, ...]
+    package_digest: str
+
+    @property
+    def key(self) -> str:
+        """Names the finished image or environment: the last layer's tag without its repository."""
+        return self.layers[-1].tag.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltLayer:
+    """What became of one layer.
+
+    Attributes:
+        name: As planned.
+        tag: As planned.
+        reused: Whether it was there already.
+        seconds: Seconds it took to make or to find.
+    """
+
+    name: str
+    tag: str
+    reused: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A runtime that is ready to serve.
+
+    Attributes:
+        backend: What runs it.
+        isolation: What stands between its code and the host.
+        reference: Image tag; for the process backend the environment's key.
+        digest: Content digest of the image; for the process backend the digest of its inputs.
+        size_bytes: Size on disk.
+        layers: What was built and what was reused.
+        log: Path of the build log on the worker, empty where nothing was built.
+    """
+
+    backend: BackendKind
+    isolation: Isolation
+    reference: str
+    digest: str
+    size_bytes: int
+    layers: tuple[BuiltLayer, ...]
+    log: str
+
+
+def plan_build(
+    runtime: Runtime,
+    dependencies: tuple[Dependency, ...],
+    *,
+    serving_digest: str,
+    base_image_prefix: str,
+    package_digest: str,
+    bundled_digests: Mapping[str, str],
+) -> BuildPlan:
+    """Plan the layers.
+
+    Args:
+        runtime: The catalogue's row.
+        dependencies: What the inference code needs; none means no second layer.
+        serving_digest: Digest of the serving code.
+        base_image_prefix: Registry prefix that replaces the public one, such as `mirror.corp/library/`; may be empty.
+        package_digest: The package that bundled wheels come from.
+        bundled_digests: Path under `model/` → sha256, for the bundled wheels.
+
+    Raises:
+        ValueError: A bundled wheel has no digest; validation lets none through.
+    """
+    base_reference = base_image_prefix + runtime.base_image
+    if runtime.base_image_digest and base_image_prefix == "":
+        base_reference = f"{runtime.base_image}@{runtime.base_image_digest}"
+    base = _base_layer(runtime, base_reference, serving_digest)
+    layers = [base]
+    if dependencies:
+        layers.append(_dependency_layer(runtime, base, dependencies, bundled_digests))
+    return BuildPlan(
+        runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest
+    )
+
+
+def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
+    digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
+    readable = f"{runtime.engine}-{runtime.name}".lower().replace("_", "-")
+    return f"airlock/{name}:{readable}-{digest}"
+
+
+_INSTALL_ARGUMENTS = (
+    "ARG PIP_INDEX_URL",
+    "ARG PIP_EXTRA_INDEX_URL",
+    "ARG PIP_TRUSTED_HOST",
+    "ARG PIP_NO_INDEX",
+    "ARG HTTP_PROXY",
+    "ARG HTTPS_PROXY",
+    "ARG NO_PROXY",
+)
+
+
+def _install_stage(base: str, label: str, options: str) -> list[str]:
+    """A stage of its own, so that no CA, wheel or password reaches the final image."""
+    return [
+        f"FROM {base} AS install",
+        f"LABEL {LAYER_LABEL}={label}",
+        # The base layer's own user may write nowhere.
+        "USER 0:0",
+        *_INSTALL_ARGUMENTS,
+        "COPY install/ /tmp/install/",
+        "RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; "
+        "python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install "
+        f"--find-links /tmp/install/wheels {options} -r /tmp/install/requirements.txt && mkdir -p /install",
+    ]
+
+
+def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> Layer:
+    def dockerfile(label: str) -> str:
+        lines = [*_install_stage(base_reference, label, "--no-deps"), "", f"FROM {base_reference}", f"LABEL {LAYER_LABEL}={label}"]
+        if runtime.system_packages:
+            packages = " ".join(sorted(runtime.system_packages))
+            lines.append(
+                "RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "
+                f"{packages} && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin"
+            )
+        environment = {
+            "AIRLOCK_ENGINE": runtime.engine,
+            "AIRLOCK_BASE_CLASS": runtime.service.base_class,
+            "AIRLOCK_MODEL_PATH": runtime.service.model_path,
+            "AIRLOCK_HOME": HOME_FOLDER,
+            "AIRLOCK_PACKAGE_DIR": PACKAGE_FOLDER,
+            "PYTHONPATH": SERVING_FOLDER,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            **dict(runtime.environment),
+        }
+        lines += [
+            "COPY --from=install /install/ /usr/local/",
+            f"RUN mkdir -p {HOME_FOLDER} {PACKAGE_FOLDER} && chmod 1777 {HOME_FOLDER} && ldconfig",
+            *(f"ENV {name}={json.dumps(value)}" for name, value in sorted(environment.items())),
+            f"COPY serving/ {SERVING_FOLDER}/",
+            f"WORKDIR {HOME_FOLDER}",
+            f"USER {SERVICE_USER}:{SERVICE_USER}",
+            f"EXPOSE {SERVICE_PORT}",
+            'CMD ["python", "-m", "model_service.server"]',
+            "",
+        ]
+        return "\n".join(lines)
+
+    tag = _tag("base", runtime, [dockerfile(""), runtime.constraints, serving_digest])
+    return Layer(name="base", tag=tag, dockerfile=dockerfile(tag), requirements=runtime.constraints)
+
+
+def _dependency_layer(
+    runtime: Runtime, base: Layer, dependencies: tuple[Dependency, ...], bundled_digests: Mapping[str, str]
+) -> Layer:
+    ordered = sorted(dependencies, key=lambda dependency: dependency.key)
+    wheels = tuple(dependency.name for dependency in ordered if dependency.bundled)
+    missing = [path for path in wheels if path not in bundled_digests]
+    if missing:
+        raise ValueError(f"no digest for bundled wheels {missing}")
+    requirements = "".join(
+        f"/tmp/install/bundled/{dependency.name}\n" if dependency.bundled else f"{dependency.requirement()}\n"
+        for dependency in ordered
+    )
+
+    def dockerfile(label: str) -> str:
+        lines = [
+            *_install_stage(base.tag, label, "-c /tmp/install/constraints.txt"),
+            "",
+            f"FROM {base.tag}",
+            f"LABEL {LAYER_LABEL}={label}",
+            "COPY --from=install /install/ /usr/local/",
+            "",
+        ]
+        return "\n".join(lines)
+
+    digests = [bundled_digests[path] for path in wheels]
+    tag = _tag("dependencies", runtime, [dockerfile(""), base.tag, requirements, *digests])
+    return Layer(
+        name="dependencies", tag=tag, dockerfile=dockerfile(tag), requirements=requirements, bundled_wheels=wheels
+    )

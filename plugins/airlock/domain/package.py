@@ -1,0 +1,163 @@
+"""The package: names that are safe, a manifest that is its identity, and what the later steps know of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from airlock.domain.findings import Finding, Place, finding
+
+MODEL_FOLDER = "model"
+MAX_PATH_BYTES = 1024
+MAX_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedObject:
+    """An object as the storage lists it.
+
+    Attributes:
+        key: The whole key.
+        size_bytes: Its length.
+        etag: The storage's own tag, without quotes. Never taken for an MD5.
+    """
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One file of a package.
+
+    Attributes:
+        path: Relative to the package's folder, with `/`; begins with `model/`.
+        size_bytes: Its length.
+        sha256: Hexadecimal digest of its bytes.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The files of a package, sorted by path: the package's identity.
+
+    Two packages with the same files have the same digest, wherever they came from.
+    """
+
+    files: tuple[FileEntry, ...]
+
+    def __post_init__(self) -> None:
+        paths = [entry.path for entry in self.files]
+        if paths != sorted(set(paths)):
+            raise ValueError("a manifest's paths are sorted and unique")
+
+    @classmethod
+    def of(cls, files: Iterable[FileEntry]) -> Manifest:
+        """The manifest of these files in any order."""
+        return cls(files=tuple(sorted(files, key=lambda entry: entry.path)))
+
+    def canonical(self) -> bytes:
+        """The manifest's canonical bytes: a JSON array of [path, size, sha256], sorted by path, without spaces."""
+        rows = [[entry.path, entry.size_bytes, entry.sha256] for entry in self.files]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical bytes, hexadecimal."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of all files."""
+        return sum(entry.size_bytes for entry in self.files)
+
+    def model_paths(self) -> dict[str, FileEntry]:
+        """Path under `model/` → entry."""
+        return {entry.path[len(MODEL_FOLDER) + 1 :]: entry for entry in self.files}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A staged package, as it travels from step to step.
+
+    Attributes:
+        digest: The manifest's digest; names the package everywhere.
+        source: Where it came from, as text.
+        file_count: Number of files.
+        size_bytes: Sum of all files.
+        bytes_copied: Bytes read from the storage for this import; 0 when the store had them.
+        findings: What was noticed while fetching.
+    """
+
+    digest: str
+    source: str
+    file_count: int
+    size_bytes: int
+    bytes_copied: int
+    findings: tuple[Finding, ...] = ()
+
+
+def check_names(paths: Iterable[str]) -> Iterator[Finding]:
+    """Check that every path can be a file below one folder on any system.
+
+    Args:
+        paths: Paths relative to the package's folder.
+
+    Yields:
+        PKG006 for a name that is unsafe by itself, PKG007 for two names that collide.
+    """
+    seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for path in paths:
+        reason = _unsafe(path)
+        if reason:
+            yield finding("PKG006", f"The object name {reason}.", place=Place(file=_printable(path)), value=path)
+            continue
+        folded = _folded(path)
+        twin = seen.setdefault(folded, path)
+        if twin != path:
+            yield finding("PKG007", f"It collides with {_printable(twin)}.", place=Place(file=path))
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            other = folders.setdefault(_folded(folder), folder)
+            if other != folder:
+                yield finding("PKG007", f"Its folder collides with {_printable(other)}.", place=Place(file=path))
+                break
+    for folded, path in seen.items():
+        if folded in folders:
+            yield finding("PKG007", "It is a file and a folder at once.", place=Place(file=path))
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
+
+
+def _printable(path: str) -> str:
+    return path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
+
+
+#: Each reason why a path is unsafe, in the order in which it is told.
+_UNSAFE: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("is empty", lambda path: not path),
+    ("is absolute", lambda path: path.startswith("/")),
+    ("holds a backslash", lambda path: "\\" in path),
+    ("holds an empty part (`//`)", lambda path: "//" in path),
+    ("holds `.` or `..` as a part", lambda path: any(part in (".", "..") for part in path.split("/"))),
+    ("holds a control, bidirectional or unassigned character", lambda path: not path.isprintable()),
+    ("begins or ends a part with a space", lambda path: any(part != part.strip() for part in path.split("/"))),
+    ("is longer than 1,024 bytes", lambda path: len(path.encode()) > MAX_PATH_BYTES),
+    ("has a part longer than 255 bytes", lambda path: any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/"))),
+)
+
+
+def _unsafe(path: str) -> str:
+    # Surrogates cannot be encoded; they are not printable, and that is asked before any length.
+    return next((reason for reason, applies in _UNSAFE if applies(path)), "")

@@ -1,0 +1,147 @@
+"""What the registry keeps of a version, and the record that an import gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airlock.domain.config import ModelConfig
+from airlock.domain.detection import Detection
+from airlock.domain.device import Device
+from airlock.domain.findings import Finding, Severity
+from airlock.domain.image import Image
+from airlock.domain.package import Package
+from airlock.domain.request import ImportRequest
+from airlock.domain.smoke import SmokeReport, Verdict
+from airlock.domain.version import EventKind, Reservation, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An accepted request and the version that it holds.
+
+    Attributes:
+        request: The request.
+        reservation: The version reserved for this run.
+        at: When, seconds since 1970.
+    """
+
+    request: ImportRequest
+    reservation: Reservation
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """A configuration that keeps every rule.
+
+    Attributes:
+        config: The configuration with the request's overrides applied.
+        findings: Warnings and infos.
+    """
+
+    config: ModelConfig
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """A version with all that was found out about it.
+
+    Attributes:
+        accepted: The request and the version.
+        package: The package.
+        validated: The configuration and what was noticed.
+        detection: Engine and runtime.
+        image: What serves it.
+        reports: One per device of the runtime.
+        registered_at: When, seconds since 1970.
+    """
+
+    accepted: Accepted
+    package: Package
+    validated: Validated
+    detection: Detection
+    image: Image
+    reports: tuple[SmokeReport, ...]
+    registered_at: float
+
+    def device_results(self) -> dict[str, str]:
+        """Device → verdict, for every device there is."""
+        ran = {report.device: report.verdict for report in self.reports}
+        return {device.value: ran.get(device, Verdict.NOT_SERVED).value for device in Device}
+
+    def summary(self) -> dict[str, Any]:
+        """The record as small JSON: what a listing, a DAG run's result and an asset event show."""
+        request, reservation = self.accepted.request, self.accepted.reservation
+        timed = next((report.latency for report in self.reports if report.latency), None)
+        findings = (*self.package.findings, *self.validated.findings)
+        return {
+            "model_name": reservation.model_name,
+            "model_version": reservation.model_version,
+            "status": Status.NORMAL.value,
+            "engine": self.detection.engine,
+            "engine_version": self.detection.engine_version,
+            "runtime": self.detection.runtime,
+            "backend": self.image.backend.value,
+            "isolation": self.image.isolation.value,
+            "devices": self.device_results(),
+            "latency_ms": timed.p50 if timed else None,
+            "package_digest": f"sha256:{self.package.digest}",
+            "image": self.image.reference,
+            "image_digest": self.image.digest,
+            "size_bytes": self.package.size_bytes,
+            "bytes_copied": self.package.bytes_copied,
+            "source": self.package.source,
+            "install_type": list(request.install_type),
+            "labels": list(request.labels),
+            "warnings": sum(finding.severity is Severity.WARNING for finding in findings),
+            "trusted_model_code": request.trust_model_code,
+            "seconds": round(self.registered_at - self.accepted.at, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One entry of a version's history.
+
+    Attributes:
+        at: When, seconds since 1970.
+        kind: Normal or Abnormal.
+        text: What happened, as a sentence.
+        run: The DAG run it happened in.
+    """
+
+    at: float
+    kind: EventKind
+    text: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """What the registry says of a version.
+
+    Attributes:
+        model_name: The model.
+        model_version: The version.
+        status: Where it stands.
+        reason: Why it stands there, for Failed and Abnormal; code first.
+        run: The DAG run that imported it.
+        created_at: When it was reserved, seconds since 1970.
+        updated_at: When its status changed last, seconds since 1970.
+        summary: The record, empty until it is Normal.
+        details: Everything else that was found out, as JSON; empty until it is Normal.
+        events: Its history, oldest first.
+    """
+
+    model_name: str
+    model_version: str
+    status: Status
+    reason: str
+    run: str
+    created_at: float
+    updated_at: float
+    summary: dict[str, Any]
+    details: dict[str, Any]
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,355 @@
+"""The import request: the form that a user fills in, checked whole.
+
+Every broken rule is found, each with its field; nothing of the raw form passes this door.
+
+Source: Importing a meta model from OBS, tables 2 and 3 and step 3c.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from airlock.domain.dependencies import Dependency, parse_dependencies
+from airlock.domain.device import Device
+from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors
+from airlock.domain.source import SourceLocation
+from airlock.domain.version import VersionNumber
+from airlock.errors import RequestRejected
+
+MAX_NAME_CHARACTERS = 64
+MAX_LABELS = 5
+MAX_LABEL_CHARACTERS = 32
+MAX_DESCRIPTION_CHARACTERS = 100
+MAX_DOCUMENTS = 3
+MAX_DOCUMENT_NAME_CHARACTERS = 48
+MAX_URL_CHARACTERS = 1024
+DEPLOYMENT_TYPES = ("real-time", "batch", "edge")
+DEFAULT_CONNECTION = "airlock_s3"
+
+# Chinese characters are what the specification names; Han is their script's block range.
+_NAME = re.compile(r"[0-9A-Za-z_\-\u3400-\u4dbf\u4e00-\u9fff]{1,64}")
+_CONNECTION = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+_DOCUMENT_NAME = re.compile(r"[A-Za-z\u3400-\u4dbf\u4e00-\u9fff][^\x00-\x1f<>&'\"!=]{0,47}")
+_DESCRIPTION_BANNED = frozenset("!<>=&'\"")
+_FORM = "request"
+
+#: Least and greatest value of each minimum specification; CPU in cores, memory in megabytes, the others in devices.
+SPEC_LIMITS: dict[str, tuple[float, float]] = {
+    "min_cpu": (0.1, 256),
+    "min_memory_mb": (64, 2_000_000),
+    "min_gpu": (0, 16),
+    "min_ascend": (0, 16),
+}
+STARTUP_TIMEOUT_LIMITS_S = (1, 3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinimumSpecs:
+    """The least that one instance of a real-time service needs.
+
+    Attributes:
+        cpu: Cores.
+        memory_mb: Memory in megabytes (10^6 bytes).
+        gpu: NVIDIA GPUs.
+        ascend: Ascend devices.
+    """
+
+    cpu: float | None = None
+    memory_mb: int | None = None
+    gpu: int = 0
+    ascend: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document that describes the model.
+
+    Attributes:
+        name: Its name; starts with a letter.
+        url: An http or https address.
+    """
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """A request that keeps every rule.
+
+    Attributes:
+        model_name: The model's name.
+        model_version: The version asked for; None means the next one.
+        labels: At most five.
+        description: Brief text.
+        source: The folder that contains `model/`.
+        source_connection: Id of the Airflow Connection that opens the storage.
+        config_override: A configuration that replaces the folder's own, as JSON text; None keeps the folder's.
+        install_type: Deployment types that the version may be used for.
+        minimum_specs: Least resources.
+        documents: At most three.
+        dependencies: Replace the configuration's own; None keeps them.
+        required_devices: Devices that must pass. Where empty, at least one device must.
+        startup_timeout_s: Seconds until the first successful prediction; None means the runtime's own.
+        trust_model_code: Whether findings of code in model files are overridden, on record.
+        bake_model: Whether an image with the package inside is made too.
+    """
+
+    model_name: str
+    model_version: str | None
+    labels: tuple[str, ...]
+    description: str
+    source: SourceLocation
+    source_connection: str
+    config_override: str | None
+    install_type: tuple[str, ...]
+    minimum_specs: MinimumSpecs
+    documents: tuple[Document, ...]
+    dependencies: tuple[Dependency, ...] | None
+    required_devices: tuple[Device, ...]
+    startup_timeout_s: float | None
+    trust_model_code: bool
+    bake_model: bool
+
+
+FIELDS = (
+    "model_name",
+    "model_version",
+    "labels",
+    "description",
+    "source_location",
+    "source_connection",
+    "config_override",
+    "install_type",
+    "min_cpu",
+    "min_memory_mb",
+    "min_gpu",
+    "min_ascend",
+    "model_docs",
+    "dependencies",
+    "required_devices",
+    "startup_timeout_s",
+    "trust_model_code",
+    "bake_model",
+)
+
+
+def parse_request(conf: Mapping[str, Any]) -> ImportRequest:
+    """Check the form.
+
+    Args:
+        conf: The DAG run's conf merged over the form's defaults. An empty string and null mean "not given".
+
+    Raises:
+        RequestRejected: One or more rules are broken; all are listed.
+    """
+    return _Form(conf).read()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+class _Form:
+    def __init__(self, conf: Mapping[str, Any]) -> None:
+        self.conf = conf
+        self.findings: list[Finding] = []
+
+    def read(self) -> ImportRequest:
+        for key in self.conf:
+            if key not in FIELDS:
+                meant = difflib.get_close_matches(str(key), FIELDS, n=1)
+                fix = f"Did you mean {meant[0]!r}?" if meant else f"Known fields: {', '.join(FIELDS)}."
+                self._broken("REQ001", str(key), "The form has no such field.", fix=fix)
+        name = self._name()
+        source = self._source()
+        request = ImportRequest(
+            model_name=name,
+            model_version=self._version(),
+            labels=self._labels(),
+            description=self._description(),
+            source=source or SourceLocation(bucket="", prefix=""),
+            source_connection=self._connection(),
+            config_override=self._config_override(),
+            install_type=self._choices("install_type", DEPLOYMENT_TYPES, "REQ009") or ("real-time",),
+            minimum_specs=self._specs(),
+            documents=self._documents(),
+            dependencies=self._dependencies(),
+            required_devices=tuple(Device(d) for d in self._choices("required_devices", [d.value for d in Device], "REQ012")),
+            startup_timeout_s=self._number("startup_timeout_s", *STARTUP_TIMEOUT_LIMITS_S),
+            trust_model_code=self._flag("trust_model_code"),
+            bake_model=self._flag("bake_model"),
+        )
+        if has_errors(self.findings):
+            raise RequestRejected("the import request", by_weight(self.findings))
+        return request
+
+    def _broken(self, code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
+        self.findings.append(finding(code, message, place=Place(file=_FORM, pointer=name), value=value, fix=fix))
+
+    def _given(self, name: str) -> Any:
+        value = self.conf.get(name)
+        return None if value == "" else value
+
+    def _text(self, name: str) -> str | None:
+        value = self._given(name)
+        if value is None or isinstance(value, str):
+            return value.strip() if isinstance(value, str) else None
+        self._broken("REQ003", name, "Text is expected.", value)
+        return None
+
+    def _list(self, name: str) -> Sequence[Any]:
+        value = self._given(name)
+        if value is None:
+            return ()
+        if isinstance(value, (list, tuple)):
+            return value
+        self._broken("REQ003", name, "A list is expected.", value)
+        return ()
+
+    def _name(self) -> str:
+        name = self._text("model_name")
+        if name is None:
+            if self._given("model_name") is None:
+                self._broken("REQ002", "model_name", "The model needs a name.")
+            return ""
+        if not _NAME.fullmatch(name):
+            self._broken("REQ004", "model_name", "The name breaks its form.", name)
+        return name
+
+    def _version(self) -> str | None:
+        version = self._text("model_version")
+        if version is not None and VersionNumber.parse(version) is None:
+            self._broken("REQ005", "model_version", "The version breaks its form.", version)
+        return version
+
+    def _labels(self) -> tuple[str, ...]:
+        labels = self._list("labels")
+        if len(labels) > MAX_LABELS:
+            self._broken("REQ006", "labels", f"{len(labels)} labels are given, at most {MAX_LABELS} are kept.")
+        for index, label in enumerate(labels):
+            if not isinstance(label, str) or not 0 < len(label.strip()) <= MAX_LABEL_CHARACTERS or not label.isprintable():
+                self._broken("REQ006", f"labels/{index}", "The label breaks its form.", label)
+        return tuple(dict.fromkeys(label.strip() for label in labels if isinstance(label, str)))
+
+    def _description(self) -> str:
+        text = self._text("description") or ""
+        if len(text) > MAX_DESCRIPTION_CHARACTERS:
+            self._broken("REQ007", "description", f"The description has {len(text)} characters.", text)
+        elif _DESCRIPTION_BANNED & set(text) or not text.replace("\n", " ").isprintable():
+            self._broken("REQ007", "description", "The description holds a character that is not allowed.", text)
+        return text
+
+    def _source(self) -> SourceLocation | None:
+        text = self._text("source_location")
+        if text is None:
+            if self._given("source_location") is None:
+                self._broken("REQ002", "source_location", "The import needs the folder that contains `model/`.")
+            return None
+        source = SourceLocation.parse(text)
+        if source is None:
+            self._broken("REQ008", "source_location", "The location cannot be read.", text)
+        return source
+
+    def _connection(self) -> str:
+        text = self._text("source_connection") or DEFAULT_CONNECTION
+        if not _CONNECTION.fullmatch(text):
+            self._broken("REQ003", "source_connection", "The id of an Airflow Connection is expected.", text)
+        return text
+
+    def _config_override(self) -> str | None:
+        value = self._given("config_override")
+        if value is None or value == {}:
+            return None
+        if not isinstance(value, Mapping):
+            self._broken("REQ003", "config_override", "A JSON object is expected.", value)
+            return None
+        import json
+
+        return json.dumps(value, ensure_ascii=False, indent=2)
+
+    def _choices(self, name: str, allowed: Sequence[str], code: str) -> tuple[str, ...]:
+        values = self._list(name)
+        for index, value in enumerate(values):
+            if value not in allowed:
+                self._broken(code, f"{name}/{index}", f"Allowed: {', '.join(allowed)}.", value)
+        return tuple(dict.fromkeys(value for value in values if value in allowed))
+
+    def _number(self, name: str, least: float, greatest: float) -> float | None:
+        value = self._given(name)
+        if value is None:
+            return None
+        if not _is_number(value):
+            self._broken("REQ003", name, "A number is expected.", value)
+        elif not least <= value <= greatest:
+            self._broken("REQ010", name, f"The value must lie from {least} to {greatest}.", value)
+        else:
+            return float(value)
+        return None
+
+    def _specs(self) -> MinimumSpecs:
+        values = {name: self._number(name, *limits) for name, limits in SPEC_LIMITS.items()}
+        for name in ("min_memory_mb", "min_gpu", "min_ascend"):
+            value = values[name]
+            if value is not None and not value.is_integer():
+                self._broken("REQ010", name, "A whole number is expected.", value)
+        return MinimumSpecs(
+            cpu=values["min_cpu"],
+            memory_mb=None if values["min_memory_mb"] is None else int(values["min_memory_mb"]),
+            gpu=int(values["min_gpu"] or 0),
+            ascend=int(values["min_ascend"] or 0),
+        )
+
+    def _documents(self) -> tuple[Document, ...]:
+        documents: list[Document] = []
+        raw = self._list("model_docs")
+        if len(raw) > MAX_DOCUMENTS:
+            self._broken("REQ011", "model_docs", f"{len(raw)} documents are given, at most {MAX_DOCUMENTS} are kept.")
+        for index, item in enumerate(raw):
+            place = f"model_docs/{index}"
+            if not isinstance(item, Mapping) or set(item) != {"doc_name", "doc_url"}:
+                self._broken("REQ011", place, 'An object {"doc_name": …, "doc_url": …} is expected.', item)
+                continue
+            name, url = item["doc_name"], item["doc_url"]
+            if not isinstance(name, str) or not _DOCUMENT_NAME.fullmatch(name):
+                self._broken("REQ011", f"{place}/doc_name", "The name breaks its form.", name)
+            elif not isinstance(url, str) or not _is_web_address(url):
+                self._broken("REQ011", f"{place}/doc_url", "The address is not an http(s) URL.", url)
+            else:
+                documents.append(Document(name=name, url=url))
+        return tuple(documents)
+
+    def _dependencies(self) -> tuple[Dependency, ...] | None:
+        if self._given("dependencies") is None:
+            return None
+        raw = self._list("dependencies")
+        dependencies, findings = parse_dependencies(raw, lambda pointer: Place(file=_FORM, pointer="dependencies" + pointer))
+        self.findings.extend(findings)
+        return dependencies
+
+    def _flag(self, name: str) -> bool:
+        value = self._given(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self._broken("REQ003", name, "true or false is expected.", value)
+        return False
+
+
+def _is_web_address(url: str) -> bool:
+    if len(url) > MAX_URL_CHARACTERS or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and parts.username is None and parts.password is None
+
+
+#: Finds the place of a JSON pointer in whatever holds it.
+Locate = Callable[[str], Place]

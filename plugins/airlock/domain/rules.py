@@ -1,0 +1,285 @@
+"""The rules, each with a stable code. A code is never reused for another meaning.
+
+PKG: the package's files. CFG: config.json. API: the declared interface. DEP: dependencies. SVC: inference code.
+REQ: the import request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        code: Stable code.
+        title: The rule in a few words.
+        severity: What a broken rule weighs unless the finding says otherwise: error, warning or info.
+        reason: Why the rule exists.
+        remedy: What to do, for any case of it.
+        source: The page of the specification that the rule comes from.
+    """
+
+    code: str
+    title: str
+    severity: str
+    reason: str
+    remedy: str
+    source: str
+
+
+_PACKAGE = "Model package specifications"
+_CONFIG = "Specifications for compiling the model configuration file"
+_CODE = "Specifications for compiling model inference code"
+_IMPORT = "Importing a meta model from OBS, tables 2 and 3"
+_SAFETY = "Airlock: what comes from outside is hostile"
+
+_ALL = (
+    # ── the package's files ──────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="PKG001", title="The folder holds no `model` folder", severity="error", source=_PACKAGE,
+        reason="Everything that belongs to a package lies in a folder named exactly `model`.",
+        remedy="Point at the folder that contains `model/`, or upload the package's files under `model/`.",
+    ),
+    Rule(
+        code="PKG002", title="config.json is missing", severity="error", source=_PACKAGE,
+        reason="config.json names the engine, the runtime and the interface; nothing is guessed.",
+        remedy="Add `model/config.json`.",
+    ),
+    Rule(
+        code="PKG003", title="More than one config.json or customize_service.py", severity="error", source=_PACKAGE,
+        reason="A package has exactly one configuration and at most one service.",
+        remedy="Keep one, directly under `model/`.",
+    ),
+    Rule(
+        code="PKG004", title="A mandatory model file is missing", severity="error", source=_PACKAGE,
+        reason="Each engine loads model files of its own form.",
+        remedy="Add the engine's model file, or correct `model_type`.",
+    ),
+    Rule(
+        code="PKG005", title="Several model files where one is needed", severity="error", source=_PACKAGE,
+        reason="The engine loads one file; which one is not guessed.",
+        remedy="Keep one of them under `model/`, or move the others into a sub-folder.",
+    ),
+    Rule(
+        code="PKG006", title="A file name is unsafe", severity="error", source=_SAFETY,
+        reason="Names become paths on the machines that serve the model.",
+        remedy="Rename the object.",
+    ),
+    Rule(
+        code="PKG007", title="Two names collide", severity="error", source=_SAFETY,
+        reason="Names that differ only by letter case or Unicode form are one file on some systems; a file is no folder.",
+        remedy="Rename one of the two.",
+    ),
+    Rule(
+        code="PKG008", title="The package is too large", severity="error", source=_PACKAGE,
+        reason="A model of up to 20 GB is allowed unless the installation says otherwise.",
+        remedy="Remove what serving does not need, or ask for a higher `[airlock] max_package_bytes`.",
+    ),
+    Rule(
+        code="PKG009", title="The package has too many files", severity="error", source=_PACKAGE,
+        reason="The number of files is bounded so that one package cannot occupy the gate.",
+        remedy="Remove what serving does not need, or ask for a higher `[airlock] max_objects`.",
+    ),
+    Rule(
+        code="PKG010", title="Objects outside `model` were left out", severity="info", source=_PACKAGE,
+        reason="Only what lies in `model/` belongs to the package.",
+        remedy="Nothing needs to be done.",
+    ),
+    Rule(
+        code="PKG011", title="The source points at the `model` folder itself", severity="info", source=_PACKAGE,
+        reason="The folder above it is meant; there is only one reading.",
+        remedy="Nothing needs to be done.",
+    ),
+    # ── config.json ──────────────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="CFG001", title="Not readable as JSON", severity="error", source=_CONFIG,
+        reason="A configuration that two parsers read differently is not a configuration.",
+        remedy="Correct the text at that place.",
+    ),
+    Rule(
+        code="CFG002", title="Comment or trailing comma", severity="warning", source=_CONFIG,
+        reason="JSON has neither; the meaning is plain, so both are read over.",
+        remedy="Remove it.",
+    ),
+    Rule(
+        code="CFG003", title="A key stands twice with different values", severity="error", source=_CONFIG,
+        reason="Which one counts depends on the parser.",
+        remedy="Keep one.",
+    ),
+    Rule(
+        code="CFG004", title="The configuration is too large or too deep", severity="error", source=_SAFETY,
+        reason="A configuration is at most 1 MB and 64 levels deep.",
+        remedy="Shorten it.",
+    ),
+    Rule(
+        code="CFG005", title="A mandatory field is missing", severity="error", source=_CONFIG,
+        reason="The field has no default.",
+        remedy="Add the field.",
+    ),
+    Rule(
+        code="CFG006", title="A field has the wrong type", severity="error", source=_CONFIG,
+        reason="The field's type is fixed by the specification.",
+        remedy="Write a value of the named type.",
+    ),
+    Rule(
+        code="CFG007", title="`model_type` is no known engine", severity="error", source=_CONFIG,
+        reason="The engine decides how the model is loaded and served.",
+        remedy="Use one of the listed engines.",
+    ),
+    Rule(
+        code="CFG008", title="`runtime` is not one of the engine's runtimes", severity="error", source=_CONFIG,
+        reason="A runtime nobody has cannot be built, and another one is never taken silently.",
+        remedy="Use one of the engine's runtimes, or leave the field out for the default.",
+    ),
+    Rule(
+        code="CFG009", title="`model_algorithm` breaks its form", severity="error", source=_CONFIG,
+        reason="It starts with a letter, has at most 36 characters, and none of & ! ' \" < > = ( ) \\ or Chinese characters.",
+        remedy="Use a name such as `image_classification`, `object_detection` or `predict_analysis`.",
+    ),
+    Rule(
+        code="CFG010", title="A field does not fit the engine", severity="error", source=_CONFIG,
+        reason="`swr_location` and `health` belong to Image; `runtime` and `dependencies` to every other engine.",
+        remedy="Remove the field, or correct `model_type`.",
+    ),
+    Rule(
+        code="CFG011", title="An unknown field", severity="warning", source=_CONFIG,
+        reason="The field is read over; a misspelt one would be lost silently.",
+        remedy="Remove it, or use the spelling that is meant.",
+    ),
+    Rule(
+        code="CFG012", title="A loose spelling with one meaning", severity="warning", source=_CONFIG,
+        reason="Real packages are full of it, so it is read as what is meant.",
+        remedy="Use the right spelling.",
+    ),
+    Rule(
+        code="CFG013", title="A metric is not usable", severity="warning", source=_CONFIG,
+        reason="Metrics are numbers named f1, recall, precision or accuracy; others are kept out of the comparison.",
+        remedy="Write a finite number.",
+    ),
+    Rule(
+        code="CFG014", title="No runtime is named", severity="info", source=_CONFIG,
+        reason="The engine's default is used.",
+        remedy="Name the runtime that the model was trained with.",
+    ),
+    # ── the interface ────────────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="API001", title="A declared interface cannot be used", severity="error", source=_CONFIG,
+        reason="An engine other than Image serves one API at `/`.",
+        remedy="Declare one API with the URL `/`.",
+    ),
+    Rule(
+        code="API002", title="The content type does not fit the engine", severity="error", source=_CONFIG,
+        reason="Machine-learning engines take application/json only; others application/json or multipart/form-data.",
+        remedy="Use `application/json`.",
+    ),
+    Rule(
+        code="API003", title="A body schema is not a usable JSON Schema", severity="error", source=_CONFIG,
+        reason="Requests are generated from it and responses are checked against it.",
+        remedy="Correct the schema at that place.",
+    ),
+    Rule(
+        code="API004", title="No interface is declared", severity="warning", source=_CONFIG,
+        reason="Without `apis` neither a request can be generated nor a response be checked.",
+        remedy="Declare `apis` with request and response, or bring `model/samples/*.json`.",
+    ),
+    Rule(
+        code="API005", title="A schema keyword is not applied", severity="warning", source=_SAFETY,
+        reason="`$ref` and `pattern` from a package are never followed or run.",
+        remedy="Spell the constraint out with other keywords.",
+    ),
+    # ── dependencies ─────────────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="DEP001", title="A dependency's name or version breaks its form", severity="error", source=_CONFIG,
+        reason="A name is a name: no options, URLs or paths that change where packages come from.",
+        remedy="Write the plain package name, and the version in `package_version`.",
+    ),
+    Rule(
+        code="DEP002", title="A dependency's restraint is unusable", severity="error", source=_CONFIG,
+        reason="EXACT, ATLEAST and ATMOST are known; one is needed when a version is given.",
+        remedy="Write EXACT, ATLEAST or ATMOST beside `package_version`.",
+    ),
+    Rule(
+        code="DEP003", title="An unknown installer", severity="error", source=_CONFIG,
+        reason="Only pip is known.",
+        remedy="Write `\"installer\": \"pip\"`.",
+    ),
+    Rule(
+        code="DEP004", title="A package is listed twice with different versions", severity="error", source=_CONFIG,
+        reason="Both cannot hold.",
+        remedy="Keep one.",
+    ),
+    Rule(
+        code="DEP005", title="Dependencies without inference code", severity="warning", source=_CONFIG,
+        reason="Only customize_service.py could use them.",
+        remedy="Remove them, or add customize_service.py.",
+    ),
+    # ── inference code ───────────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="SVC001", title="Inference code is missing", severity="error", source=_CODE,
+        reason="The engine's base class loads nothing by itself.",
+        remedy="Add `model/customize_service.py` with one class derived from the engine's base class.",
+    ),
+    Rule(
+        code="SVC002", title="Inference code does not compile", severity="error", source=_CODE,
+        reason="The runtime's own Python must be able to read it.",
+        remedy="Correct the syntax at that place, or choose a runtime with another Python.",
+    ),
+    # ── the import request ───────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="REQ001", title="An unknown field", severity="error", source=_IMPORT,
+        reason="A misspelt field would be lost silently.",
+        remedy="Remove it, or use the spelling that is meant.",
+    ),
+    Rule(
+        code="REQ002", title="A mandatory field is missing", severity="error", source=_IMPORT,
+        reason="The field has no default.", remedy="Fill it in.",
+    ),
+    Rule(
+        code="REQ003", title="A field has the wrong type", severity="error", source=_IMPORT,
+        reason="The field's type is fixed.", remedy="Write a value of the named type.",
+    ),
+    Rule(
+        code="REQ004", title="The model name breaks its form", severity="error", source=_IMPORT,
+        reason="1 to 64 letters, digits, Chinese characters, hyphens and underscores.", remedy="Choose another name.",
+    ),
+    Rule(
+        code="REQ005", title="The version breaks its form", severity="error", source=_IMPORT,
+        reason="Three numbers from 0 to 99 joined by dots, such as 0.0.1.", remedy="Write N.N.N, or leave it out for the next one.",
+    ),
+    Rule(
+        code="REQ006", title="Too many or unusable labels", severity="error", source=_IMPORT,
+        reason="At most five labels of 1 to 32 visible characters.", remedy="Shorten the list.",
+    ),
+    Rule(
+        code="REQ007", title="The description breaks its form", severity="error", source=_IMPORT,
+        reason="At most 100 characters and none of ! < > = & ' \".", remedy="Shorten or reword it.",
+    ),
+    Rule(
+        code="REQ008", title="The source location cannot be read", severity="error", source=_IMPORT,
+        reason="A folder in object storage: s3://bucket/prefix/ or obs://bucket/prefix/ or /bucket/prefix/.",
+        remedy="Write the bucket and the folder that contains `model/`.",
+    ),
+    Rule(
+        code="REQ009", title="An unknown deployment type", severity="error", source=_IMPORT,
+        reason="A version can only be deployed as what it was imported for.",
+        remedy="Choose from real-time, batch and edge.",
+    ),
+    Rule(
+        code="REQ010", title="A minimum specification is out of range", severity="error", source=_IMPORT,
+        reason="The figures become limits of the test and of the deployment.", remedy="Choose a value within the limits.",
+    ),
+    Rule(
+        code="REQ011", title="A model document is unusable", severity="error", source=_IMPORT,
+        reason="Up to three documents, each a name that starts with a letter and an http(s) URL.",
+        remedy="Correct the name or the URL.",
+    ),
+    Rule(
+        code="REQ012", title="An unknown device", severity="error", source=_IMPORT,
+        reason="A runtime is tested on cpu, gpu or ascend.", remedy="Choose from cpu, gpu and ascend.",
+    ),
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {rule.code: rule for rule in _ALL}

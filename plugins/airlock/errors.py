@@ -1,0 +1,141 @@
+"""The whole exception tree: what went wrong, told apart by its consequence.
+
+A `PermanentError` gives the same answer for the same input, so nothing is gained by trying again; a `TransientError` may
+pass. Every case carries a stable code, the facts, and a remedy; its text is a sentence a user can act on. `args` mirrors
+`__init__`, so every case survives pickling between a worker and whoever reads its outcome.
+
+`ValueError` and `TypeError` are left to mean a caller's bug, never a refused model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airlock.domain.findings import Finding
+
+
+class AirlockError(Exception):
+    """Anything that ends a step.
+
+    Args:
+        code: Stable code of the case, such as `SRC001`.
+        message: Where, what and how many.
+        remedy: What to change; an imperative sentence, or empty where nothing can be done by the reader.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str = "") -> None:
+        super().__init__(code, message, remedy)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.message}" + (f" {self.remedy}" if self.remedy else "")
+
+
+class PermanentError(AirlockError):
+    """The same input gives the same answer: do not retry."""
+
+
+class TransientError(AirlockError):
+    """The outside world failed us: the same input may pass later."""
+
+
+class Rejected(PermanentError):
+    """Rules were broken; all of them are listed at once.
+
+    Args:
+        subject: What was checked: "the import request", "the package s3://bucket/iris/".
+        findings: Every finding, errors first. At least one is an error.
+    """
+
+    def __init__(self, subject: str, findings: tuple[Finding, ...]) -> None:
+        errors = [finding for finding in findings if finding.is_error]
+        first = errors[0]
+        lines = "".join(f"\n  {finding.line()}" for finding in errors)
+        count = "1 rule is" if len(errors) == 1 else f"{len(errors)} rules are"
+        super().__init__(first.code, f"{count} broken in {subject}:{lines}")
+        self.args = (subject, findings)
+        self.subject = subject
+        self.findings = findings
+
+
+class RequestRejected(Rejected):
+    """The import form breaks rules (REQ…)."""
+
+
+class PackageRejected(Rejected):
+    """The package breaks rules (PKG…, CFG…, API…, DEP…, SVC…)."""
+
+
+class VersionExists(PermanentError):
+    """A name and version are written once."""
+
+
+class SourceRefused(PermanentError):
+    """The storage answered, and the answer will not change by itself: no bucket, no permission, unsafe names."""
+
+
+class SourceChanged(TransientError):
+    """An object was replaced or deleted while it was copied: the next try sees one consistent state."""
+
+
+class StorageUnavailable(TransientError):
+    """The object storage did not answer, or answered with an error of its own."""
+
+
+class EngineNotDetected(PermanentError):
+    """No engine, several, or evidence against the configured one."""
+
+
+class RuntimeUnavailable(PermanentError):
+    """The runtime is known and cannot be had here."""
+
+
+class BuildFailed(PermanentError):
+    """The runtime image or environment cannot be made from this configuration."""
+
+
+class BackendUnavailable(TransientError):
+    """The container engine, a package index or an interpreter did not answer."""
+
+
+class SmokeFailed(PermanentError):
+    """The service did not start, or did not answer as its configuration promises.
+
+    Args:
+        code: Stable code of the case.
+        message: What was asked, what came back.
+        remedy: What to change.
+        log_tail: The last lines of the service's own log, as text.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str = "", log_tail: str = "") -> None:
+        super().__init__(code, message, remedy)
+        self.args = (code, message, remedy, log_tail)
+        self.log_tail = log_tail
+
+
+class DeviceRequired(PermanentError):
+    """A device that the request demands was not tested, or none was."""
+
+
+class RegistryUnavailable(TransientError):
+    """The registry's database did not answer."""
+
+
+class VersionGone(PermanentError):
+    """The version that this run reserved is no longer its own: deleted, or decided by someone else."""
+
+
+class StoreDamaged(PermanentError):
+    """Bytes in the package store do not match their digest."""
+
+
+class StoreFull(TransientError):
+    """The store's disk is full: the next try may find room."""
+
+
+class SettingInvalid(PermanentError):
+    """A setting of section [airlock] cannot be used as it is."""

@@ -1,0 +1,113 @@
+"""What every step operator shares: the one place where errors become task outcomes.
+
+A `PermanentError` ends the task without another try; anything else propagates and Airflow tries again. Either way the
+version's history says what happened, and the last word makes it Failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from airlock.codec import decode
+from airlock.domain.record import Accepted
+from airlock.domain.version import EventKind, Reservation, RunRef
+from airlock.errors import AirlockError, PermanentError, SmokeFailed
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airlock.adapters.wiring import Wiring
+
+
+class StepOperator(BaseOperator):
+    """Base of the operators of an import.
+
+    Subclasses implement `run_step`; what it returns goes into XCom.
+    """
+
+    ui_color: ClassVar[str] = "#e8f0ec"
+
+    def run_step(self, wiring: Wiring, context: Context) -> Any:
+        """Do the step and return JSON for XCom."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Any:
+        """Run the step, and make its failure the task's and the version's."""
+        from airlock.adapters.settings import from_airflow
+        from airlock.adapters.wiring import Wiring
+
+        try:
+            wiring = Wiring(from_airflow())
+        except AirlockError as error:
+            raise AirflowFailException(str(error)) from None
+        try:
+            reservation = self.reservation(context)
+            if reservation is not None:
+                wiring.registry.resume(reservation)
+            return self.run_step(wiring, context)
+        except AirflowSkipException:
+            raise
+        except PermanentError as error:
+            self._tell(error)
+            self._fail_version(wiring, context, error.code, str(error))
+            raise AirflowFailException(str(error)) from None
+        except Exception as error:
+            code = error.code if isinstance(error, AirlockError) else "INT001"
+            text = (
+                str(error)
+                if isinstance(error, AirlockError)
+                else f"{type(error).__name__} in step {self.task_id}: {error}"
+            )
+            self._tried(wiring, context, code, text)
+            raise
+
+    def reservation(self, context: Context) -> Reservation | None:
+        """The version that this task works for; None before it is reserved."""
+        accepted = getattr(self, "accepted", None)
+        return None if accepted is None else decode(Accepted, accepted).reservation
+
+    @staticmethod
+    def run_ref(context: Context) -> RunRef:
+        """The run that this task belongs to."""
+        dag_run = context["dag_run"]
+        return RunRef(dag_id=dag_run.dag_id, run_id=dag_run.run_id)
+
+    def lines(self) -> Callable[[str], None]:
+        """A function that writes one line of a tool's output into the task's log."""
+        return lambda line: self.log.info("%s", line)
+
+    def _tell(self, error: PermanentError) -> None:
+        self.log.error("%s", error)
+        if isinstance(error, SmokeFailed) and error.log_tail:
+            self.log.error("The service's last log lines:\n%s", error.log_tail)
+
+    def _fail_version(self, wiring: Wiring, context: Context, code: str, text: str) -> None:
+        with self._registry_may_be_away():
+            reservation = self.reservation(context) or wiring.registry.reservation_of(self.run_ref(context))
+            if reservation is not None:
+                wiring.registry.fail(reservation, code, text)
+
+    def _tried(self, wiring: Wiring, context: Context, code: str, text: str) -> None:
+        ti = context["ti"]
+        tries = (ti.max_tries or 0) + 1
+        if ti.try_number >= tries:
+            self._fail_version(wiring, context, code, text)
+            return
+        with self._registry_may_be_away():
+            reservation = self.reservation(context)
+            if reservation is not None:
+                message = f"Step {self.task_id}, try {ti.try_number} of {tries}, failed: {text}"
+                wiring.registry.add_event(reservation, EventKind.ABNORMAL, message)
+
+    @contextlib.contextmanager
+    def _registry_may_be_away(self) -> Iterator[None]:
+        """The step's own failure is the news; that the registry could not be told of it is only logged."""
+        try:
+            yield
+        except AirlockError as error:
+            self.log.warning("The registry could not be told: %s", error)

@@ -1,0 +1,238 @@
+"""The outside world as protocols in domain types. Every adapter and its fake pass one contract test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from airlock.domain.catalogue import Runtime
+from airlock.domain.device import Device
+from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
+from airlock.domain.package import FileEntry, ListedObject, Manifest
+from airlock.domain.record import ModelVersion, VersionRow
+from airlock.domain.request import ImportRequest
+from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
+from airlock.domain.source import SourceLocation
+from airlock.domain.version import EventKind, Reservation, RunRef
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class ObjectStorage(Protocol):
+    """An S3-compatible object storage behind one Connection."""
+
+    @property
+    def identity(self) -> str:
+        """Names the storage: two storages never share one."""
+
+    def list(self, location: SourceLocation) -> Iterator[ListedObject]:
+        """Every object below the folder, in key order.
+
+        Raises:
+            SourceRefused: No such bucket, or no permission.
+            StorageUnavailable: No answer, or the storage's own error.
+        """
+
+    def copy(self, location: SourceLocation, item: ListedObject, target: BinaryIO) -> str:
+        """Write the object's bytes to `target`.
+
+        Returns:
+            SHA-256 of what was written, hexadecimal.
+
+        Raises:
+            SourceChanged: The object is no longer the one that was listed, or fewer or more bytes came.
+            SourceRefused: No permission.
+            StorageUnavailable: No answer, or the storage's own error.
+        """
+
+
+class PackageStore(Protocol):
+    """Immutable packages, named by their digest."""
+
+    def known(self, listing: str) -> str | None:
+        """The digest of the package that a listing of this identity gave before, if the store still has it."""
+
+    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
+        """Write a package and give it its name, in one move.
+
+        Args:
+            listing: Identity of the listing it comes from; remembered for `known`.
+            paths: Path relative to the package → a function that writes its bytes and returns their SHA-256.
+
+        Raises:
+            StoreDamaged: The disk cannot take it.
+        """
+
+    def manifest(self, digest: str) -> Manifest:
+        """The files of a package.
+
+        Raises:
+            StoreDamaged: The store does not have it, or its manifest does not match its name.
+        """
+
+    def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
+        """The first `limit` bytes of a file.
+
+        Raises:
+            StoreDamaged: The file is missing or has another size.
+        """
+
+    def folder(self, digest: str) -> str:
+        """The package's folder on this machine, which contains `model/`. Nothing in it may be changed."""
+
+
+class RunningService(Protocol):
+    """A service that was started for a test."""
+
+    def send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse | NoResponse:
+        """Send a request; the time limit covers the whole answer."""
+
+    def exit(self) -> ServiceExit | None:
+        """How it ended, None while it runs."""
+
+    def log_tail(self, lines: int = 100) -> str:
+        """The last lines of its log. Comes from user code: escape before showing."""
+
+    def peak_memory_bytes(self) -> int | None:
+        """Highest memory so far, None where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceExit:
+    """How a service ended.
+
+    Attributes:
+        status: Exit status; 128 + signal where a signal ended it.
+        out_of_memory: Whether the memory limit ended it.
+    """
+
+    status: int
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What to start for a test.
+
+    Attributes:
+        image: The runtime image or environment.
+        runtime: The catalogue's row.
+        package_digest: The package to serve.
+        model_name: The model's name.
+        device: The device to test on.
+        cpus: Cores, None for the backend's own default.
+        memory_mb: Memory limit in megabytes (10^6 bytes).
+        run: The DAG run, for labels and sweeping.
+        task: The task, likewise.
+    """
+
+    image: Image
+    runtime: Runtime
+    package_digest: str
+    model_name: str
+    device: Device
+    cpus: float | None
+    memory_mb: int
+    run: RunRef
+    task: str
+
+
+class RuntimeBackend(Protocol):
+    """What builds runtimes and runs services."""
+
+    @property
+    def kind(self) -> BackendKind:
+        """Which backend this is."""
+
+    @property
+    def isolation(self) -> Isolation:
+        """What stands between user code and the host."""
+
+    def serving_digest(self) -> str:
+        """Digest of the serving code that goes into runtimes."""
+
+    def devices(self) -> frozenset[Device]:
+        """Devices that this worker can test on."""
+
+    def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
+        """Make what is missing of a runtime.
+
+        Args:
+            plan: The layers.
+            log: Takes one line of progress or build output at a time.
+
+        Raises:
+            BuildFailed: The same plan will fail again.
+            RuntimeUnavailable: The runtime cannot be had on this machine.
+            BackendUnavailable: The engine, the network or an index did not answer.
+        """
+
+    def image_present(self, image: Image) -> bool:
+        """Whether the image can be started on this worker."""
+
+    def serve(self, launch: Launch) -> AbstractContextManager[RunningService]:
+        """Start a service; leaving the context ends it and removes all of it.
+
+        Raises:
+            BackendUnavailable: The engine does not answer.
+            BuildFailed: The image is gone.
+        """
+
+    def sweep(self, run: RunRef) -> int:
+        """Remove whatever this run left behind, and return how many things that were."""
+
+
+class Registry(Protocol):
+    """Model versions and their history."""
+
+    def reserve(self, request: ImportRequest, run: RunRef) -> Reservation:
+        """Reserve the version asked for, or the next one.
+
+        A second call of the same run gives the same reservation.
+
+        Raises:
+            VersionExists: Another run holds or held the version, or no number is left.
+            RegistryUnavailable: The database does not answer.
+        """
+
+    def reservation_of(self, run: RunRef) -> Reservation | None:
+        """What the run holds, if anything."""
+
+    def resume(self, reservation: Reservation) -> None:
+        """Make the version Importing again, where a former try of the same run had failed.
+
+        Raises:
+            VersionGone: It was deleted, or is another run's.
+        """
+
+    def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
+        """Add to the version's history."""
+
+    def complete(self, version: ModelVersion, details: Mapping[str, Any]) -> None:
+        """Make the version Normal and keep its record, in one transaction.
+
+        Raises:
+            VersionGone: It is no longer this run's to complete.
+        """
+
+    def fail(self, reservation: Reservation, code: str, reason: str) -> bool:
+        """Make the version Failed, with an event. Returns False where it was not Importing (any more)."""
+
+    def find(self, model_name: str, model_version: str) -> VersionRow | None:
+        """One version with its events."""
+
+    def list(self, model_name: str | None = None, limit: int = 100, offset: int = 0) -> tuple[VersionRow, ...]:
+        """Versions without their events, newest first."""

@@ -1,0 +1,46 @@
+"""detect: engine and runtime, with evidence."""
+
+from __future__ import annotations
+
+from airlock.domain.catalogue import Catalogue
+from airlock.domain.detection import HEAD_BYTES, Detection, files_to_read
+from airlock.domain.detection import detect as decide
+from airlock.domain.package import Package
+from airlock.domain.record import Accepted, Validated
+from airlock.domain.version import EventKind
+from airlock.ports import PackageStore, Registry
+
+
+def detect(
+    accepted: Accepted,
+    package: Package,
+    validated: Validated,
+    *,
+    store: PackageStore,
+    registry: Registry,
+    catalogue: Catalogue,
+) -> Detection:
+    """Read the evidence and decide.
+
+    Args:
+        accepted: The version.
+        package: The staged package.
+        validated: Its configuration.
+        store: Where it lies.
+        registry: For the version's history.
+        catalogue: The known runtimes.
+
+    Raises:
+        EngineNotDetected: No engine, several, or evidence against `model_type`.
+        RuntimeUnavailable: The runtime cannot be had.
+    """
+    manifest = store.manifest(package.digest)
+    entries = manifest.model_paths()
+    heads = {path: store.read(package.digest, entries[path], HEAD_BYTES) for path in files_to_read(manifest)}
+    detection = decide(manifest, heads, validated.config, catalogue)
+    registry.add_event(
+        accepted.reservation,
+        EventKind.NORMAL,
+        f"Engine {detection.engine} {detection.engine_version}, runtime {detection.runtime}, found.",
+    )
+    return detection

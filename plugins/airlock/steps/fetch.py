@@ -1,0 +1,151 @@
+"""fetch: the package's objects become an immutable, content-addressed copy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from airlock.domain.findings import Finding, Severity, by_weight, finding, has_errors
+from airlock.domain.package import MODEL_FOLDER, ListedObject, Package, check_names
+from airlock.domain.record import Accepted
+from airlock.domain.source import SourceLocation
+from airlock.domain.version import EventKind
+from airlock.errors import PackageRejected
+from airlock.ports import ObjectStorage, PackageStore, Registry
+
+MAX_SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """How much one package may hold.
+
+    Attributes:
+        max_package_bytes: Sum of all files.
+        max_objects: Objects below the folder, those outside `model/` included.
+    """
+
+    max_package_bytes: int
+    max_objects: int
+
+
+def fetch(
+    accepted: Accepted, *, storage: ObjectStorage, store: PackageStore, registry: Registry, limits: FetchLimits
+) -> Package:
+    """Stage the package.
+
+    Objects that the store has from an earlier import of the same listing are not read again.
+
+    Args:
+        accepted: The request.
+        storage: Where the package lies.
+        store: Where it is kept.
+        registry: For the version's history.
+        limits: How much it may hold.
+
+    Raises:
+        PackageRejected: No `model/`, unsafe or colliding names, too many objects or bytes.
+        SourceRefused: No bucket or no permission.
+        SourceChanged: An object changed while it was copied.
+        StorageUnavailable: The storage did not answer.
+        StoreDamaged: The store cannot take it.
+    """
+    asked = accepted.request.source
+    location = asked.above_model()
+    objects, findings = _list(storage, location, limits)
+    if location != asked:
+        findings.append(finding("PKG011", f"{asked} is the `model` folder itself; {location} is read.", severity=Severity.INFO))
+    inside = {
+        item.key[len(location.prefix) :]: item
+        for item in objects
+        if item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item)
+    }
+    findings += _check(location, objects, inside, limits)
+    if has_errors(findings):
+        raise PackageRejected(f"the package {asked}", by_weight(findings))
+
+    listing = listing_identity(storage.identity, inside)
+    digest = store.known(listing)
+    if digest is not None:
+        manifest, copied = store.manifest(digest), 0
+    else:
+        manifest = store.stage(listing, {path: _copier(storage, location, item) for path, item in inside.items()})
+        copied = sum(item.size_bytes for item in inside.values())
+    package = Package(
+        digest=manifest.digest(),
+        source=str(location),
+        file_count=len(manifest.files),
+        size_bytes=manifest.size_bytes,
+        bytes_copied=copied,
+        findings=by_weight(findings),
+    )
+    how = f"{copied:,} bytes copied" if copied else "already in the store, nothing copied"
+    registry.add_event(
+        accepted.reservation,
+        EventKind.NORMAL,
+        f"Model files imported from {location}: {package.file_count} files, {package.size_bytes:,} bytes, {how}.",
+    )
+    return package
+
+
+def listing_identity(storage: str, objects: dict[str, ListedObject]) -> str:
+    """Names a listing: the same storage, paths, sizes and tags give the same name.
+
+    Args:
+        storage: The storage's identity. A tag means nothing beyond the storage that gave it.
+        objects: Path → object.
+
+    Returns:
+        SHA-256, hexadecimal.
+    """
+    rows = [[path, item.size_bytes, item.etag] for path, item in sorted(objects.items())]
+    return hashlib.sha256(json.dumps([storage, rows], separators=(",", ":")).encode()).hexdigest()
+
+
+def _is_marker(item: ListedObject) -> bool:
+    return item.key.endswith("/") and item.size_bytes == 0
+
+
+def _list(
+    storage: ObjectStorage, location: SourceLocation, limits: FetchLimits
+) -> tuple[list[ListedObject], list[Finding]]:
+    objects: list[ListedObject] = []
+    for item in storage.list(location):
+        objects.append(item)
+        if len(objects) > limits.max_objects:
+            message = f"{location} holds more than {limits.max_objects:,} objects."
+            return objects, [finding("PKG009", message)]
+    return objects, []
+
+
+def _check(
+    location: SourceLocation,
+    objects: Sequence[ListedObject],
+    inside: dict[str, ListedObject],
+    limits: FetchLimits,
+) -> list[Finding]:
+    findings = list(check_names(inside))
+    if not inside:
+        names = [item.key[len(location.prefix) :] for item in objects[:MAX_SHOWN_NAMES]]
+        holds = f"it holds {', '.join(names)}" + ("…" if len(objects) > MAX_SHOWN_NAMES else "") if names else "it is empty"
+        findings.append(finding("PKG001", f"{location} has no folder `model` with files in it: {holds}."))
+    size_bytes = sum(item.size_bytes for item in inside.values())
+    if size_bytes > limits.max_package_bytes:
+        largest = max(inside.items(), key=lambda pair: pair[1].size_bytes)
+        message = (
+            f"`model/` has {size_bytes:,} bytes, at most {limits.max_package_bytes:,} are taken; "
+            f"the largest file is {largest[0]} with {largest[1].size_bytes:,}."
+        )
+        findings.append(finding("PKG008", message))
+    outside = sum(not item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item) for item in objects)
+    if inside and outside:
+        findings.append(finding("PKG010", f"{outside} objects outside `model/` are not part of the package."))
+    return findings
+
+
+def _copier(storage: ObjectStorage, location: SourceLocation, item: ListedObject) -> Callable[[BinaryIO], str]:
+    return lambda target: storage.copy(location, item, target)
+

@@ -1,0 +1,67 @@
+"""register: the version becomes Normal, with everything that was found out, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from airlock.domain.detection import Detection
+from airlock.domain.image import Image
+from airlock.domain.package import Package
+from airlock.domain.record import Accepted, ModelVersion, Validated
+from airlock.domain.smoke import SmokeReport, Verdict
+from airlock.errors import DeviceRequired
+from airlock.ports import Clock, Registry
+
+
+def register(
+    accepted: Accepted,
+    package: Package,
+    validated: Validated,
+    detection: Detection,
+    image: Image,
+    reports: Sequence[SmokeReport],
+    *,
+    registry: Registry,
+    clock: Clock,
+    details_of: Callable[[ModelVersion], Mapping[str, Any]],
+) -> ModelVersion:
+    """Register the version.
+
+    Args:
+        accepted: The version.
+        package: The staged package.
+        validated: Its configuration.
+        detection: Its engine and runtime.
+        image: What serves it.
+        reports: One per device that was tested or could not be.
+        registry: Where it is kept.
+        clock: For the time.
+        details_of: Turns the version into the JSON that is kept in full.
+
+    Raises:
+        DeviceRequired: A demanded device has not passed, or none has.
+        VersionGone: The version is no longer this run's.
+    """
+    passed = {report.device for report in reports if report.verdict is Verdict.PASSED}
+    missing = [device.value for device in accepted.request.required_devices if device not in passed]
+    if missing:
+        raise DeviceRequired("SMK020", f"Not tested on {', '.join(missing)}, which the request demands.", "")
+    if not passed:
+        served = ", ".join(device.value for device in detection.devices)
+        raise DeviceRequired(
+            "SMK021",
+            f"{detection.engine} {detection.runtime} serves {served}, and no worker has such a device: nothing was tested.",
+            "Start a worker with the device, or choose a runtime that serves another one.",
+        )
+    version = ModelVersion(
+        accepted=accepted,
+        package=package,
+        validated=validated,
+        detection=detection,
+        image=image,
+        reports=tuple(sorted(reports, key=lambda report: report.device.value)),
+        registered_at=clock.now(),
+    )
+    registry.complete(version, details_of(version))
+    return version

@@ -1,0 +1,143 @@
+"""validate: config.json and the package's files keep the rules, or every broken one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airlock.domain.catalogue import Catalogue
+from airlock.domain.config import ModelConfig, parse_config
+from airlock.domain.engines import CONFIG_FILE, ENGINES, SERVICE_FILE
+from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
+from airlock.domain.jsontext import MAX_TEXT_BYTES
+from airlock.domain.package import Manifest, Package
+from airlock.domain.record import Accepted, Validated
+from airlock.domain.version import EventKind
+from airlock.errors import PackageRejected
+from airlock.ports import PackageStore, Registry
+
+
+def validate(
+    accepted: Accepted,
+    package: Package,
+    *,
+    store: PackageStore,
+    registry: Registry,
+    catalogue: Catalogue,
+    schema: Mapping[str, Any],
+) -> Validated:
+    """Check the configuration and the files.
+
+    Args:
+        accepted: The request; its overrides replace the package's own.
+        package: The staged package.
+        store: Where it lies.
+        registry: For the version's history.
+        catalogue: The known runtimes.
+        schema: include/specs/config.schema.json.
+
+    Raises:
+        PackageRejected: Rules are broken; all are listed.
+        StoreDamaged: The staged bytes cannot be read.
+    """
+    manifest = store.manifest(package.digest)
+    data, file = _config_bytes(accepted, package, manifest, store)
+    findings: list[Finding] = []
+    config = None
+    if data is None:
+        findings.append(finding("PKG002", "The package has no configuration.", place=Place(file=f"model/{CONFIG_FILE}")))
+    else:
+        config, noticed = parse_config(data, schema, catalogue, file)
+        findings += noticed
+    findings += check_single_files(manifest)
+    if config is not None:
+        if accepted.request.dependencies is not None:
+            config = replace(config, dependencies=accepted.request.dependencies)
+        findings += check_files(config, manifest)
+    if config is None or has_errors(findings):
+        raise PackageRejected(f"the package {package.source}", by_weight(findings))
+    validated = Validated(config=config, findings=by_weight(findings))
+    warnings = sum(item.severity is Severity.WARNING for item in findings)
+    registry.add_event(
+        accepted.reservation,
+        EventKind.NORMAL,
+        f"The package keeps the rules of {config.model_type}" + (f"; {warnings} warnings." if warnings else "."),
+    )
+    return validated
+
+
+def _config_bytes(
+    accepted: Accepted, package: Package, manifest: Manifest, store: PackageStore
+) -> tuple[bytes | None, str]:
+    if accepted.request.config_override is not None:
+        return accepted.request.config_override.encode(), "request config_override"
+    file = f"model/{CONFIG_FILE}"
+    entry = manifest.model_paths().get(CONFIG_FILE)
+    # One byte over the limit is enough to refuse it.
+    return (None if entry is None else store.read(package.digest, entry, MAX_TEXT_BYTES + 1)), file
+
+
+def check_single_files(manifest: Manifest) -> list[Finding]:
+    """PKG003 where a file of a fixed name stands more than once."""
+    findings = []
+    for name in (CONFIG_FILE, SERVICE_FILE):
+        found = [path for path in manifest.model_paths() if path.rpartition("/")[2] == name]
+        # A folder may carry a config.json of its own for a tokenizer or such; only a second service is ambiguous.
+        if len(found) > 1 and (name == SERVICE_FILE or CONFIG_FILE not in found):
+            places = ", ".join(f"model/{path}" for path in found)
+            findings.append(finding("PKG003", f"{len(found)} files are named {name}: {places}."))
+    return findings
+
+
+def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
+    """Check that the engine's files are there.
+
+    Args:
+        config: The configuration.
+        manifest: The package's files.
+
+    Returns:
+        PKG004 and PKG005 for model files, SVC001 for missing code, DEP001 and DEP005 for dependencies.
+    """
+    engine = ENGINES.get(config.model_type)
+    if engine is None:
+        return []
+    findings = []
+    paths = manifest.model_paths()
+    has_code = SERVICE_FILE in paths
+    for kind in engine.model_files:
+        found = kind.matches(paths)
+        if not found:
+            bearable = has_code and engine.code_replaces_files
+            findings.append(
+                finding(
+                    "PKG004",
+                    f"{engine.name} needs {kind.what} in `model/`; it holds {_some(paths)}.",
+                    place=Place(file="model/"),
+                    severity=Severity.WARNING if bearable else Severity.ERROR,
+                )
+            )
+        elif kind.single and len(found) > 1:
+            names = ", ".join(found)
+            findings.append(
+                finding("PKG005", f"{engine.name} loads {kind.what}; {len(found)} are there: {names}.", place=Place(file="model/"))
+            )
+    if engine.code_required and not has_code:
+        findings.append(
+            finding("SVC001", f"{engine.name} loads nothing by itself.", place=Place(file=f"model/{SERVICE_FILE}"))
+        )
+    if config.dependencies and not has_code:
+        findings.append(
+            finding("DEP005", "Nothing uses the dependencies.", place=Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies"))
+        )
+    for dependency in config.dependencies:
+        if dependency.bundled and dependency.name not in paths:
+            place = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
+            findings.append(finding("DEP001", f"The wheel model/{dependency.name} is not in the package.", place=place))
+    return findings
+
+
+def _some(paths: Mapping[str, object]) -> str:
+    names = sorted(paths)[:5]
+    return ", ".join(names) + ("…" if len(paths) > len(names) else "")
