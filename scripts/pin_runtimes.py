@@ -44,6 +44,8 @@ SERVING_REQUIREMENTS = ROOT / "include" / "runtimes" / "serving-requirements.yam
 # The oldest C library among the base images is that of Debian bullseye (2.31); 2.28 is the platform tag below it that
 # current wheels are built for.
 PLATFORM = "x86_64-manylinux_2_28"
+# The resolver takes 3.6 for 3.6.0, and some libraries ask for a later patch: base images hold the last one.
+PATCHED_PYTHON = {"3.6": "3.6.15", "3.7": "3.7.16"}
 RESOLVE_TIMEOUT_S = 300
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[0-9][A-Za-z0-9.+]*)$")
 
@@ -120,7 +122,10 @@ def parse_pins(text: str) -> dict[str, str]:
 
 
 def load_serving(path: Path = SERVING_REQUIREMENTS) -> dict[str, tuple[str, ...]]:
-    """Read the web libraries that the serving code runs on, by Python version.
+    """Read what the serving code runs on beside the standard library.
+
+    Returns:
+        Exact pins by Python version: ``3.6`` is that version alone, ``3.10+`` that one and all later ones.
 
     Raises:
         PinError: the file is missing, or does not map Python versions to lists of exact pins.
@@ -132,6 +137,24 @@ def load_serving(path: Path = SERVING_REQUIREMENTS) -> dict[str, tuple[str, ...]
     if not isinstance(document, Mapping) or not all(isinstance(pins, list) for pins in document.values()):
         raise PinError(f"{path} must map each Python version to a list of exact pins")
     return {str(python): tuple(str(pin) for pin in pins) for python, pins in document.items()}
+
+
+def serving_for(python: str, libraries: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Take the serving code's pins for a Python: its own list, else that of the newest ``X.Y+`` that covers it.
+
+    Raises:
+        PinError: no list covers this Python.
+    """
+    if python in libraries:
+        return tuple(libraries[python])
+    covering = [key for key in libraries if key.endswith("+") and _version(key[:-1]) <= _version(python)]
+    if not covering:
+        raise PinError(f"{SERVING_REQUIREMENTS} names no web libraries for Python {python}")
+    return tuple(libraries[max(covering, key=lambda key: _version(key[:-1]))])
+
+
+def _version(python: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in python.split("."))
 
 
 def load_entries(catalogue: Path = CATALOGUE, serving: Mapping[str, Sequence[str]] | None = None) -> list[Entry]:
@@ -146,15 +169,13 @@ def load_entries(catalogue: Path = CATALOGUE, serving: Mapping[str, Sequence[str
         row = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not row["available"]:
             continue
-        if row["python"] not in libraries:
-            raise PinError(f"{path}: the serving code names no web libraries for Python {row['python']}")
         entries.append(
             Entry(
                 engine=row["engine"],
                 runtime=row["runtime"],
                 python=row["python"],
                 requirements=tuple(row["requirements"]),
-                serving=tuple(libraries[row["python"]]),
+                serving=serving_for(row["python"], libraries),
                 extra_index_urls=tuple(row["extra_index_urls"]),
                 exclude_newer=row["exclude_newer"],
             )
@@ -165,16 +186,14 @@ def load_entries(catalogue: Path = CATALOGUE, serving: Mapping[str, Sequence[str
 def render(entry: Entry, pins: Mapping[str, str]) -> str:
     """Write the constraints file's text: a header with both digests, then the pins sorted by name."""
     lines = [f"{name}=={pins[name]}" for name in sorted(pins)]
-    return "\n".join(
-        [
-            f"# Exact pins of {entry.key}: Python {entry.python}, linux x86_64 wheels.",
-            "# Written by scripts/pin_runtimes.py from the catalogue entry: edit that and run the script again.",
-            f"# inputs sha256:{entry.inputs_digest()}",
-            f"# pins sha256:{pins_digest(pins)}",
-            *lines,
-            "",
-        ]
-    )
+    return "\n".join([
+        f"# Exact pins of {entry.key}: Python {entry.python}, linux x86_64 wheels.",
+        "# Written by scripts/pin_runtimes.py from the catalogue entry: edit that and run the script again.",
+        f"# inputs sha256:{entry.inputs_digest()}",
+        f"# pins sha256:{pins_digest(pins)}",
+        *lines,
+        "",
+    ])
 
 
 def pins_digest(pins: Mapping[str, str]) -> str:
@@ -220,7 +239,8 @@ def find_orphans(entries: Iterable[Entry], folder: Path = CONSTRAINTS) -> list[P
 def resolver_command(entry: Entry, uv: str, *, with_extra_indexes: bool) -> list[str]:
     """Build the command that resolves an entry, its requirements on standard input."""
     command = [uv, "pip", "compile", "--quiet", "--no-config", "--no-python-downloads", "--no-header", "--no-annotate"]
-    command += ["--python-version", entry.python, "--python-platform", PLATFORM, "--only-binary", ":all:"]
+    command += ["--python-version", PATCHED_PYTHON.get(entry.python, entry.python)]
+    command += ["--python-platform", PLATFORM, "--only-binary", ":all:"]
     command += ["--exclude-newer", f"{entry.exclude_newer}T00:00:00Z"]
     if with_extra_indexes:
         # Such an index holds old copies of common libraries too, and gives no upload times: all versions of a name must
