@@ -10,17 +10,18 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.local_state import ROOT, state_dir
+from scripts.uv_tool import UvError, find_uv, run_uv
+
 CATALOGUE = ROOT / "include" / "runtimes" / "catalogue"
 CONSTRAINTS = ROOT / "include" / "runtimes" / "images" / "constraints"
 PROBE_TIMEOUT_S = 20
-INSTALL_TIMEOUT_S = 900
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,6 @@ class Runtime:
     def constraints(self) -> Path:
         """The file of the runtime's exact pins."""
         return CONSTRAINTS / self.engine / f"{self.name}.txt"
-
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Say where local state lies: AIRLOCK_STATE, else .airlock in the project's folder."""
-    return Path(environ.get("AIRLOCK_STATE") or ROOT / ".airlock").resolve()
 
 
 def load_runtimes(engine: str) -> list[Runtime]:
@@ -77,49 +73,32 @@ def load_runtimes(engine: str) -> list[Runtime]:
     return sorted(runtimes, key=rank)
 
 
-def find_uv(environ: Mapping[str, str]) -> str:
-    """Find uv: the variable UV, PATH, or the state folder's tools.
-
-    Raises:
-        ExampleError: uv is in none of these places.
-    """
-    tools = state_folder(environ) / "tools"
-    places = (tools, tools / "bin", tools / "uv", tools / "uv" / "bin")
-    path = os.pathsep.join([environ.get("PATH", ""), *map(str, places)])
-    found = environ.get("UV") or shutil.which("uv", path=path)
-    if not found:
-        raise ExampleError(f"uv is neither on PATH nor under {tools}; install it, or set UV to its path")
-    return found
-
-
-def find_interpreter(python: str, environ: Mapping[str, str]) -> Path | None:
+def find_interpreter(python: str) -> Path | None:
     """Find an interpreter of a version on PATH, by uv, or under pyenv.
 
     Args:
         python: Major and minor version, such as ``3.11``.
-        environ: The process's environment variables.
 
     Returns:
         The interpreter itself, never a shim in front of it (uv cannot use a shim); None where the machine has none.
     """
-    for candidate in _interpreter_candidates(python, environ):
+    for candidate in _candidates(python):
         found = _probe([str(candidate)], python)
         if found is not None:
             return found
     return None
 
 
-def _interpreter_candidates(python: str, environ: Mapping[str, str]) -> Iterator[Path]:
+def _candidates(python: str) -> Iterator[Path]:
     """Yield files that may be the interpreter, most specific first; they may be shims that lead nowhere."""
-    for folder in environ.get("PATH", "").split(os.pathsep):
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
         candidate = Path(folder) / f"python{python}"
         if folder and os.access(candidate, os.X_OK):
             yield candidate
-    pyenv = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(pyenv.glob(f"versions/{python}.*/bin/python"), reverse=True)
-    with contextlib.suppress(ExampleError):
-        command = [find_uv(environ), "python", "find", "--no-python-downloads", python]
-        said = _output(command)
+    with contextlib.suppress(UvError):
+        said = _output([find_uv(log.info), "python", "find", "--no-python-downloads", python])
         if said:
             yield Path(said)
 
@@ -140,7 +119,7 @@ def _output(command: Sequence[str]) -> str | None:
     return result.stdout.strip() if result.returncode == 0 else None
 
 
-def choose_runtime(engine: str, wanted: str | None, environ: Mapping[str, str]) -> Runtime:
+def choose_runtime(engine: str, wanted: str | None) -> Runtime:
     """Take the runtime that is asked for, else the first current one whose Python the machine has.
 
     Raises:
@@ -154,13 +133,13 @@ def choose_runtime(engine: str, wanted: str | None, environ: Mapping[str, str]) 
         raise ExampleError(f"{engine} has no runtime {wanted}; it has {', '.join(each.name for each in runtimes)}")
     current = [runtime for runtime in runtimes if runtime.status == "current" and "cpu" in runtime.devices]
     for runtime in current:
-        if find_interpreter(runtime.python, environ):
+        if find_interpreter(runtime.python):
             return runtime
     pythons = " or ".join(runtime.python for runtime in current)
     raise ExampleError(f"the current runtimes of {engine} need Python {pythons}, and this machine has none of them")
 
 
-def prepare(runtime: Runtime, environ: Mapping[str, str]) -> Path:
+def prepare(runtime: Runtime) -> Path:
     """Make the runtime's training environment, or take the one that is there.
 
     Returns:
@@ -169,7 +148,7 @@ def prepare(runtime: Runtime, environ: Mapping[str, str]) -> Path:
     Raises:
         ExampleError: the machine lacks the Python or uv, or the pins cannot be installed.
     """
-    folder = state_folder(environ) / "examples" / "envs" / f"{runtime.engine}-{runtime.name}"
+    folder = state_dir() / "examples" / "envs" / f"{runtime.engine}-{runtime.name}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     interpreter = folder / "bin" / "python"
     stamp = folder / "airlock-environment.json"
@@ -181,50 +160,34 @@ def prepare(runtime: Runtime, environ: Mapping[str, str]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and interpreter.exists() and json.loads(stamp.read_text(encoding="utf-8")) == wanted:
             return interpreter
-        base = find_interpreter(runtime.python, environ)
+        base = find_interpreter(runtime.python)
         if base is None:
             raise ExampleError(f"{runtime.engine} {runtime.name} needs Python {runtime.python}; this machine has none")
-        uv = find_uv(environ)
         log.info("making the training environment of %s %s", runtime.engine, runtime.name)
         shutil.rmtree(folder, ignore_errors=True)
-        _run([uv, "venv", "--quiet", "--no-python-downloads", "--python", str(base), str(folder)], environ)
-        _install(runtime, uv, interpreter, environ)
+        try:
+            uv = find_uv(log.info)
+            run_uv(uv, ["venv", "--quiet", "--no-python-downloads", "--python", str(base), str(folder)])
+            _install(runtime, uv, interpreter)
+        except UvError as error:
+            raise ExampleError(f"the training environment of {runtime.engine} {runtime.name}: {error}") from error
         stamp.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
     return interpreter
 
 
-def _install(runtime: Runtime, uv: str, interpreter: Path, environ: Mapping[str, str]) -> None:
-    """Install the runtime's direct requirements under its constraints, its extra indexes only when it must be."""
-    command = [uv, "pip", "install", "--quiet", "--python", str(interpreter), "--only-binary", ":all:"]
-    command += ["--constraints", str(runtime.constraints)]
-    for folder in environ.get("PIP_FIND_LINKS", "").split():
-        command += ["--find-links", folder]
-    if environ.get("PIP_NO_INDEX", "").lower() in {"1", "true", "yes", "on"}:
-        command += ["--no-index"]
-    elif environ.get("PIP_INDEX_URL"):
-        command += ["--default-index", environ["PIP_INDEX_URL"]]
-    for url in environ.get("PIP_EXTRA_INDEX_URL", "").split():
-        command += ["--index", url]
-    extra = [word for url in runtime.extra_index_urls for word in ("--index", url)]
+def _install(runtime: Runtime, uv: str, interpreter: Path) -> None:
+    """Install the runtime's direct requirements under its constraints, from its extra indexes only if it must be.
+
+    A closed network cannot reach those indexes, and uv ends when one does not answer.
+    """
+    arguments = ["pip", "install", "--quiet", "--python", str(interpreter), "--only-binary", ":all:"]
+    arguments += ["--constraints", str(runtime.constraints), *runtime.requirements]
     try:
-        _run([*command, *runtime.requirements], environ)
-    except ExampleError:
-        if not extra or "--no-index" in command:
+        run_uv(uv, arguments)
+    except UvError:
+        if not runtime.extra_index_urls:
             raise
         log.info("asking %s too", ", ".join(runtime.extra_index_urls))
-        _run([*command, "--index-strategy", "unsafe-best-match", *extra, *runtime.requirements], environ)
-
-
-def _run(command: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Run uv with pip's certificate bundle; raise ExampleError with its words when it fails."""
-    variables = dict(environ)
-    if variables.get("PIP_CERT"):
-        variables.setdefault("SSL_CERT_FILE", variables["PIP_CERT"])
-    try:
-        result = subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ExampleError(f"uv {command[1]} did not end within {INSTALL_TIMEOUT_S} s") from error
-    if result.returncode:
-        raise ExampleError(f"uv {' '.join(command[1:3])} failed:\n{result.stderr.strip()}")
+        extra = [word for url in runtime.extra_index_urls for word in ("--index", url)]
+        # Such an index holds old copies of common libraries too; all versions of a name must be seen together.
+        run_uv(uv, [*arguments, "--index-strategy", "unsafe-best-match", *extra])

@@ -22,15 +22,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import environments
-from environments import ExampleError, Runtime
-
 EXAMPLES = Path(__file__).resolve().parent
+# Started as a file, this script has only its own folder on the path.
+sys.path.append(str(EXAMPLES.parent))
+
+import environments  # noqa: E402
+from environments import ExampleError, Runtime  # noqa: E402
+
 # What training.py writes beside the model; that module is not imported here because it needs NumPy.
 REPORT = "training.json"
 TRAINING_TIMEOUT_S = 600
@@ -103,7 +106,7 @@ def train(example: Example, interpreter: Path, folder: Path) -> None:
     variables = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     variables |= {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     # One thread: sums come in the same order on every machine, whatever its cores.
-    variables |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    variables |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     command = [str(interpreter), str(example.folder / "train.py"), "--out", str(folder)]
     try:
         result = subprocess.run(
@@ -161,9 +164,7 @@ def is_complete(package: Path, record: Path, inputs: str) -> bool:
     return bool(json.loads(record.read_text(encoding="utf-8")) == {"inputs": inputs, "files": digest_files(package)})
 
 
-def make_package(
-    engine: str, out: Path, runtime_name: str | None, trained: Path | None, environ: Mapping[str, str]
-) -> Path:
+def make_package(engine: str, out: Path, runtime_name: str | None = None, trained: Path | None = None) -> Path:
     """Make an engine's package, or leave the complete one that is there.
 
     Returns:
@@ -173,7 +174,7 @@ def make_package(
         ExampleError: no such example or runtime, or an environment or training failed.
     """
     example = find_example(engine)
-    runtime = environments.choose_runtime(engine, runtime_name, environ)
+    runtime = environments.choose_runtime(engine, runtime_name)
     package = out.resolve() / example.name
     # Beside the package, not in it: the package's folder is uploaded as it is.
     record = package.with_name(f".{example.name}.json")
@@ -185,7 +186,7 @@ def make_package(
     with tempfile.TemporaryDirectory(dir=package.parent, prefix=f".{example.name}-") as scratch:
         source = trained
         if source is None:
-            interpreter = environments.prepare(runtime, environ)
+            interpreter = environments.prepare(runtime)
             source = Path(scratch) / "trained"
             log.info("training %s with %s", example.name, runtime.name)
             train(example, interpreter, source)
@@ -200,10 +201,10 @@ def make_package(
     return package
 
 
-def describe(example: Example, environ: Mapping[str, str]) -> dict[str, Any]:
+def describe(example: Example) -> dict[str, Any]:
     """Give an example's line of ``--list``; its runtime is null where the machine has no Python for one."""
     try:
-        runtime = environments.choose_runtime(example.engine, None, environ).name
+        runtime = environments.choose_runtime(example.engine, None).name
     except ExampleError:
         runtime = None
     return {"engine": example.engine, "name": example.name, "runtime": runtime, "default": example.default}
@@ -224,12 +225,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     if options.list:
         for example in load_examples():
-            print(json.dumps(describe(example, os.environ)))
+            print(json.dumps(describe(example)))
         return 0
     if options.out is None:
         parser.error("--engine needs --out")
     try:
-        print(make_package(options.engine, options.out, options.runtime, options.trained, os.environ))
+        print(make_package(options.engine, options.out, options.runtime, options.trained))
     except ExampleError as error:
         print(f"make_package: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Write iris.csv and digits.csv beside this file from the data that scikit-learn ships (needs scikit-learn)."""
+"""Write iris.csv and digits.csv beside this file from the data that scikit-learn ships (Python 3.10 or newer)."""
 
 import csv
 from pathlib import Path
@@ -23,14 +23,14 @@ def main():
     write_csv(
         "iris.csv",
         names,
-        [["%g" % value for value in row] + [int(kind)] for row, kind in zip(iris.data, iris.target)],
+        [["%g" % value for value in row] + [int(kind)] for row, kind in zip(iris.data, iris.target, strict=True)],
     )
     digits = load_digits()
     names = ["pixel_%d_%d" % (row, column) for row in range(8) for column in range(8)] + ["digit"]
     write_csv(
         "digits.csv",
         names,
-        [[int(value) for value in row] + [int(digit)] for row, digit in zip(digits.data, digits.target)],
+        [[int(value) for value in row] + [int(digit)] for row, digit in zip(digits.data, digits.target, strict=True)],
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 
+import numpy as np
 import sklearn
 from sklearn.linear_model import LogisticRegression
 
@@ -16,18 +17,18 @@ try:
 except ImportError:  # scikit-learn of that time carries joblib inside
     from sklearn.externals import joblib
 
-SPECIES = ("setosa", "versicolor", "virginica")
+SPECIES = np.array(["setosa", "versicolor", "virginica"])
 
 
 def main():
     """Train, measure, answer the samples, save."""
     out = training.parse_arguments(__doc__)
     rows, kinds = training.read_table("iris")
-    names = [SPECIES[kind] for kind in kinds]
+    names = SPECIES[kinds]
     test = training.held_out(len(rows))
     model = LogisticRegression(max_iter=1000, random_state=0)
-    model.fit(rows[~test], [name for name, kept in zip(names, test) if not kept])
-    metrics = training.measure([name for name, kept in zip(names, test) if kept], model.predict(rows[test]))
+    model.fit(rows[~test], names[~test])
+    metrics = training.measure(names[test], model.predict(rows[test]))
     joblib.dump(model, os.path.join(out, "iris.m"))
 
     responses = {}
