@@ -125,7 +125,7 @@ def load_serving(path: Path = SERVING_REQUIREMENTS) -> dict[str, tuple[str, ...]
     """Read what the serving code runs on beside the standard library.
 
     Returns:
-        Exact pins by Python version: ``3.6`` is that version alone, ``3.10+`` that one and all later ones.
+        Exact pins by Python version, such as ``3.6``.
 
     Raises:
         PinError: the file is missing, or does not map Python versions to lists of exact pins.
@@ -137,24 +137,6 @@ def load_serving(path: Path = SERVING_REQUIREMENTS) -> dict[str, tuple[str, ...]
     if not isinstance(document, Mapping) or not all(isinstance(pins, list) for pins in document.values()):
         raise PinError(f"{path} must map each Python version to a list of exact pins")
     return {str(python): tuple(str(pin) for pin in pins) for python, pins in document.items()}
-
-
-def serving_for(python: str, libraries: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Take the serving code's pins for a Python: its own list, else that of the newest ``X.Y+`` that covers it.
-
-    Raises:
-        PinError: no list covers this Python.
-    """
-    if python in libraries:
-        return tuple(libraries[python])
-    covering = [key for key in libraries if key.endswith("+") and _version(key[:-1]) <= _version(python)]
-    if not covering:
-        raise PinError(f"{SERVING_REQUIREMENTS} names no web libraries for Python {python}")
-    return tuple(libraries[max(covering, key=lambda key: _version(key[:-1]))])
-
-
-def _version(python: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in python.split("."))
 
 
 def load_entries(catalogue: Path = CATALOGUE, serving: Mapping[str, Sequence[str]] | None = None) -> list[Entry]:
@@ -169,13 +151,15 @@ def load_entries(catalogue: Path = CATALOGUE, serving: Mapping[str, Sequence[str
         row = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not row["available"]:
             continue
+        if row["python"] not in libraries:
+            raise PinError(f"{path}: the serving code names no web libraries for Python {row['python']}")
         entries.append(
             Entry(
                 engine=row["engine"],
                 runtime=row["runtime"],
                 python=row["python"],
                 requirements=tuple(row["requirements"]),
-                serving=serving_for(row["python"], libraries),
+                serving=tuple(libraries[row["python"]]),
                 extra_index_urls=tuple(row["extra_index_urls"]),
                 exclude_newer=row["exclude_newer"],
             )

@@ -113,12 +113,8 @@ def test_an_unknown_entry_is_refused_with_the_known_ones():
         pin_runtimes.select([ENTRY], ["PyTorch/nope"])
 
 
-@pytest.mark.parametrize("python, version", [("3.6", "1"), ("3.10", "2"), ("3.11", "2"), ("3.12", "3"), ("4.0", "3")])
-def test_the_serving_code_s_libraries_are_those_of_the_python_or_of_the_newest_range_that_covers_it(python, version):
-    libraries = {"3.6": ["gunicorn==1"], "3.10+": ["gunicorn==2"], "3.12+": ["gunicorn==3"]}
-    assert pin_runtimes.serving_for(python, libraries) == (f"gunicorn=={version}",)
-
-
-def test_a_python_that_the_serving_code_does_not_know_is_refused():
-    with pytest.raises(PinError, match=r"no web libraries for Python 3\.7"):
-        pin_runtimes.serving_for("3.7", {"3.6": ["gunicorn==1"], "3.10+": ["gunicorn==2"]})
+def test_a_python_that_the_serving_code_does_not_know_is_refused(tmp_path):
+    (tmp_path / "XGBoost").mkdir()
+    (tmp_path / "XGBoost" / "a.yaml").write_text('{available: true, python: "3.5"}', encoding="utf-8")
+    with pytest.raises(PinError, match=r"no web libraries for Python 3\.5"):
+        pin_runtimes.load_entries(tmp_path, {"3.6": ["gunicorn==20.1.0"]})
