@@ -5,8 +5,6 @@ The values are plain dataclasses; pydantic reads their annotations, so no second
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,9 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 Value = TypeVar("Value")
 
 
-@functools.cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # Making one costs more than using it.
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def encode(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """The whole exception tree: what went wrong, told apart by its consequence.
 
-A `PermanentError` gives the same answer for the same input, so nothing is gained by trying again; a `TransientError` may
-pass. Every case carries a stable code, the facts, and a remedy; its text is a sentence a user can act on. `args` mirrors
-`__init__`, so every case survives pickling between a worker and whoever reads its outcome.
+A `PermanentError` gives the same answer for the same input, so nothing is gained by trying again; a `TransientError`
+may pass. Every case carries a stable code, the facts, and a remedy; its text is a sentence a user can act on. `args`
+mirrors `__init__`, so every case survives pickling between a worker and whoever reads its outcome.
 
 `ValueError` and `TypeError` are left to mean a caller's bug, never a refused model.
 """

@@ -5,8 +5,8 @@
     <root>/listings/<hex>.json       which package a listing gave
     <root>/incoming/<random>/        copies that are under way, each with a lock that its writer holds
 
-A package appears by one rename, so it is there whole or not at all, whoever is killed and whenever. Two importers of the
-same bytes may both copy; the second one to finish drops its copy.
+A package appears by one rename, so it is there whole or not at all, whoever is killed and whenever. Two importers of
+the same bytes may both copy; the second one to finish drops its copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Object storage through the Amazon provider's hook and an Airflow Connection.
 
-Works with S3, OBS, Swift, Ceph, MinIO: whatever speaks the protocol at the Connection's `endpoint_url`. The Connection is
-looked up here and nowhere else, and no credential leaves this module.
+Works with S3, OBS, Swift, Ceph, MinIO: whatever speaks the protocol at the Connection's `endpoint_url`. The Connection
+is looked up here and nowhere else, and no credential leaves this module.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class S3Storage:
     def copy(self, location: SourceLocation, item: ListedObject, target: BinaryIO) -> str:
         """Write the object's bytes to `target` and return their SHA-256.
 
-        The object is pinned by the tag it was listed with: on the request, and, for servers that read over the condition,
-        on the answer.
+        The object is pinned by the tag it was listed with: on the request, and, for servers that read over the
+        condition, on the answer.
         """
         client = self._client()
         name = f"s3://{location.bucket}/{item.key}"

@@ -1,4 +1,4 @@
-"""Which adapter stands behind which port in this installation. Heavy clients are imported when they are first needed."""
+"""Which adapter stands behind which port in this installation. Heavy clients are imported when first needed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Wiring:
 
     @functools.cached_property
     def backend(self) -> RuntimeBackend:
-        """What builds and runs runtimes: the container engine where one answers, else child processes, and loudly so."""
+        """What builds and runs runtimes: the container engine where one answers, else child processes, loudly."""
         from airlock.adapters.docker_backend import DockerBackend, docker_answers
         from airlock.adapters.install_settings import InstallSettings
         from airlock.adapters.process_backend import ProcessBackend
@@ -83,7 +83,7 @@ class Wiring:
         if settings.backend == "docker" or (settings.backend == "auto" and docker_answers()):
             return DockerBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)
         log.warning(
-            "No container engine is used (backend %s): models run as ordinary processes of this machine, isolation none.",
+            "No container engine is used (backend %s): models run as ordinary processes, isolation none.",
             settings.backend,
         )
         return ProcessBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)

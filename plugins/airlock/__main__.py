@@ -1,0 +1,56 @@
+"""`python -m airlock`: what an operator does on the command line. Imports no Airflow, so it starts fast."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from airlock import __version__
+from airlock.errors import AirlockError
+
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Command line without the program's name.
+
+    Returns:
+        Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+    """
+    parser = argparse.ArgumentParser(prog="python -m airlock", description="The gate for model packages.")
+    parser.add_argument("--version", action="version", version=f"airlock {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    registry = commands.add_parser("registry", help="the registry's database").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    upgrade = registry.add_parser("upgrade", help="make its tables, or bring them to this release")
+    upgrade.add_argument("--url", help="SQLAlchemy URL instead of AIRFLOW__AIRLOCK__REGISTRY_URL")
+    upgrade.set_defaults(run=_upgrade)
+    chosen = parser.parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except AirlockError as error:
+        print(f"airlock: {error}", file=sys.stderr)
+        return 1
+
+
+def _upgrade(chosen: argparse.Namespace) -> int:
+    from airlock.adapters.registry_schema import open_engine, upgrade
+    from airlock.adapters.settings import from_environment
+
+    engine = open_engine(chosen.url or from_environment().registry_url)
+    try:
+        before, after = upgrade(engine)
+    finally:
+        engine.dispose()
+    place = engine.url.render_as_string(hide_password=True)
+    print(f"{place}: schema {after}" + (" (unchanged)" if before == after else f", was {before or 'empty'}"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

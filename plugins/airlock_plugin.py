@@ -1,0 +1,31 @@
+"""The one file that Airflow's plugin loader runs: the pages, and how they are reached.
+
+It imports no operator: the scheduler would keep them cached, and edits would need a restart.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+from airlock.web.app import URL_PREFIX, create_app
+
+
+class AirlockPlugin(AirflowPlugin):
+    """The Models pages inside Airflow."""
+
+    name = "airlock"
+    fastapi_apps: ClassVar[list[dict[str, Any]]] = [
+        {"name": "Airlock", "app": create_app(), "url_prefix": URL_PREFIX},
+    ]
+    external_views: ClassVar[list[dict[str, Any]]] = [
+        {
+            "name": "Models",
+            "href": f"{URL_PREFIX}/",
+            "destination": "nav",
+            "url_route": "airlock-models",
+            "category": "browse",
+            "nav_top_level": True,
+        },
+    ]
