@@ -14,6 +14,8 @@ from typing import Any
 MAX_TEXT_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_NUMBER_CHARACTERS = 64
+# Every value below a long key has a longer pointer: without a limit one megabyte of text could ask for gigabytes of them.
+MAX_POINTER_CHARACTERS = 400
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
@@ -63,7 +65,8 @@ class JsonText:
 
     Attributes:
         value: The value, of plain dicts, lists, strings, numbers, booleans and None.
-        positions: JSON pointer → (line, column) of the value's first character.
+        positions: JSON pointer → (line, column) of the value's first character; nothing below keys so long that the
+            pointer would pass `MAX_POINTER_CHARACTERS`.
         loosenesses: What was read over.
         duplicates: Keys with two different values; the first one is in `value`.
     """
@@ -99,6 +102,23 @@ def parse_json(data: bytes) -> JsonText:
 def pointer_token(key: str) -> str:
     """A key as one token of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def _below(pointer: str | None, token: str) -> str | None:
+    if pointer is None or len(pointer) + len(token) >= MAX_POINTER_CHARACTERS:
+        return None
+    return f"{pointer}/{token}"
+
+
+def _same(first: Any, second: Any) -> bool:
+    # True == 1 == 1.0 in Python, not in a configuration: the types decide too. The order of keys says nothing in JSON.
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(_same(first[key], second[key]) for key in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(_same, first, second))
+    return bool(first == second)
 
 
 class _Reader:
@@ -154,10 +174,11 @@ class _Reader:
             else:
                 return
 
-    def _value(self, pointer: str, depth: int) -> Any:
+    def _value(self, pointer: str | None, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise self._wrong(f"Values are nested deeper than {MAX_DEPTH} levels.", too_large=True)
-        self.result.positions[pointer] = self._where(self.at)
+        if pointer is not None:
+            self.result.positions[pointer] = self._where(self.at)
         character = self.text[self.at : self.at + 1]
         if character == "{":
             return self._object(pointer, depth)
@@ -231,16 +252,16 @@ class _Reader:
         self.at += 6
         return int(digits, 16)
 
-    def _array(self, pointer: str, depth: int) -> list[Any]:
+    def _array(self, pointer: str | None, depth: int) -> list[Any]:
         self.at += 1
         items: list[Any] = []
         self._space()
         while not self._closes("]"):
-            items.append(self._value(f"{pointer}/{len(items)}", depth + 1))
+            items.append(self._value(_below(pointer, str(len(items))), depth + 1))
             self._separator("]")
         return items
 
-    def _object(self, pointer: str, depth: int) -> dict[str, Any]:
+    def _object(self, pointer: str | None, depth: int) -> dict[str, Any]:
         self.at += 1
         members: dict[str, Any] = {}
         self._space()
@@ -254,21 +275,20 @@ class _Reader:
                 raise self._wrong("A colon is expected after the key.")
             self.at += 1
             self._space()
-            path = f"{pointer}/{pointer_token(key)}"
-            before = self.result.positions.get(path)
+            path = _below(pointer, pointer_token(key))
+            before = None if path is None else self.result.positions.get(path)
             value = self._value(path, depth + 1)
             if key in members:
-                if before is not None:
+                if path is not None and before is not None:
                     self.result.positions[path] = before
-                self._repeated(path, members[key], value, start)
+                self._repeated(path or "", members[key], value, start)
             else:
                 members[key] = value
             self._separator("}")
         return members
 
     def _repeated(self, path: str, first: Any, second: Any, at: int) -> None:
-        # True == 1 in Python, not in JSON: the written form decides.
-        if repr(first) == repr(second):
+        if _same(first, second):
             self._loose("repeated key", at)
         else:
             line, column = self._where(at)
