@@ -1,0 +1,461 @@
+"""In-memory stand-ins of every port: small, honest implementations of the ports' docstrings.
+
+They pass the same contract tests as the adapters. Where a test needs the outside world to fail, the fake has an attribute
+that says so; none of them fails by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from airlock.domain.device import Device
+from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation
+from airlock.domain.package import FileEntry, ListedObject, Manifest
+from airlock.domain.record import Event, ModelVersion, VersionRow
+from airlock.domain.request import ImportRequest
+from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse, Silence
+from airlock.domain.source import SourceLocation
+from airlock.domain.version import EventKind, Reservation, RunRef, Status, next_version
+from airlock.errors import (
+    BackendUnavailable,
+    BuildFailed,
+    RegistryUnavailable,
+    SourceChanged,
+    SourceRefused,
+    StorageUnavailable,
+    StoreDamaged,
+    VersionExists,
+    VersionGone,
+)
+from airlock.ports import Launch, ServiceExit
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps or a service takes its time."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.started = now
+        self.passed = 0.0
+
+    def now(self) -> float:
+        return self.started + self.passed
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+
+class FakeStorage:
+    """Buckets in memory.
+
+    Attributes:
+        buckets: Bucket → key → bytes.
+        forbidden: Buckets that refuse every request.
+        away: Whether nothing answers.
+        copied: Keys whose bytes were read, in order.
+        before_copy: Called with the key before its bytes are read: where a test changes the bucket midway.
+    """
+
+    def __init__(self, buckets: Mapping[str, Mapping[str, bytes]] | None = None, identity: str = "memory") -> None:
+        self.buckets: dict[str, dict[str, bytes]] = {name: dict(keys) for name, keys in (buckets or {}).items()}
+        self.forbidden: set[str] = set()
+        self.away = False
+        self.copied: list[str] = []
+        self.before_copy: Callable[[str], None] = lambda key: None
+        self._identity = identity
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    def list(self, location: SourceLocation) -> Iterator[ListedObject]:
+        for key, data in sorted(self._bucket(location).items()):
+            if key.startswith(location.prefix):
+                yield ListedObject(key=key, size_bytes=len(data), etag=self._etag(data))
+
+    def copy(self, location: SourceLocation, item: ListedObject, target: BinaryIO) -> str:
+        self.before_copy(item.key)
+        data = self._bucket(location).get(item.key)
+        if data is None:
+            raise SourceChanged("SRC003", f"{item.key} was deleted while it was copied.", "Try again.")
+        if self._etag(data) != item.etag or len(data) != item.size_bytes:
+            raise SourceChanged("SRC003", f"{item.key} was replaced while it was copied.", "Try again.")
+        self.copied.append(item.key)
+        target.write(data)
+        return hashlib.sha256(data).hexdigest()
+
+    def _bucket(self, location: SourceLocation) -> dict[str, bytes]:
+        if self.away:
+            raise StorageUnavailable("SRC006", "The object storage does not answer.", "Try again later.")
+        if location.bucket in self.forbidden:
+            raise SourceRefused("SRC002", f"No permission for bucket {location.bucket}.", "Correct the Connection.")
+        if location.bucket not in self.buckets:
+            raise SourceRefused("SRC001", f"There is no bucket {location.bucket}.", "Correct `source_location`.")
+        return self.buckets[location.bucket]
+
+    @staticmethod
+    def _etag(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()[:32]
+
+
+class FakeStore:
+    """Packages in memory; `folder` writes one out below `root`.
+
+    Attributes:
+        packages: Digest → path → bytes. A test damages a package by changing these.
+        listings: Listing → digest.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
+        self.packages: dict[str, dict[str, bytes]] = {}
+        self.manifests: dict[str, Manifest] = {}
+        self.listings: dict[str, str] = {}
+
+    def known(self, listing: str) -> str | None:
+        digest = self.listings.get(listing)
+        return digest if digest in self.packages else None
+
+    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
+        files: dict[str, bytes] = {}
+        entries = []
+        for path, write in paths.items():
+            target = io.BytesIO()
+            sha256 = write(target)
+            files[path] = target.getvalue()
+            entries.append(FileEntry(path=path, size_bytes=len(files[path]), sha256=sha256))
+        # Nothing is kept before everything has arrived.
+        manifest = Manifest.of(entries)
+        digest = manifest.digest()
+        self.packages[digest] = files
+        self.manifests[digest] = manifest
+        self.listings[listing] = digest
+        return manifest
+
+    def manifest(self, digest: str) -> Manifest:
+        manifest = self.manifests.get(digest)
+        if manifest is None or digest not in self.packages:
+            raise StoreDamaged("STO001", f"The store has no package {digest}.", "Import the package again.")
+        if manifest.digest() != digest:
+            raise StoreDamaged("STO002", f"The manifest of package {digest} does not match its name.", "Import it again.")
+        return manifest
+
+    def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
+        data = self.packages.get(digest, {}).get(entry.path)
+        if data is None or len(data) != entry.size_bytes:
+            raise StoreDamaged("STO003", f"{entry.path} of package {digest} has another size.", "Import it again.")
+        return data[:limit]
+
+    def folder(self, digest: str) -> str:
+        if self.root is None:
+            raise StoreDamaged("STO001", "This store has no folder.", "")
+        for path, data in self.packages[digest].items():
+            target = self.root / digest / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return str(self.root / digest)
+
+
+@dataclass(kw_only=True)
+class Behaviour:
+    """How a fake service behaves.
+
+    Attributes:
+        answer: The body that every request gets, or a function of the request. A `Silence` means no answer.
+        status: The status of every answer.
+        load_s: Seconds until it listens.
+        loading_answers: How many requests get 503 before the first prediction.
+        seconds: Seconds that one answer takes.
+        dies_after: Number of requests after which the process ends; None means never.
+        exit: How it ends then.
+        log: What it logged.
+        peak_memory_bytes: Its highest memory.
+    """
+
+    answer: bytes | Silence | Callable[[HttpRequest], bytes | HttpResponse | Silence] = b"{}"
+    status: int = 200
+    load_s: float = 0.0
+    loading_answers: int = 0
+    seconds: float = 0.01
+    dies_after: int | None = None
+    exit: ServiceExit = field(default_factory=lambda: ServiceExit(status=3, out_of_memory=False))
+    log: str = ""
+    peak_memory_bytes: int | None = 50_000_000
+
+
+class FakeService:
+    """A running service that behaves as told."""
+
+    def __init__(self, behaviour: Behaviour, clock: FakeClock) -> None:
+        self.behaviour = behaviour
+        self.clock = clock
+        self.started = clock.monotonic()
+        self.requests: list[HttpRequest] = []
+
+    def send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse | NoResponse:
+        if self.exit() is not None or self.clock.monotonic() - self.started < self.behaviour.load_s:
+            return NoResponse(silence=Silence.NOT_LISTENING, seconds=0.0)
+        self.requests.append(request)
+        if self.exit() is not None:
+            return NoResponse(silence=Silence.BROKEN, seconds=0.0)
+        if self.behaviour.seconds > timeout_s:
+            self.clock.sleep(timeout_s)
+            return NoResponse(silence=Silence.TIMED_OUT, seconds=timeout_s)
+        self.clock.sleep(self.behaviour.seconds)
+        if len(self.requests) <= self.behaviour.loading_answers:
+            return self._response(503, b'{"error_code": "MR.0103", "error_msg": "loading"}')
+        answer = self.behaviour.answer
+        made = answer(request) if callable(answer) else answer
+        if isinstance(made, Silence):
+            return NoResponse(silence=made, seconds=self.behaviour.seconds)
+        response = made if isinstance(made, HttpResponse) else self._response(self.behaviour.status, made)
+        if len(response.body) > max_bytes:
+            return NoResponse(silence=Silence.TOO_LARGE, seconds=self.behaviour.seconds)
+        return response
+
+    def _response(self, status: int, body: bytes) -> HttpResponse:
+        return HttpResponse(
+            status=status, content_type="application/json", body=body, seconds=self.behaviour.seconds
+        )
+
+    def exit(self) -> ServiceExit | None:
+        after = self.behaviour.dies_after
+        return self.behaviour.exit if after is not None and len(self.requests) >= after else None
+
+    def log_tail(self, lines: int = 100) -> str:
+        return "\n".join(self.behaviour.log.splitlines()[-lines:])
+
+    def peak_memory_bytes(self) -> int | None:
+        return self.behaviour.peak_memory_bytes
+
+
+class FakeBackend:
+    """Builds nothing and remembers it; runs services that behave as told.
+
+    Attributes:
+        behaviour: How the next service behaves.
+        on: Devices of this worker.
+        index: Normal names of the packages that can be installed; None means all.
+        away: Whether the engine does not answer.
+        tags: Layers that are there.
+        launches: What was started.
+        running: Services that are running now.
+        litter: Run → number of things that a killed task left behind.
+    """
+
+    def __init__(self, clock: FakeClock, behaviour: Behaviour | None = None) -> None:
+        self.clock = clock
+        self.behaviour = behaviour or Behaviour()
+        self.on = frozenset({Device.CPU})
+        self.index: frozenset[str] | None = None
+        self.away = False
+        self.tags: set[str] = set()
+        self.launches: list[Launch] = []
+        self.running: list[FakeService] = []
+        self.litter: dict[RunRef, int] = {}
+
+    @property
+    def kind(self) -> BackendKind:
+        return BackendKind.DOCKER
+
+    @property
+    def isolation(self) -> Isolation:
+        return Isolation.CONTAINER
+
+    def serving_digest(self) -> str:
+        return "5e" * 32
+
+    def devices(self) -> frozenset[Device]:
+        return self.on
+
+    def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
+        self._answer()
+        missing = [
+            dependency.requirement()
+            for dependency in plan.dependencies
+            if self.index is not None and not dependency.bundled and dependency.key not in self.index
+        ]
+        if missing:
+            raise BuildFailed("BLD010", f"Cannot be installed: {', '.join(missing)}.", "Correct `dependencies`.")
+        layers = []
+        for layer in plan.layers:
+            reused = layer.tag in self.tags
+            if not reused:
+                log(f"building {layer.tag}")
+            self.tags.add(layer.tag)
+            layers.append(BuiltLayer(name=layer.name, tag=layer.tag, reused=reused, seconds=0.0 if reused else 2.0))
+        return Image(
+            backend=self.kind,
+            isolation=self.isolation,
+            reference=plan.layers[-1].tag,
+            digest="sha256:" + hashlib.sha256(plan.key.encode()).hexdigest(),
+            size_bytes=100_000_000,
+            layers=tuple(layers),
+            log="",
+        )
+
+    def image_present(self, image: Image) -> bool:
+        return image.reference in self.tags
+
+    @contextmanager
+    def serve(self, launch: Launch) -> Iterator[FakeService]:
+        self._answer()
+        if not self.image_present(launch.image):
+            raise BuildFailed("BLD011", f"The image {launch.image.reference} is gone.", "Import again.")
+        service = FakeService(self.behaviour, self.clock)
+        self.launches.append(launch)
+        self.running.append(service)
+        try:
+            yield service
+        finally:
+            self.running.remove(service)
+
+    def sweep(self, run: RunRef) -> int:
+        return self.litter.pop(run, 0)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise BackendUnavailable("BLD012", "The container engine does not answer.", "Start it.")
+
+
+@dataclass
+class _Row:
+    run: RunRef
+    status: Status
+    reason: str
+    created_at: float
+    updated_at: float
+    summary: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+
+class FakeRegistry:
+    """Versions in memory.
+
+    Attributes:
+        rows: (name, version) → row.
+        away: Whether the database does not answer.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.rows: dict[tuple[str, str], _Row] = {}
+        self.away = False
+
+    def reserve(self, request: ImportRequest, run: RunRef) -> Reservation:
+        self._answer()
+        held = self.reservation_of(run)
+        if held is not None and held.model_name == request.model_name:
+            self.resume(held)
+            return held
+        name = request.model_name
+        following = next_version(version for model, version in self.rows if model == name)
+        version = request.model_version or (str(following) if following else None)
+        if version is None:
+            raise VersionExists("REG005", f"{name} has no version number left after 99.99.99.", "Choose another name.")
+        if (name, version) in self.rows:
+            status = self.rows[name, version].status.value
+            raise VersionExists("REG004", f"{name} {version} exists already, with status {status}.", "")
+        now = self.clock.now()
+        self.rows[name, version] = _Row(run, Status.IMPORTING, "", now, now)
+        return Reservation(model_name=name, model_version=version, run=run)
+
+    def reservation_of(self, run: RunRef) -> Reservation | None:
+        self._answer()
+        for (name, version), row in self.rows.items():
+            if row.run == run:
+                return Reservation(model_name=name, model_version=version, run=run)
+        return None
+
+    def resume(self, reservation: Reservation) -> None:
+        row = self._own(reservation)
+        if row.status is Status.IMPORTING:
+            return
+        if row.status is Status.DELETED:
+            raise VersionGone("REG006", f"{reservation} was deleted.", "Import it as a new version.")
+        self._set(row, Status.IMPORTING, "")
+        self._event(row, EventKind.NORMAL, "Import taken up again.")
+
+    def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
+        self._event(self._own(reservation), kind, text)
+
+    def complete(self, version: ModelVersion, details: Mapping[str, Any]) -> None:
+        row = self._own(version.accepted.reservation)
+        if row.status is Status.DELETED:
+            raise VersionGone("REG006", f"{version.accepted.reservation} was deleted.", "Import it as a new version.")
+        again = row.status is Status.NORMAL
+        self._set(row, Status.NORMAL, "")
+        row.summary, row.details = version.summary(), dict(details)
+        if not again:
+            self._event(row, EventKind.NORMAL, "Model imported.")
+
+    def fail(self, reservation: Reservation, code: str, reason: str) -> bool:
+        row = self._own(reservation)
+        if row.status is not Status.IMPORTING:
+            return False
+        text = reason if reason.startswith(f"[{code}]") else f"[{code}] {reason}"
+        # As a database does, so that a text which cannot be written is noticed here.
+        text.encode()
+        self._set(row, Status.FAILED, text)
+        self._event(row, EventKind.ABNORMAL, f"Import failed: {text}")
+        return True
+
+    def find(self, model_name: str, model_version: str) -> VersionRow | None:
+        self._answer()
+        row = self.rows.get((model_name, model_version))
+        return None if row is None else self._public(model_name, model_version, row, tuple(row.events))
+
+    def list(self, model_name: str | None = None, limit: int = 100, offset: int = 0) -> tuple[VersionRow, ...]:
+        self._answer()
+        newest = [
+            self._public(name, version, row, ())
+            for (name, version), row in reversed(self.rows.items())
+            if model_name in (None, name)
+        ]
+        return tuple(newest[offset : offset + limit])
+
+    def delete(self, reservation: Reservation) -> None:
+        """What a user does behind an import's back; no part of the port."""
+        self._set(self.rows[reservation.model_name, reservation.model_version], Status.DELETED, "")
+
+    def _answer(self) -> None:
+        if self.away:
+            raise RegistryUnavailable("REG001", "The registry does not answer.", "Start its database.")
+
+    def _own(self, reservation: Reservation) -> _Row:
+        self._answer()
+        row = self.rows.get((reservation.model_name, reservation.model_version))
+        if row is None or row.run != reservation.run:
+            raise VersionGone("REG007", f"{reservation} is no longer this run's.", "Import it as a new version.")
+        return row
+
+    def _set(self, row: _Row, status: Status, reason: str) -> None:
+        row.status, row.reason, row.updated_at = status, reason, self.clock.now()
+
+    def _event(self, row: _Row, kind: EventKind, text: str) -> None:
+        text.encode()
+        row.events.append(Event(at=self.clock.now(), kind=kind, text=text, run=str(row.run)))
+
+    @staticmethod
+    def _public(name: str, version: str, row: _Row, events: tuple[Event, ...]) -> VersionRow:
+        return VersionRow(
+            model_name=name,
+            model_version=version,
+            status=row.status,
+            reason=row.reason,
+            run=str(row.run),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            summary=dict(row.summary),
+            details=dict(row.details),
+            events=events,
+        )
