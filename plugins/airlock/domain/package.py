@@ -149,12 +149,15 @@ _UNSAFE: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("is empty", lambda path: not path),
     ("is absolute", lambda path: path.startswith("/")),
     ("holds a backslash", lambda path: "\\" in path),
-    ("holds an empty part (`//`)", lambda path: "//" in path),
+    ("holds an empty part (`//`, or `/` at its end)", lambda path: "" in path.split("/")),
     ("holds `.` or `..` as a part", lambda path: any(part in (".", "..") for part in path.split("/"))),
     ("holds a control, bidirectional or unassigned character", lambda path: not path.isprintable()),
     ("begins or ends a part with a space", lambda path: any(part != part.strip() for part in path.split("/"))),
     ("is longer than 1,024 bytes", lambda path: len(path.encode()) > MAX_PATH_BYTES),
-    ("has a part longer than 255 bytes", lambda path: any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/"))),
+    (
+        "has a part longer than 255 bytes",
+        lambda path: any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/")),
+    ),
 )
 
 

@@ -39,7 +39,8 @@ class SourceLocation:
         parts = prefix.split("/") if prefix else []
         if not _BUCKET.fullmatch(bucket) or any(part in ("", ".", "..") for part in parts):
             return None
-        if len(prefix.encode()) >= MAX_KEY_BYTES or not prefix.replace("/", "a").isprintable():
+        # Surrogates cannot be encoded; they are not printable, and that is asked before any length.
+        if not prefix.isprintable() or len(prefix.encode()) >= MAX_KEY_BYTES:
             return None
         return cls(bucket=bucket, prefix=f"{prefix}/" if prefix else "")
 
