@@ -1,0 +1,172 @@
+"""Dependencies: names and restraints, and nothing that changes where packages come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airlock.domain.dependencies import MAX_DEPENDENCIES, Dependency, Restraint, parse_dependencies
+from airlock.domain.findings import Finding, Place
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+
+
+def parse(*packages: Any, installer: Any = "pip") -> tuple[tuple[Dependency, ...], tuple[Finding, ...]]:
+    group = {"installer": installer, "packages": list(packages)}
+    return parse_dependencies([group], lambda pointer: Place(pointer=pointer))
+
+
+def package(name: Any, version: Any = None, restraint: Any = None) -> dict[str, Any]:
+    item = {"package_name": name, "package_version": version, "restraint": restraint}
+    return {key: value for key, value in item.items() if value is not None}
+
+
+def found(*packages: Any, **options: Any) -> list[str]:
+    return [item.code for item in parse(*packages, **options)[1]]
+
+
+@pytest.mark.parametrize(
+    "restraint,line",
+    [("EXACT", "numpy==1.26.4"), ("ATLEAST", "numpy>=1.26.4"), ("ATMOST", "numpy<=1.26.4"), ("exact", "numpy==1.26.4")],
+)
+def test_each_restraint_becomes_its_operator(restraint: str, line: str) -> None:
+    dependencies, findings = parse(package("numpy", "1.26.4", restraint))
+    assert findings == ()
+    assert [item.requirement() for item in dependencies] == [line]
+
+
+@pytest.mark.parametrize(
+    "item", [package("numpy"), package("numpy", "", ""), package(" numpy ", "", ""), package("numpy", "", "EXACT"), package("numpy\n")]
+)
+def test_empty_strings_and_space_around_a_name_mean_nothing(item: Any) -> None:
+    dependencies, findings = parse(item)
+    assert findings == ()
+    assert dependencies == (Dependency(name="numpy"),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "-r requirements.txt",
+        "--index-url=http://evil",
+        "-e",
+        "numpy --index-url http://evil",
+        "numpy\n--extra-index-url http://evil",
+        "numpy\r-e .",
+        "numpy # comment",
+        "numpy; python_version > '3'",
+        "numpy[extra]",
+        "numpy==1.0",
+        "numpy>=1",
+        "numpy,scipy",
+        "numpy scipy",
+        "numpy @ https://evil/numpy.whl",
+        "https://evil/numpy.whl",
+        "git+https://evil/repo",
+        "./numpy",
+        "../numpy",
+        "/tmp/numpy-1.0.tar.gz",
+        "C:\\numpy",
+        "numpy!",
+        "数字",
+        "nump\u0443",
+        "${HOME}",
+        "$(id)",
+        "{{ conn }}",
+        ".numpy",
+        "numpy-",
+        "n" * 200,
+        "/home/mind/model/x.tar.gz",
+        "/home/mind/model/../x.whl",
+        "/home/mind/model/a/../../x.whl",
+        "/home/mind/model/x.whl --pre",
+        "/home/other/x.whl",
+    ],
+)
+def test_a_name_is_a_name_and_nothing_else(name: str) -> None:
+    dependencies, findings = parse(package(name))
+    assert [item.code for item in findings] == ["DEP001"]
+    assert dependencies == ()
+    assert findings[0].line().isprintable()
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["1.0 --pre", "1.0\n-e .", ">=1.0", "==1.0", "1.0,<2", "1.0;x", "1.0)", "'1.0'", "一", "1.0 @ https://evil", "$(id)", "-1", "1" * 70],
+)
+def test_a_version_is_a_version_and_nothing_else(version: str) -> None:
+    assert found(package("numpy", version, "EXACT")) == ["DEP001"]
+
+
+@pytest.mark.parametrize("restraint", [None, "", "NEWEST", "==", "EXACTLY"])
+def test_a_version_needs_a_restraint_that_is_known(restraint: str | None) -> None:
+    assert found(package("numpy", "1.0", restraint)) == ["DEP002"]
+
+
+@pytest.mark.parametrize("item", [None, "numpy", 1, [], {}, {"package_name": 1}, package("numpy", 1.2, "EXACT"), package("numpy", "1", 3)])
+def test_what_is_no_package_is_refused(item: Any) -> None:
+    assert found(item) == ["DEP001"]
+
+
+@pytest.mark.parametrize("raw", [["numpy"], [None], [{"packages": "numpy"}], [{"packages": {"numpy": 1}}]])
+def test_what_is_no_group_is_refused(raw: list[Any]) -> None:
+    _, findings = parse_dependencies(raw, lambda pointer: Place(pointer=pointer))
+    assert [item.code for item in findings] == ["DEP001"]
+
+
+@pytest.mark.parametrize("installer", ["pip", "PIP", " pip ", "", None])
+def test_pip_is_the_installer_where_none_is_named(installer: Any) -> None:
+    assert found(package("numpy"), installer=installer) == []
+
+
+@pytest.mark.parametrize("installer", ["conda", "pip3; rm -rf /", 3])
+def test_another_installer_is_refused(installer: Any) -> None:
+    assert found(package("numpy"), installer=installer) == ["DEP003"]
+
+
+def test_a_package_pinned_twice_is_refused_under_any_spelling_of_its_name() -> None:
+    _, findings = parse(package("scikit-learn", "1.0", "EXACT"), package("Scikit_Learn", "1.1", "EXACT"))
+    assert [item.code for item in findings] == ["DEP004"]
+    assert "scikit-learn==1.0" in findings[0].message or "Scikit_Learn==1.1" in findings[0].message
+
+
+def test_the_same_line_twice_is_one_dependency() -> None:
+    dependencies, findings = parse(package("numpy", "1.0", "EXACT"), package("numpy", "1.0", "EXACT"))
+    assert findings == ()
+    assert len(dependencies) == 1
+
+
+def test_a_wheel_that_the_package_brings_is_a_path_under_model() -> None:
+    dependencies, findings = parse(package("/home/mind/model/wheels/x-1.0-py3-none-any.whl"))
+    assert findings == ()
+    assert dependencies == (Dependency(name="wheels/x-1.0-py3-none-any.whl", bundled=True),)
+
+
+def test_the_number_of_dependencies_is_bounded() -> None:
+    assert found(*(package(f"p{number}") for number in range(MAX_DEPENDENCIES))) == []
+    assert found(*(package(f"p{number}") for number in range(MAX_DEPENDENCIES + 1))) == ["DEP001"]
+
+
+def test_every_broken_dependency_is_named_with_its_place() -> None:
+    raw = [{"packages": [package("-e"), package("ok")]}, {"installer": "conda", "packages": [package("x", "1")]}]
+    _, findings = parse_dependencies(raw, lambda pointer: Place(pointer=pointer))
+    assert [(item.code, item.place.pointer) for item in findings] == [
+        ("DEP001", "/0/packages/0"),
+        ("DEP003", "/1/installer"),
+        ("DEP002", "/1/packages/0"),
+    ]
+
+
+@given(st.text(max_size=30), st.text("0123456789.ab*+!-", max_size=10), st.sampled_from([*Restraint.__members__, ""]))
+def test_whatever_passes_is_one_requirement_without_url_extras_or_marker(name: str, version: str, restraint: str) -> None:
+    dependencies, findings = parse(package(name, version, restraint))
+    assert len(dependencies) + len(findings) == 1
+    for dependency in dependencies:
+        line = dependency.requirement()
+        assert line.isprintable()
+        assert " " not in line
+        assert not line.startswith(("-", ".", "/"))
+        read = Requirement(dependency.name)
+        assert (read.url, read.extras, read.marker, str(read.specifier)) == (None, set(), None, "")
