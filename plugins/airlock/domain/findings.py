@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from airlock.domain.rules import RULES
 
 MAX_SHOWN_CHARACTERS = 80
+MAX_SHOWN_PLACE_CHARACTERS = 300
 
 
 class Severity(str, enum.Enum):
@@ -36,11 +37,12 @@ class Place:
     column: int = 0
 
     def __str__(self) -> str:
-        place = self.file
+        # Both may come from outside: object names, and the keys of a configuration or of a form.
+        place = shown(self.file, MAX_SHOWN_PLACE_CHARACTERS)
         if self.line:
             place += f":{self.line}" + (f":{self.column}" if self.column else "")
         if self.pointer:
-            place += f" {self.pointer}" if place else self.pointer
+            place += (" " if place else "") + shown(self.pointer, MAX_SHOWN_PLACE_CHARACTERS)
         return place
 
 
@@ -109,14 +111,19 @@ def finding(
     )
 
 
-def shown(value: object) -> str:
-    """A value from outside as short printable text: control, bidirectional and surrogate characters are escaped."""
+def shown(value: object, limit: int = MAX_SHOWN_CHARACTERS) -> str:
+    """A value from outside as short printable text: control, bidirectional and surrogate characters are escaped.
+
+    Args:
+        value: The value; what is no text is shown as Python writes it.
+        limit: Characters after which it is cut.
+    """
     text = value if isinstance(value, str) else repr(value)
     escaped = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text[: MAX_SHOWN_CHARACTERS + 1]
+        for character in text[: limit + 1]
     )
-    return escaped if len(text) <= MAX_SHOWN_CHARACTERS else escaped[:MAX_SHOWN_CHARACTERS] + "…"
+    return escaped if len(text) <= limit else escaped[:limit] + "…"
 
 
 def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
