@@ -8,6 +8,7 @@ Source: Importing a meta model from OBS, tables 2 and 3 and step 3c.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -269,8 +270,6 @@ class _Form:
         if not isinstance(value, Mapping):
             self._broken("REQ003", "config_override", "A JSON object is expected.", value)
             return None
-        import json
-
         return json.dumps(value, ensure_ascii=False, indent=2)
 
     def _choices(self, name: str, allowed: Sequence[str], code: str) -> tuple[str, ...]:
@@ -316,7 +315,7 @@ class _Form:
                 self._broken("REQ011", place, 'An object {"doc_name": …, "doc_url": …} is expected.', item)
                 continue
             name, url = item["doc_name"], item["doc_url"]
-            if not isinstance(name, str) or not _DOCUMENT_NAME.fullmatch(name):
+            if not isinstance(name, str) or not _DOCUMENT_NAME.fullmatch(name) or not name.isprintable():
                 self._broken("REQ011", f"{place}/doc_name", "The name breaks its form.", name)
             elif not isinstance(url, str) or not _is_web_address(url):
                 self._broken("REQ011", f"{place}/doc_url", "The address is not an http(s) URL.", url)
