@@ -95,16 +95,10 @@ class SqlRegistry:
             reservation = Reservation(model_name=name, model_version=held, run=run)
             self._resume(connection, reservation)
             return reservation
-        taken = dict(
-            connection
-            .execute(
-                select(model_versions.c.model_version, model_versions.c.status).where(
-                    model_versions.c.model_name == name
-                )
-            )
-            .tuples()
-            .all()
+        rows = connection.execute(
+            select(model_versions.c.model_version, model_versions.c.status).where(model_versions.c.model_name == name)
         )
+        taken: dict[str, str] = {row.model_version: row.status for row in rows}
         following = next_version(taken)
         version = request.model_version or (str(following) if following else None)
         if version is None:

@@ -26,7 +26,7 @@ def open_engine(url: str) -> Engine:
     """An engine for the registry's database.
 
     Args:
-        url: SQLAlchemy URL: `sqlite:////path/registry.db` or `postgresql+psycopg2://…`.
+        url: SQLAlchemy URL: `sqlite:////path/registry.db` or `postgresql+psycopg://…`.
 
     Raises:
         SettingInvalid: The URL cannot be read.

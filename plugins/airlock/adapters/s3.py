@@ -61,10 +61,12 @@ class S3Storage:
 
     Args:
         connection_id: Id of the Airflow Connection of type `aws`.
+        page_size: Objects per page of a listing; servers give 1,000 at most.
     """
 
-    def __init__(self, connection_id: str) -> None:
+    def __init__(self, connection_id: str, page_size: int = 1000) -> None:
         self.connection_id = connection_id
+        self.page_size = page_size
         self._hook: S3Hook | None = None
 
     def _client(self) -> Any:
@@ -98,7 +100,9 @@ class S3Storage:
         """Every object below the folder, in key order."""
         client = self._client()
         with self._translated(f"{location}"):
-            pages = client.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.prefix)
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=location.bucket, Prefix=location.prefix, PaginationConfig={"PageSize": self.page_size}
+            )
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield ListedObject(

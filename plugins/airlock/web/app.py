@@ -1,6 +1,7 @@
 """The pages: model versions, each with its history.
 
-Every route asks Airflow's own sign-in and permission: whoever may read the runs of `import_model` may read what they made.
+Every route asks Airflow's own sign-in and permission: whoever may read the runs of `import_model` may read what they
+made.
 Pages are rendered on the server, escaped, and work without any script.
 """
 
