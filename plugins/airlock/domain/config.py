@@ -21,7 +21,7 @@ from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE, Api, Body, SchemaRead
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, MODEL_TYPES
-from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors
+from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors, shown
 from airlock.domain.jsontext import JsonText, JsonTextError, parse_json, pointer_token
 
 METRICS = ("f1", "recall", "precision", "accuracy")
@@ -114,6 +114,8 @@ class _ConfigReader:
         self.findings: list[Finding] = []
         #: Normalised pointer → pointer in the text, for what was renamed or moved.
         self.moved: dict[str, str] = {}
+        #: Top-level fields that are there and unusable: they are not missing.
+        self.unusable: set[str] = set()
 
     def read(self) -> ModelConfig | None:
         for loose in self.text.loosenesses:
@@ -126,22 +128,24 @@ class _ConfigReader:
             self._add("CFG006", "", "The file holds one JSON object.", self.text.value)
             return None
         value = self._spelled(self.text.value)
-        if not self._form(value):
-            return None
-        return self._meaning(value)
+        # What breaks the form is told and taken out, so that the rules of the rest are told at the same time.
+        self._form(value)
+        return self._meaning(value) if "model_type" in value else None
 
     def place(self, pointer: str) -> Place:
         """The place of a normalised pointer; of its nearest known parent where the pointer has none."""
-        original = pointer
-        for prefix in sorted(self.moved, key=len, reverse=True):
-            if pointer == prefix or pointer.startswith(prefix + "/"):
-                original = self.moved[prefix] + pointer[len(prefix) :]
-                break
+        original = self._in_text(pointer)
         known = original
         while known and known not in self.text.positions:
             known = known.rpartition("/")[0]
         line, column = self.text.positions.get(known, (0, 0))
         return Place(file=self.file, pointer=original, line=line, column=column)
+
+    def _in_text(self, pointer: str) -> str:
+        prefix = pointer
+        while prefix and prefix not in self.moved:
+            prefix = prefix.rpartition("/")[0]
+        return self.moved[prefix] + pointer[len(prefix) :] if prefix else pointer
 
     def _add(self, code: str, pointer: str, message: str, value: object = None, fix: str = "") -> None:
         self.findings.append(finding(code, message, place=self.place(pointer), value=value, fix=fix))
@@ -152,7 +156,8 @@ class _ConfigReader:
         value: dict[str, Any] = {}
         for key, item in raw.items():
             # Empty text means "not given" in many real files.
-            if item in ("", None) and key not in ("model_type", "model_algorithm"):
+            empty = item is None or (isinstance(item, str) and not item.strip())
+            if empty and key not in ("model_type", "model_algorithm"):
                 continue
             if key not in _TOP_KEYS:
                 meant = difflib.get_close_matches(key, _TOP_KEYS, n=1, cutoff=0.8)
@@ -202,7 +207,7 @@ class _ConfigReader:
                 continue
             if key.lower().replace("_", "-").replace("contenttype", "content-type") == "content-type":
                 if key != "Content-type":
-                    self.moved[f"{at}/Content-type"] = f"{at}/{pointer_token(key)}"
+                    self.moved[f"{at}/Content-type"] = f"{self._in_text(at)}/{pointer_token(key)}"
                 body["Content-type"] = self._content_type(item, f"{at}/Content-type")
             elif key == "data":
                 body["data"] = item
@@ -225,7 +230,7 @@ class _ConfigReader:
 
     # ── form ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _form(self, value: dict[str, Any]) -> bool:
+    def _form(self, value: dict[str, Any]) -> None:
         validator = jsonschema.Draft202012Validator(self.schema, registry=Registry())
         broken = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
         for error in broken:
@@ -238,7 +243,10 @@ class _ConfigReader:
                 self._add(rule or "CFG005", f"{pointer}/{name}", f"The field `{name}` is missing.")
             else:
                 self._add(rule or "CFG006", pointer, _explained(error), error.instance)
-        return not broken
+            path = list(error.absolute_path)
+            if path:
+                self.unusable.add(str(path[0]))
+                _take_out(value, path)
 
     # ── meaning ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -256,7 +264,7 @@ class _ConfigReader:
         self.findings.extend(findings)
         return ModelConfig(
             model_type=model_type,
-            model_algorithm=value["model_algorithm"],
+            model_algorithm=value.get("model_algorithm", ""),
             runtime=value.get("runtime"),
             swr_location=value.get("swr_location"),
             metrics=self._metrics(value.get("metrics", {})),
@@ -271,13 +279,15 @@ class _ConfigReader:
                 if value.get(name):
                     self._add("CFG010", f"/{name}", f"`{name}` does not go with Image.", value[name])
             for name in ("swr_location", "health"):
-                if name not in value:
+                if name not in value and name not in self.unusable:
                     self._add("CFG005", f"/{name}", f"Image needs the field `{name}`.")
             return
         for name in ("swr_location", "health"):
             if name in value:
                 self._add("CFG010", f"/{name}", f"`{name}` goes with Image only, not with {model_type}.", value[name])
         runtime = value.get("runtime")
+        if "runtime" in self.unusable:
+            return
         if runtime is None:
             default = self.catalogue.default(model_type)
             if default is not None:
@@ -307,7 +317,8 @@ class _ConfigReader:
 
     def _apis(self, raw: list[dict[str, Any]] | None, model_type: str) -> tuple[Api, ...]:
         if not raw:
-            self._add("API004", "/apis", "No interface is declared.")
+            if "apis" not in self.unusable:
+                self._add("API004", "/apis", "No interface is declared.")
             return ()
         if model_type != IMAGE and len(raw) > 1:
             self._add("API001", "/apis", f"{len(raw)} APIs are declared; {model_type} serves one.")
@@ -322,12 +333,14 @@ class _ConfigReader:
         engine = ENGINES.get(model_type)
         files = file_fields(request.schema)
         if request.content_type == MULTIPART_TYPE and engine is not None and engine.json_only:
-            self._add("API002", f"{at}/request/Content-type", f"{model_type} takes application/json only.", MULTIPART_TYPE)
+            message = f"{model_type} takes application/json only."
+            self._add("API002", f"{at}/request/Content-type", message, MULTIPART_TYPE)
         elif files and request.content_type == JSON_TYPE:
             if engine is not None and engine.json_only:
                 self._add("API002", f"{at}/request/data", f"{model_type} takes no uploaded files.", ", ".join(files))
             else:
-                self._add("CFG012", f"{at}/request/Content-type", f"`{MULTIPART_TYPE}` is meant: {files[0]} is a file.")
+                message = f"`{MULTIPART_TYPE}` is meant: {shown(files[0])} is a file."
+                self._add("CFG012", f"{at}/request/Content-type", message)
                 request = Body(content_type=MULTIPART_TYPE, schema=request.schema)
         if response.content_type == MULTIPART_TYPE:
             self._add("CFG012", f"{at}/response/Content-type", f"`{JSON_TYPE}` is meant: the answer is JSON.")
@@ -362,7 +375,7 @@ class _ConfigReader:
                 number = default
             seconds[name] = number
         return Health(
-            url=raw["url"],
+            url=raw.get("url", "/"),
             protocol=raw.get("protocol", "http"),
             initial_delay_s=seconds["initial_delay_seconds"],
             timeout_s=seconds["timeout_seconds"],
@@ -375,9 +388,22 @@ _TYPE_WORDS = {
 }  # fmt: skip
 
 
+def _take_out(value: Any, path: list[str | int]) -> None:
+    """Remove what stands at a path; in a list it becomes an empty object, so that the others keep their places."""
+    for part in path[:-1]:
+        # An earlier error may have taken out what this one stands in.
+        if isinstance(value, dict) and part not in value:
+            return
+        value = value[part]
+    if isinstance(value, list):
+        value[int(path[-1])] = {}
+    else:
+        value.pop(path[-1], None)
+
+
 def _explained(error: jsonschema.ValidationError) -> str:
     """What a schema error asks for, as a sentence without the value."""
-    limit = error.validator_value
+    limit: Any = error.validator_value
     if error.validator == "type":
         names = [limit] if isinstance(limit, str) else limit
         return f"Expected: {' or '.join(_TYPE_WORDS.get(name, name) for name in names)}."
@@ -388,5 +414,3 @@ def _explained(error: jsonschema.ValidationError) -> str:
     if error.validator == "pattern" and limit == "^/":
         return "The path begins with `/`."
     return "The value breaks its form."
-
-
