@@ -122,6 +122,9 @@ class SchemaReader:
             self._bound(schema, key, value, place)
         elif key == "enum" and not (isinstance(value, list) and value):
             self._add("API003", place, "`enum` is a list of values.", value)
+        elif key == "examples" and not (isinstance(value, list) and value):
+            # It constrains nothing, so that nothing is lost without it.
+            return
         else:
             schema[key] = value
 
