@@ -1,0 +1,254 @@
+"""A whole installation for the tests: Airflow's database, the registry, the store, a real S3 server and both backends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import Bucket
+
+if TYPE_CHECKING:
+    from airlock.adapters.wiring import Wiring
+
+ROOT = Path(__file__).resolve().parents[2]
+SKLEARN_RUNTIME = "sklearn1.9-python3.11"
+
+
+@dataclass
+class Installation:
+    """What the tests of one session run in.
+
+    Attributes:
+        home: AIRFLOW_HOME; store, registry and work folders lie in it.
+        backend: `docker` or `process`.
+    """
+
+    home: Path
+    backend: str
+
+    def wiring(self) -> Wiring:
+        from airlock.adapters.settings import from_environment
+        from airlock.adapters.wiring import Wiring
+
+        return Wiring(from_environment())
+
+
+@dataclass
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        state: The DAG run's state.
+        tasks: Task → state.
+        record: What `register` gave.
+        run_id: The run.
+    """
+
+    state: str
+    tasks: dict[str, str]
+    record: dict[str, Any] | None
+    run_id: str
+    xcom: dict[str, Any] = field(default_factory=dict)
+
+
+def docker_answers() -> bool:
+    from airlock.adapters.docker_backend import docker_answers as answers
+
+    return answers()
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory, object_server: Any) -> Iterator[Installation]:
+    """Everything but a scheduler: `dag.test()` runs the tasks in this process."""
+    home = tmp_path_factory.mktemp("airflow")
+    before = dict(os.environ)
+    os.environ.update(
+        AIRFLOW_HOME=str(home),
+        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+        AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home / 'airflow.db'}",
+        AIRFLOW__AIRLOCK__STORE=str(home / "store"),
+        AIRFLOW__AIRLOCK__REGISTRY_URL=f"sqlite:///{home / 'registry.db'}",
+        AIRFLOW__AIRLOCK__WORK_DIR=str(home / "work"),
+        # Environments are named by their inputs, so runs may share them.
+        AIRFLOW__AIRLOCK__RUNTIMES_DIR=str(ROOT / ".airlock" / "runtimes"),
+        AIRFLOW_CONN_AIRLOCK_S3=object_server.airflow_connection_json(),
+    )
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, env=os.environ)
+    subprocess.run([sys.executable, "-m", "airlock", "registry", "upgrade"], check=True, env=path_env())
+    try:
+        yield Installation(home=home, backend="")
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def path_env() -> dict[str, str]:
+    """The environment of a child process that imports the project."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"}
+
+
+def use_backend(installation: Installation, kind: str, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    if kind == "docker" and not docker_answers():
+        pytest.skip("no container engine answers")
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__BACKEND", kind)
+    installation.backend = kind
+    return installation
+
+
+@pytest.fixture(params=["docker", "process"])
+def either(request: pytest.FixtureRequest, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """The installation with each backend in turn."""
+    return use_backend(installation, request.param, monkeypatch)
+
+
+@pytest.fixture
+def docker(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """The installation with the container backend."""
+    return use_backend(installation, "docker", monkeypatch)
+
+
+@pytest.fixture
+def process(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """The installation with the process backend."""
+    return use_backend(installation, "process", monkeypatch)
+
+
+def load_dag() -> Any:
+    """The DAG, without retries: `dag.test()` waits for their delays."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    dag = bag.dags["import_model"]
+    for task in dag.tasks:
+        task.retries = 0
+    return dag
+
+
+@pytest.fixture
+def run_import(installation: Installation) -> Callable[..., Outcome]:
+    """Runs the whole DAG with `dag.test()`."""
+
+    def run(**conf: Any) -> Outcome:
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        dag_run = load_dag().test(run_conf=conf)
+        with create_session() as session:
+            tasks = {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances(session=session)}
+            rows = session.query(XComModel).filter_by(dag_id="import_model", run_id=dag_run.run_id, key="return_value")
+            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
+        return Outcome(
+            state=str(dag_run.state), tasks=tasks, record=xcom.get("register"), run_id=dag_run.run_id, xcom=xcom
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes an example package: engine → its folder, which contains `model/`."""
+    out = ROOT / ".airlock" / "examples" / "packages"
+    made: dict[str, Path] = {}
+
+    def make(engine: str) -> Path:
+        if engine not in made:
+            done = subprocess.run(
+                [sys.executable, str(ROOT / "examples" / "make_package.py"), "--engine", engine, "--out", str(out)],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            made[engine] = Path(done.stdout.strip().splitlines()[-1])
+        return made[engine]
+
+    return make
+
+
+# ── packages that need no training ───────────────────────────────────────────────────────────────────────────────────
+
+SERVICE = '''\
+import json
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    def __init__(self, model_path):
+        self.model_path = model_path
+
+    def _preprocess(self, data):
+        return json.loads(data)["data"]["req_data"]
+
+    def _inference(self, data):
+        return [sum(row.values()) for row in data]
+
+    def _postprocess(self, data):
+        return [{"predictresult": value} for value in data]
+'''
+BODY = {"type": "object", "properties": {"data": {"type": "object", "properties": {}}}}
+ROWS = {"type": "array", "items": [{"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}]}
+RESULTS = {"type": "array", "items": [{"type": "object", "properties": {"predictresult": {"type": "number"}}}]}
+
+
+def wrapped(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    inner = {"type": "object", "properties": {name: schema}, "required": [name]}
+    return {"type": "object", "properties": {"data": inner}, "required": ["data"]}
+
+
+def a_config(**changes: Any) -> dict[str, Any]:
+    config = {
+        "model_algorithm": "predict_analysis",
+        "model_type": "Scikit_Learn",
+        "runtime": SKLEARN_RUNTIME,
+        "metrics": {"f1": 0.9, "accuracy": 0.9, "precision": 0.9, "recall": 0.9},
+        "apis": [
+            {
+                "protocol": "http",
+                "url": "/",
+                "method": "post",
+                "request": {"Content-type": "application/json", "data": wrapped("req_data", ROWS)},
+                "response": {"Content-type": "application/json", "data": wrapped("resp_data", RESULTS)},
+            }
+        ],
+    }
+    return {key: value for key, value in {**config, **changes}.items() if value is not None}
+
+
+@dataclass
+class Upload:
+    """A package under way to a bucket: change its files, then `go`."""
+
+    bucket: Bucket
+    files: dict[str, bytes]
+
+    def go(self, prefix: str = "package/") -> str:
+        for path, body in self.files.items():
+            self.bucket.put(f"{prefix}{path}", body)
+        return f"s3://{self.bucket.name}/{prefix}"
+
+
+@pytest.fixture
+def upload(bucket: Bucket) -> Upload:
+    """A small package that is right: its model file is not even a pickle that holds something."""
+    return Upload(
+        bucket,
+        {
+            "model/config.json": json.dumps(a_config(), indent=2).encode(),
+            "model/customize_service.py": SERVICE.encode(),
+            # A pickle of None.
+            "model/model.m": b"\x80\x02N.",
+        },
+    )
