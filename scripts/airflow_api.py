@@ -92,7 +92,9 @@ class AirflowApi:
 
     def run_of(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Returns a run: its state, start and end."""
-        found: dict[str, Any] = self.request("GET", f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}")
+        found: dict[str, Any] = self.request(
+            "GET", f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}"
+        )
         return found
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:

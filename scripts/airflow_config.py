@@ -14,7 +14,14 @@ USER = "admin"
 
 
 def write(
-    home: Path, state: Path, *, port: int, dags_folder: Path, plugins_folder: Path, parallelism: int, load_examples: bool = False
+    home: Path,
+    state: Path,
+    *,
+    port: int,
+    dags_folder: Path,
+    plugins_folder: Path,
+    parallelism: int,
+    load_examples: bool = False,
 ) -> None:
     """Writes airflow.cfg, the generated secrets that go into it, and the password file.
 
@@ -42,6 +49,7 @@ def write(
     # The auth manager's own file format: user name to password.
     kept_values(password_file(home), {USER: new_password})
     url = f"http://127.0.0.1:{port}"
+    airlock = "\n".join(f"{name} = {value}" for name, value in airlock_settings(state).items())
     write_private(
         home / "airflow.cfg",
         f"""# Written at every start by scripts/airflow_config.py.
@@ -83,20 +91,27 @@ task_instance_heartbeat_timeout = 60
 min_heartbeat_interval = 1
 
 [dag_processor]
-# An edited DAG file shows after seconds.
-min_file_process_interval = 5
+# An edited DAG file shows after seconds; an unchanged one is not worth the processor time of parsing it often.
 refresh_interval = 10
+min_file_process_interval = 60
 
 [usage_data_collection]
 enabled = False
 
 [airlock]
-store = {state / "store"}
-registry_url = sqlite:///{state / "registry.db"}
-runtimes_dir = {state / "runtimes"}
-work_dir = {state / "work"}
+{airlock}
 """,
     )
+
+
+def airlock_settings(state: Path) -> dict[str, str]:
+    """Returns Airlock's own settings for a run on this machine."""
+    return {
+        "store": str(state / "store"),
+        "registry_url": f"sqlite:///{state / 'registry.db'}",
+        "runtimes_dir": str(state / "runtimes"),
+        "work_dir": str(state / "work"),
+    }
 
 
 def password_file(home: Path) -> Path:
@@ -104,7 +119,7 @@ def password_file(home: Path) -> Path:
     return home / "passwords.json"
 
 
-def environment(home: Path, more: dict[str, str] | None = None) -> dict[str, str]:
+def environment(home: Path, state: Path, more: dict[str, str] | None = None) -> dict[str, str]:
     """Returns the environment of every Airflow process and of `python -m airlock`.
 
     Settings of another Airflow on this machine do not get in: with its database in a variable, `db migrate` would
@@ -112,6 +127,7 @@ def environment(home: Path, more: dict[str, str] | None = None) -> dict[str, str
 
     Args:
         home: AIRFLOW_HOME.
+        state: Folder of Airlock's own files.
         more: What to add, over everything else.
     """
     env = {
@@ -120,6 +136,9 @@ def environment(home: Path, more: dict[str, str] | None = None) -> dict[str, str
         if name.startswith("AIRFLOW__AIRLOCK__")
         or (not name.startswith(("AIRFLOW__", "_AIRFLOW_")) and name not in ("AIRFLOW_HOME", "AIRFLOW_CONFIG"))
     }
+    for name, value in airlock_settings(state).items():
+        # In variables, too: `python -m airlock` reads no Airflow configuration.
+        env.setdefault(f"AIRFLOW__AIRLOCK__{name.upper()}", value)
     env["AIRFLOW_HOME"] = str(home)
     # The package `airlock` lies in plugins/, `include.*` in the root.
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])

@@ -10,7 +10,6 @@ and listens on all interfaces.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +29,8 @@ from scripts.local_state import (
     ROOT,
     VENV,
     VENV_PYTHON,
+    LocalError,
+    claim,
     first_free_port,
     port_is_free,
     private_dir,
@@ -37,7 +38,7 @@ from scripts.local_state import (
     state_dir,
     write_private,
 )
-from scripts.object_server import ObjectServer, ObjectServerError
+from scripts.object_server import ObjectServer
 
 CONNECTION_VARIABLE = "AIRFLOW_CONN_AIRLOCK_S3"
 FIRST_PORT = 8080
@@ -59,7 +60,7 @@ HEARTBEATS = {
 }
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(LocalError):
     """Another supervisor uses the same state folder; the message names its process."""
 
 
@@ -110,7 +111,9 @@ class AirflowLocal:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -129,7 +132,7 @@ class AirflowLocal:
             ChildFailed: A migration failed or a process ended; the message has the end of its log.
         """
         try:
-            self._claim()
+            self.claim()
             port = self._port or first_free_port(FIRST_PORT)
             if not port_is_free(port):
                 raise OSError(f"port {port} of 127.0.0.1 is in use")
@@ -142,7 +145,7 @@ class AirflowLocal:
                 plugins_folder=self._plugins_folder,
                 parallelism=self._parallelism,
             )
-            self.env = airflow_config.environment(self.home, {**self._extra_env, **(extra_env or {})})
+            self.env = airflow_config.environment(self.home, self.state, {**self._extra_env, **(extra_env or {})})
             self._write_record()
             self._migrate()
             since = datetime.now(timezone.utc)
@@ -179,16 +182,20 @@ class AirflowLocal:
         log.unlink(missing_ok=True)
         return log
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
+        """Makes sure that no other supervisor uses the state folder; start() does it, too.
+
+        Raises:
+            AlreadyRunning: One does.
+        """
+        if self._lock is not None:
+            return
         private_dir(self.home)
-        lock = os.open(self.home / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
+        lock = claim(self.home / "supervisor.lock")
+        if lock is None:
             running = read_json(self.home / "supervisor.json") or {}
             who = f"process {running['pid']}, {running['url']}" if running else "just starting or stopping"
-            raise AlreadyRunning(f"Airflow is already running from {self.home} ({who}); `make down` stops it") from error
+            raise AlreadyRunning(f"Airflow is already running from {self.home} ({who}); `make down` stops it")
         self._lock = lock
         # The keeper holds the claim, too: when this process is killed, it is free only after the last child is gone.
         self._keeper.hold(lock)
@@ -199,17 +206,13 @@ class AirflowLocal:
 
     def _migrate(self) -> None:
         """Brings Airflow's and the registry's tables up to date, both at once."""
-        names = []
-        if (ROOT / "plugins" / "airlock" / "__main__.py").exists():
-            names.append("registry-upgrade")
-            self._keeper.start(
-                "registry-upgrade",
-                [VENV_PYTHON, "-m", "airlock", "registry", "upgrade"],
-                env=self.env,
-                log=self._log("registry-upgrade"),
-            )
-        else:
-            bootstrap.say("no registry yet: plugins/airlock/__main__.py does not exist")
+        names = ["registry-upgrade"]
+        self._keeper.start(
+            "registry-upgrade",
+            [VENV_PYTHON, "-m", "airlock", "registry", "upgrade"],
+            env=self.env,
+            log=self._log("registry-upgrade"),
+        )
         # The tables depend on the installed Airflow alone, and looking costs seconds.
         installed = hashlib.sha256((VENV / bootstrap.STAMP).read_bytes()).hexdigest()
         stamp = self.home / "migrated.json"
@@ -245,7 +248,9 @@ def _sick(report: dict[str, dict[str, Any]], since: datetime) -> list[str]:
     for part in ("metadatabase", *HEARTBEATS):
         status = report.get(part) or {}
         beat = status.get(HEARTBEATS.get(part, ""))
-        fresh = part not in HEARTBEATS or (beat is not None and datetime.fromisoformat(beat.replace("Z", "+00:00")) >= since)
+        fresh = part not in HEARTBEATS or (
+            beat is not None and datetime.fromisoformat(beat.replace("Z", "+00:00")) >= since
+        )
         if status.get("status") != "healthy" or not fresh:
             found.append(part)
     return found
@@ -266,16 +271,26 @@ def process_birth(pid: int) -> str | None:
     return listing.stdout.strip() or None
 
 
-def up(port: int | None) -> int:
-    """Runs object server and Airflow until a signal or the death of a part."""
+def up(port: int | None = None, dags_folder: Path = ROOT / "dags", with_storage: bool = True) -> int:
+    """Runs Airflow, and the object server unless storage is elsewhere, until a signal or the death of a part.
+
+    Args:
+        port: Port of the page; 8080 or the next free one when None.
+        dags_folder: Where the DAG files are.
+        with_storage: Whether to run an object server; the variable AIRFLOW_CONN_AIRLOCK_S3 names another one.
+
+    Returns:
+        The exit code: 0 after SIGINT and SIGTERM, which are the way to end it.
+    """
     try:
         with interruptible():
             bootstrap.sync_environment(VENV, bootstrap.LOCK)
-            airflow = AirflowLocal(port=port)
+            airflow = AirflowLocal(port=port, dags_folder=dags_folder)
             server = ObjectServer(state_dir() / "object-server" / "state")
             try:
-                bootstrap.say("starting the object server and Airflow")
-                own_storage = CONNECTION_VARIABLE not in os.environ
+                own_storage = with_storage and CONNECTION_VARIABLE not in os.environ
+                bootstrap.say("starting the object server and Airflow" if own_storage else "starting Airflow")
+                airflow.claim()
                 if own_storage:
                     server.start()
                     airflow.start({CONNECTION_VARIABLE: server.airflow_connection_json()})
@@ -300,7 +315,7 @@ def up(port: int | None) -> int:
     except Interrupted as interrupted:
         # An end that was asked for is a good end of a program that runs until then.
         return 0 if interrupted.signum in (signal.SIGINT, signal.SIGTERM) else interrupted.exit_code
-    except (AlreadyRunning, ChildFailed, ObjectServerError, OSError, *bootstrap.BootstrapError) as error:
+    except (LocalError, OSError) as error:
         print(f"airlock: {error}", file=sys.stderr)
         return 1
 
@@ -318,7 +333,10 @@ def down(timeout_s: float = 60.0) -> int:
     deadline = time.monotonic() + timeout_s
     while not _is_unclaimed(home):
         if time.monotonic() > deadline:
-            print(f"it is still running after {timeout_s:.0f} s; its logs: {state_dir() / 'logs' / 'airflow'}", file=sys.stderr)
+            print(
+                f"it is still running after {timeout_s:.0f} s; its logs: {state_dir() / 'logs' / 'airflow'}",
+                file=sys.stderr,
+            )
             return 1
         time.sleep(0.1)
     print("stopped")
@@ -326,11 +344,10 @@ def down(timeout_s: float = 60.0) -> int:
 
 
 def _is_unclaimed(home: Path) -> bool:
-    with open(home / "supervisor.lock", "a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+    lock = claim(home / "supervisor.lock")
+    if lock is None:
+        return False
+    os.close(lock)
     return True
 
 
@@ -339,10 +356,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.airflow_local", description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     up_parser = commands.add_parser("up", help="run in the foreground")
-    up_parser.add_argument("--port", type=int, help="port of the page on 127.0.0.1 (default: 8080 or the next free one)")
+    up_parser.add_argument(
+        "--port", type=int, help="port of the page on 127.0.0.1 (default: 8080 or the next free one)"
+    )
+    up_parser.add_argument("--dags", type=Path, default=ROOT / "dags", help="folder of the DAG files")
+    up_parser.add_argument("--no-storage", action="store_true", help="without the object server")
     commands.add_parser("down", help="stop what another terminal runs")
     arguments = parser.parse_args()
-    return up(arguments.port) if arguments.command == "up" else down()
+    if arguments.command == "down":
+        return down()
+    return up(arguments.port, arguments.dags.absolute(), not arguments.no_storage)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scripts.interpreters import InterpreterError, choose_interpreter, version_of
-from scripts.local_state import ROOT, VENV, read_json, state_dir
-from scripts.uv_tool import UvError, find_uv, run_uv
+from scripts.interpreters import choose_interpreter, version_of
+from scripts.local_state import ROOT, VENV, LocalError, read_json, state_dir
+from scripts.uv_tool import find_uv, run_uv
 
 LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
@@ -32,13 +32,11 @@ STAMP = "airlock-stamp.json"
 INCLUDED_IN = {LOCK: DEV_LOCK}
 COMPILE = ["pip", "compile", "--universal", "--python-version", "3.10", "--fork-strategy", "requires-python"]
 COMPILE += ["--no-emit-index-url", "--generate-hashes", "--quiet", "--custom-compile-command", "make lock"]
-LOCKS = (
+LOCKS: tuple[tuple[str, str, list[str]], ...] = (
     ("requirements.txt", "requirements.lock", []),
     ("requirements-dev.txt", "requirements-dev.lock", ["-c", "requirements.lock"]),
     ("requirements-object-server.txt", "requirements-object-server.lock", []),
 )
-
-BootstrapError = (UvError, InterpreterError)
 
 
 def say(line: str) -> None:
@@ -52,7 +50,14 @@ def clean_environment() -> dict[str, str]:
     PYTHONDONTWRITEBYTECODE goes, too: with it every Airflow process compiles every module again. Connections to this
     machine itself never go by a proxy.
     """
-    unwanted = ("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
+    unwanted = (
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "VIRTUAL_ENV",
+        "PYTHONSTARTUP",
+        "__PYVENV_LAUNCHER__",
+    )
     env = {name: value for name, value in os.environ.items() if name not in unwanted}
     for name in ("no_proxy", "NO_PROXY"):
         # Everything here talks to its neighbours on this machine, and not by way of the company's proxy.
@@ -141,7 +146,7 @@ def main() -> int:
             write_locks()
         else:
             sync_environment(VENV, DEV_LOCK if arguments.dev else LOCK)
-    except BootstrapError as error:
+    except LocalError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
     except subprocess.TimeoutExpired as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from scripts.local_state import ROOT, log_tail
+from scripts.local_state import ROOT, LocalError, log_tail
 
 GRACE_S = 15.0
 # The keeper itself has nothing to wait for once the grace is over: this much more means that it hangs.
@@ -25,7 +25,7 @@ KEEPER_LAG_S = 15.0
 _live: weakref.WeakSet[Keeper] = weakref.WeakSet()
 
 
-class ChildFailed(Exception):
+class ChildFailed(LocalError):
     """A program could not be started, ended early, or ended with an error.
 
     Attributes:
@@ -90,7 +90,9 @@ class Keeper:
     def __enter__(self) -> Keeper:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def hold(self, descriptor: int) -> None:
@@ -229,7 +231,7 @@ class Keeper:
     def _keeper_process(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))],
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(self._grace_s)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # The terminal's Ctrl-C is for the parent alone, which then stops things in order.

@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.local_state import LocalError
+
 # In the order of preference: what Airflow and the serving runtimes are run on most comes first.
 SUPPORTED = ((3, 12), (3, 11), (3, 13), (3, 10))
 _PROBE = "import ctypes, lzma, sqlite3, ssl, sys, zlib; print('%d.%d.%d' % sys.version_info[:3])"
 
 
-class InterpreterError(Exception):
+class InterpreterError(LocalError):
     """No supported Python was found; the message says what to install."""
 
 
@@ -46,7 +48,7 @@ def version_of(python: Path) -> tuple[int, int, int] | None:
 
 
 def _candidates(version: tuple[int, int]) -> list[Path]:
-    name = "python%d.%d" % version
+    name = f"python{version[0]}.{version[1]}"
     found = []
     if sys.version_info[:2] == version:
         found.append(Path(sys.executable))
@@ -55,7 +57,9 @@ def _candidates(version: tuple[int, int]) -> list[Path]:
         found.append(Path(on_path))
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     if pyenv.is_dir():
-        installed = [folder for folder in pyenv.iterdir() if re.fullmatch(r"%d\.%d\.\d+" % version, folder.name)]
+        installed = [
+            folder for folder in pyenv.iterdir() if re.fullmatch(rf"{version[0]}\.{version[1]}\.\d+", folder.name)
+        ]
         newest = sorted(installed, key=lambda folder: int(folder.name.rpartition(".")[2]), reverse=True)
         found += [folder / "bin" / name for folder in newest]
     return found
@@ -73,7 +77,7 @@ def choose_interpreter() -> Interpreter:
         for candidate in _candidates(wanted):
             version = version_of(candidate)
             if version is not None and version[:2] == wanted:
-                return Interpreter(str(candidate), "Python %d.%d.%d" % version)
+                return Interpreter(str(candidate), "Python " + ".".join(map(str, version)))
     if os.environ.get("UV_PYTHON_DOWNLOADS") in ("never", "manual") or os.environ.get("UV_OFFLINE"):
         raise InterpreterError("no Python 3.10 to 3.13 with sqlite3, ssl and lzma was found; install one and try again")
     return Interpreter("3.12", "Python 3.12, which uv downloads")

@@ -1,6 +1,7 @@
 """Keeps processes for a parent, and ends them and everything that they started when the parent asks or is gone.
 
-Run as a program by `scripts.children.Keeper`, with the standard library only. It reads one JSON command a line:
+Run as a program by `scripts.children.Keeper`, with the standard library only; its argument is the grace in seconds that
+everything gets when the parent is gone. It reads one JSON command a line:
 
     {"do": "start", "name": str, "argv": [str], "env": {str: str}, "cwd": str, "log": str}
     {"do": "stop", "grace_s": float}      may come again with a shorter grace
@@ -32,7 +33,6 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-GRACE_WITHOUT_PARENT_S = 10.0
 GRACE_FOR_ORPHANS_S = 3.0
 
 
@@ -58,14 +58,14 @@ def _parents() -> dict[int, int]:
             if entry.isdigit():
                 with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{entry}/stat", "rb") as stat:
                     # The name in parentheses may hold spaces and parentheses itself.
-                    state, ppid = stat.read().rpartition(b")")[2].split()[:2]
-                    if state not in (b"Z", b"X"):
+                    state, ppid = stat.read().decode("utf-8", "replace").rpartition(")")[2].split()[:2]
+                    if state not in ("Z", "X"):
                         found[int(entry)] = int(ppid)
         return found
     listing = subprocess.run(["ps", "-axo", "pid=,ppid=,stat="], capture_output=True, text=True, check=False)
     for line in listing.stdout.splitlines():
-        pid, ppid, state_text = line.split()[:3]
-        if not state_text.startswith("Z"):
+        pid, ppid, state = line.split()[:3]
+        if not state.startswith("Z"):
             found[int(pid)] = int(ppid)
     return found
 
@@ -87,7 +87,8 @@ def descendants(root: int) -> list[int]:
 class KeptProcesses:
     """The processes of one keeper and the loop that serves them."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: float) -> None:
+        self.grace_s = grace_s
         self.running: dict[int, str] = {}
         self.stopping = False
         self.deadline = float("inf")
@@ -193,13 +194,13 @@ class KeptProcesses:
                 command = json.loads(line)
             except ValueError:
                 # A parent that writes nonsense is a parent in trouble.
-                command = {"do": "stop", "grace_s": GRACE_WITHOUT_PARENT_S}
+                command = {"do": "stop", "grace_s": self.grace_s}
             if command["do"] == "stop":
                 self.stop(float(command["grace_s"]))
             elif not self.stopping:
                 self.start(command)
         if not chunk:
-            self.stop(GRACE_WITHOUT_PARENT_S)
+            self.stop(self.grace_s)
         return bool(chunk)
 
     def serve(self) -> None:
@@ -209,7 +210,7 @@ class KeptProcesses:
         os.set_blocking(wake_write, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: self.stop(GRACE_WITHOUT_PARENT_S))
+        signal.signal(signal.SIGTERM, lambda *_: self.stop(self.grace_s))
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         os.set_blocking(0, False)
@@ -226,11 +227,11 @@ class KeptProcesses:
                 self.reap()
                 # A copy of the pipe in a forked relative of the parent would keep the input open for ever.
                 if os.getppid() != self.parent:
-                    self.stop(GRACE_WITHOUT_PARENT_S)
+                    self.stop(self.grace_s)
                 if self.stopping and self.press_on():
                     return
 
 
 if __name__ == "__main__":
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    KeptProcesses().serve()
+    KeptProcesses(float(sys.argv[1])).serve()

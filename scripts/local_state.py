@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -10,6 +11,11 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+
+class LocalError(Exception):
+    """Something that a run on this machine needs is missing or failed; the message says what, and what to do."""
+
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -59,6 +65,21 @@ def kept_values(path: Path, makers: dict[str, Callable[[], str]]) -> dict[str, s
 def new_password() -> str:
     """Returns a password of 24 characters that is safe in URLs and configuration files."""
     return secrets.token_urlsafe(18)
+
+
+def claim(path: Path) -> int | None:
+    """Takes a lock file for as long as the returned file descriptor is open, in this process or one that inherits it.
+
+    Returns:
+        The descriptor, None when another process holds the lock.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def port_is_free(port: int) -> bool:

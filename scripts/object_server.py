@@ -25,7 +25,6 @@ import shutil
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +33,8 @@ from scripts import bootstrap, swift_config
 from scripts.children import ChildFailed, Interrupted, Keeper, interruptible
 from scripts.local_state import (
     ROOT,
+    LocalError,
+    claim,
     first_free_port,
     free_ports,
     kept_values,
@@ -52,7 +53,7 @@ GRACE_S = 3.0
 CLAIM_TRIES = 3
 
 
-class ObjectServerError(Exception):
+class ObjectServerError(LocalError):
     """The object server cannot run here; the message says why and what helps."""
 
 
@@ -81,6 +82,7 @@ class ObjectServer:
         self._port = port
         self._venv = venv_dir or default_venv_dir()
         self._keeper = Keeper(GRACE_S)
+        self._lock: int | None = None
         private_dir(self.state_dir)
         kept = kept_values(
             self.state_dir / "credentials.json",
@@ -100,7 +102,9 @@ class ObjectServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -120,6 +124,7 @@ class ObjectServer:
         bootstrap.sync_environment(self._venv, LOCK_FILE)
         _check_extended_attributes(self.state_dir)
         try:
+            self._claim()
             for attempt in range(1, CLAIM_TRIES + 1):
                 ports = self._choose_ports()
                 swift_config.write(
@@ -142,6 +147,7 @@ class ObjectServer:
                         raise
                     self._keeper.stop()
                     self._keeper = Keeper(GRACE_S)
+                    self._claim()
         except BaseException:
             self.stop()
             raise
@@ -149,6 +155,9 @@ class ObjectServer:
     def stop(self) -> None:
         """Ends the four servers; what they stored stays."""
         self._keeper.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def check(self) -> None:
         """Raises ChildFailed when one of the servers has ended."""
@@ -156,23 +165,28 @@ class ObjectServer:
 
     def airflow_connection_json(self) -> str:
         """Returns the value of an AIRFLOW_CONN_… variable for this server."""
-        return json.dumps(
-            {
-                "conn_type": "aws",
-                "login": self.access_key,
-                "password": self.secret_key,
-                "extra": {
-                    "endpoint_url": self.endpoint_url,
-                    "region_name": self.region,
-                    "config_kwargs": {
-                        "s3": {"addressing_style": "path"},
-                        # Swift checks the new default checksums but does not send them back.
-                        "request_checksum_calculation": "when_required",
-                        "response_checksum_validation": "when_required",
-                    },
+        return json.dumps({
+            "conn_type": "aws",
+            "login": self.access_key,
+            "password": self.secret_key,
+            "extra": {
+                "endpoint_url": self.endpoint_url,
+                "region_name": self.region,
+                "config_kwargs": {
+                    "s3": {"addressing_style": "path"},
+                    # Swift checks the new default checksums but does not send them back.
+                    "request_checksum_calculation": "when_required",
+                    "response_checksum_validation": "when_required",
                 },
-            }
-        )
+            },
+        })
+
+    def _claim(self) -> None:
+        if self._lock is None:
+            self._lock = claim(self.state_dir / "server.lock")
+            if self._lock is None:
+                raise ObjectServerError(f"another object server runs from {self.state_dir}")
+        self._keeper.hold(self._lock)
 
     def _choose_ports(self) -> dict[str, int]:
         last = read_json(self.state_dir / "ports.json") or {}
@@ -199,7 +213,8 @@ class ObjectServer:
         for name in swift_config.SERVERS:
             log = self.log_dir / f"{name}.log"
             log.unlink(missing_ok=True)
-            argv = [python, self._venv / "bin" / f"swift-{name}-server", self.state_dir / f"{name}.conf", "-v"]
+            program = self._venv / "bin" / f"swift-{name}-server"
+            argv = [str(python), str(program), str(self.state_dir / f"{name}.conf"), "-v"]
             self._keeper.start(name, argv, env=env, log=log, cwd=self.state_dir)
         self._wait_until_healthy(ports)
         self.endpoint_url = f"http://127.0.0.1:{ports['proxy']}"
@@ -211,14 +226,15 @@ class ObjectServer:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while waiting:
             for name in sorted(waiting):
-                with contextlib.suppress(OSError, urllib.error.URLError):
-                    with opener.open(f"http://127.0.0.1:{ports[name]}/healthcheck", timeout=5) as answer:
-                        if answer.status == 200:
-                            waiting.discard(name)
+                # Before it listens, and when the answer is not 200.
+                with contextlib.suppress(OSError):
+                    opener.open(f"http://127.0.0.1:{ports[name]}/healthcheck", timeout=5).close()
+                    waiting.discard(name)
             if waiting:
                 if time.monotonic() > deadline:
                     name = min(waiting)
-                    raise ChildFailed(name, f"did not answer within {START_TIMEOUT_S:.0f} s", self.log_dir / f"{name}.log")
+                    reason = f"did not answer within {START_TIMEOUT_S:.0f} s"
+                    raise ChildFailed(name, reason, self.log_dir / f"{name}.log")
                 self._keeper.wait_any(swift_config.SERVERS, 0.05)
         self.check()
 
@@ -270,7 +286,7 @@ def main() -> int:
     except Interrupted as interrupted:
         print("stopped")
         return interrupted.exit_code
-    except (ObjectServerError, ChildFailed, bootstrap.BootstrapError) as error:
+    except (LocalError, OSError) as error:
         print(f"object server: {error}", file=sys.stderr)
         return 1
 

@@ -13,6 +13,11 @@ from scripts.local_state import private_dir, read_json, write_private
 SERVERS = ("account", "container", "object", "proxy")
 DEVICE = "disk1"
 
+PROXY_PIPELINE = (
+    "catch_errors gatekeeper healthcheck listing_formats bulk tempurl s3api tempauth copy slo dlo versioned_writes "
+    "symlink proxy-server"
+)
+
 # One partition, one copy, one device: all the ring that one folder needs. In one process, because nine calls of
 # swift-ring-builder cost seconds of imports.
 _MAKE_RINGS = """
@@ -102,7 +107,7 @@ use = egg:swift#healthcheck
 
 [pipeline:main]
 # Without `cache`: it would talk to whatever memcached listens on this machine.
-pipeline = catch_errors gatekeeper healthcheck listing_formats bulk tempurl s3api tempauth copy slo dlo versioned_writes symlink proxy-server
+pipeline = {PROXY_PIPELINE}
 
 [app:proxy-server]
 use = egg:swift#proxy

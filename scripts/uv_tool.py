@@ -11,16 +11,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from scripts.local_state import state_dir
+from scripts.local_state import LocalError, state_dir
 
 UV_REQUIREMENT = "uv>=0.5"
 TIMEOUT_S = 3600
 APT_PACKAGES = ("python3-venv", "ca-certificates")
 # A company's own certificate authority, in the order in which the tools that honour these would look.
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# Where one of these is set, somebody has told uv itself where packages come from.
+UV_SOURCES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_CONFIG_FILE")
 
 
-class UvError(Exception):
+class UvError(LocalError):
     """uv is missing and cannot be installed, or it failed; the message says what to do."""
 
 
@@ -67,8 +69,8 @@ def run_uv(uv: str, arguments: Sequence[str], *, cwd: Path | None = None) -> Non
         env["UV_NATIVE_TLS"] = env["UV_SYSTEM_CERTS"] = "true"
         result = _run(command, env, cwd, visible)
     if result.returncode != 0:
-        said = (result.stderr or "").strip()
-        raise UvError(f"`uv {' '.join(arguments[:2])}` failed with exit code {result.returncode}" + (f":\n{said}" if said else ""))
+        said = f":\n{result.stderr.strip()}" if result.stderr else ""
+        raise UvError(f"`uv {' '.join(arguments[:2])}` failed with exit code {result.returncode}{said}")
 
 
 def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -81,10 +83,8 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
         bundle = next((env[name] for name in CA_VARIABLES if env.get(name)), pip_settings(environ).get("cert"))
         if bundle:
             env["SSL_CERT_FILE"] = bundle
-    # Several people's projects lie on disks other than their cache; the warning about it helps nobody.
-    env.setdefault("UV_LINK_MODE", env.get("UV_LINK_MODE", "") or "hardlink")
     pip = pip_settings(environ)
-    if any(env.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS", "UV_CONFIG_FILE")):
+    if any(env.get(name) for name in UV_SOURCES):
         return env
     if pip.get("index-url"):
         env["UV_DEFAULT_INDEX"] = pip["index-url"]
@@ -169,9 +169,9 @@ def _install(folder: Path, problems: list[str]) -> str | None:
     uv = folder / "bin" / "uv"
     shutil.rmtree(folder, ignore_errors=True)
     quiet = ["--quiet", "--disable-pip-version-check"]
-    if _attempt([sys.executable, "-m", "venv", str(folder)], problems):
-        if _attempt([str(folder / "bin" / "python"), "-m", "pip", "install", *quiet, UV_REQUIREMENT], problems):
-            return str(uv)
+    in_venv = [str(folder / "bin" / "python"), "-m", "pip", "install", *quiet, UV_REQUIREMENT]
+    if _attempt([sys.executable, "-m", "venv", str(folder)], problems) and _attempt(in_venv, problems):
+        return str(uv)
     shutil.rmtree(folder, ignore_errors=True)
     if _attempt([sys.executable, "-m", "pip", "install", *quiet, "--target", str(folder), UV_REQUIREMENT], problems):
         return str(uv)
