@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, TriggerRule
+
 from airlock.operators.form import IMPORT_FORM, IMPORT_FORM_DOC
 from airlock.operators.steps import (
     AcceptOperator,

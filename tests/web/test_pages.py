@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import html
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+XSS = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", f"sqlite:///{tmp_path / 'registry.db'}")
+    from airlock.adapters.clock import SystemClock
+    from airlock.adapters.registry import SqlRegistry
+    from airlock.adapters.registry_schema import open_engine, upgrade
+
+    engine = open_engine(os.environ["AIRFLOW__AIRLOCK__REGISTRY_URL"])
+    upgrade(engine)
+    yield SqlRegistry(engine, SystemClock())
+    engine.dispose()
+
+
+@pytest.fixture
+def get(registry: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], httpx.Response]:
+    """Asks the application as somebody who may read; who may is tested against a running Airflow."""
+    from airlock.web import app as pages
+
+    monkeypatch.setattr(pages, "_registry", lambda: registry)
+    app = pages.create_app()
+    app.dependency_overrides[pages.may_read.dependency] = lambda: None
+
+    def ask(path: str) -> httpx.Response:
+        async def go() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://airlock") as client:
+                return await client.get(path)
+
+        return asyncio.run(go())
+
+    return ask
+
+
+def reserve(registry: Any, run: str, **conf: Any) -> Any:
+    from airlock.domain.request import parse_request
+    from airlock.domain.version import RunRef
+
+    request = parse_request({"model_name": "iris", "source_location": "s3://bucket/iris/", **conf})
+    return registry.reserve(request, RunRef(dag_id="import_model", run_id=run))
+
+
+def test_an_empty_registry_says_so(get: Callable[[str], httpx.Response]) -> None:
+    answer = get("/")
+    assert answer.status_code == 200
+    assert "No model has been imported yet." in answer.text
+
+
+def test_a_failed_version_shows_its_reason_and_its_history(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+    held = reserve(registry, "manual__1")
+    registry.fail(held, "CFG001", "Line 3 is no JSON.")
+    assert "[CFG001] Line 3 is no JSON." in get("/").text
+    page = get("/models/iris/0.0.1")
+    assert page.status_code == 200
+    assert "Import failed: [CFG001] Line 3 is no JSON." in page.text
+    assert 'href="/dags/import_model/runs/manual__1"' in page.text
+
+
+def test_what_comes_from_a_package_is_shown_escaped(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+    held = reserve(registry, XSS)
+    registry.fail(held, "SMK003", f"{XSS}\nsecond line")
+    for path in ("/", "/models/iris/0.0.1"):
+        text = get(path).text
+        assert "<script" not in text
+        assert html.escape(XSS) in text
+
+
+def test_every_answer_carries_a_strict_policy(get: Callable[[str], httpx.Response]) -> None:
+    for path in ("/", "/assets/airlock.css", "/models/none/0.0.1"):
+        policy = get(path).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy
+        assert "unsafe" not in policy
+
+
+def test_pages_load_nothing_from_elsewhere(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+    reserve(registry, "manual__1")
+    for path in ("/", "/models/iris/0.0.1"):
+        assert re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", get(path).text) == []
+
+
+def test_a_version_that_does_not_exist_is_not_found(get: Callable[[str], httpx.Response]) -> None:
+    assert get("/models/iris/9.9.9").status_code == 404
+
+
+def test_older_versions_are_on_the_next_page(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+    for number in range(51):
+        reserve(registry, f"run-{number}")
+    first, second = get("/").text, get("/?page=2").text
+    assert ">0.0.51<" in first
+    assert ">0.0.1<" not in first
+    assert "?page=2" in first
+    assert ">0.0.1<" in second
+
+
+def test_a_registry_that_is_away_is_told(get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> None:
+    from airlock.adapters.clock import SystemClock
+    from airlock.adapters.registry import SqlRegistry
+    from airlock.adapters.registry_schema import open_engine
+    from airlock.web import app as pages
+
+    away = SqlRegistry(open_engine("postgresql+psycopg://u:secret@127.0.0.1:1/x"), SystemClock())
+    monkeypatch.setattr(pages, "_registry", lambda: away)
+    answer = get("/")
+    assert answer.status_code == 503
+    assert "REG001" in answer.text
+    assert "secret" not in answer.text
