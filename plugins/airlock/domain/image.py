@@ -17,6 +17,8 @@ from airlock.domain.dependencies import Dependency
 SERVING_FOLDER = "/opt/airlock/serving"
 PACKAGE_FOLDER = "/opt/airlock/package"
 HOME_FOLDER = "/home/mind"
+#: Where the wheels that a package brings lie while its dependency layer is made.
+BUNDLED_FOLDER = "/tmp/install/bundled"  # noqa: S108 - a path inside a build container
 SERVICE_PORT = 8080
 SERVICE_USER = 65534
 #: Marks build containers and intermediate images with the layer they belong to, so that a killed build can be cleared.
@@ -44,6 +46,7 @@ class Layer:
     Attributes:
         name: `base` (catalogue entry and serving code) or `dependencies` (the configuration's list).
         tag: Repository and tag; the tag is the hash of the layer's inputs.
+        base: Reference of the image that it is made on.
         dockerfile: How the layer is made.
         requirements: Requirement lines to install.
         bundled_wheels: Wheels to install that the package brings, as paths under `model/`.
@@ -51,6 +54,7 @@ class Layer:
 
     name: str
     tag: str
+    base: str
     dockerfile: str
     requirements: str
     bundled_wheels: tuple[str, ...] = ()
@@ -147,9 +151,7 @@ def plan_build(
     layers = [base]
     if dependencies:
         layers.append(_dependency_layer(runtime, base, dependencies, bundled_digests))
-    return BuildPlan(
-        runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest
-    )
+    return BuildPlan(runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest)
 
 
 def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
@@ -161,6 +163,7 @@ def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
 _INSTALL_ARGUMENTS = (
     "ARG PIP_INDEX_URL",
     "ARG PIP_EXTRA_INDEX_URL",
+    "ARG PIP_FIND_LINKS",
     "ARG PIP_TRUSTED_HOST",
     "ARG PIP_NO_INDEX",
     "ARG HTTP_PROXY",
@@ -186,7 +189,12 @@ def _install_stage(base: str, label: str, options: str) -> list[str]:
 
 def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> Layer:
     def dockerfile(label: str) -> str:
-        lines = [*_install_stage(base_reference, label, "--no-deps"), "", f"FROM {base_reference}", f"LABEL {LAYER_LABEL}={label}"]
+        lines = [
+            *_install_stage(base_reference, label, "--no-deps"),
+            "",
+            f"FROM {base_reference}",
+            f"LABEL {LAYER_LABEL}={label}",
+        ]
         if runtime.system_packages:
             packages = " ".join(sorted(runtime.system_packages))
             lines.append(
@@ -218,7 +226,9 @@ def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> L
         return "\n".join(lines)
 
     tag = _tag("base", runtime, [dockerfile(""), runtime.constraints, serving_digest])
-    return Layer(name="base", tag=tag, dockerfile=dockerfile(tag), requirements=runtime.constraints)
+    return Layer(
+        name="base", tag=tag, base=base_reference, dockerfile=dockerfile(tag), requirements=runtime.constraints
+    )
 
 
 def _dependency_layer(
@@ -230,7 +240,7 @@ def _dependency_layer(
     if missing:
         raise ValueError(f"no digest for bundled wheels {missing}")
     requirements = "".join(
-        f"/tmp/install/bundled/{dependency.name}\n" if dependency.bundled else f"{dependency.requirement()}\n"
+        f"{BUNDLED_FOLDER}/{dependency.name}\n" if dependency.bundled else f"{dependency.requirement()}\n"
         for dependency in ordered
     )
 
@@ -248,5 +258,10 @@ def _dependency_layer(
     digests = [bundled_digests[path] for path in wheels]
     tag = _tag("dependencies", runtime, [dockerfile(""), base.tag, requirements, *digests])
     return Layer(
-        name="dependencies", tag=tag, dockerfile=dockerfile(tag), requirements=requirements, bundled_wheels=wheels
+        name="dependencies",
+        tag=tag,
+        base=base.tag,
+        dockerfile=dockerfile(tag),
+        requirements=requirements,
+        bundled_wheels=wheels,
     )

@@ -1,0 +1,268 @@
+"""The container engine as a backend: images layer by layer, services in a sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+from docker.errors import ImageNotFound, NotFound
+from docker.models.containers import Container
+
+from airlock.adapters.docker_build import BuildLog, LayerBuild
+from airlock.adapters.docker_client import (
+    ENGINE_ERRORS,
+    RUN_LABEL,
+    TASK_LABEL,
+    ClientFactory,
+    docker_answers,
+    engine_errors,
+)
+from airlock.adapters.docker_context import build_arguments, build_context
+from airlock.adapters.docker_options import HostDevices, container_options
+from airlock.adapters.docker_service import ContainerService
+from airlock.adapters.file_lock import file_lock
+from airlock.adapters.host_devices import host_devices
+from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.run_folders import RunFolders, socket_path
+from airlock.adapters.serving_code import serving_digest
+from airlock.adapters.settings import Settings
+from airlock.domain.device import Device
+from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
+from airlock.domain.version import RunRef
+from airlock.errors import BuildFailed, RuntimeUnavailable
+from airlock.ports import Clock, Launch
+
+__all__ = ["DockerBackend", "docker_answers"]
+
+log = logging.getLogger(__name__)
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class DockerBackend:
+    """Builds images and runs containers.
+
+    Args:
+        settings: The installation's settings.
+        install: Where packages come from.
+        package_folder: Package digest → folder on the engine's host that contains `model/`.
+        clock: Time.
+        clients: Makes a client; the one of the environment (DOCKER_HOST and so on) by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        install: InstallSettings,
+        package_folder: Callable[[str], str],
+        clock: Clock,
+        clients: ClientFactory = docker.from_env,
+    ) -> None:
+        self._settings = settings
+        self._install = install
+        self._package_folder = package_folder
+        self._clock = clock
+        self._clients = clients
+        self._serving_folder = settings.include_dir / "runtimes" / "serving"
+        self._folders = RunFolders(settings.work_dir)
+
+    @property
+    def kind(self) -> BackendKind:
+        """Images and containers."""
+        return BackendKind.DOCKER
+
+    @property
+    def isolation(self) -> Isolation:
+        """A container."""
+        return Isolation.CONTAINER
+
+    @functools.cached_property
+    def _client(self) -> docker.DockerClient:
+        with engine_errors("asked for its version"):
+            return self._clients()
+
+    @functools.cached_property
+    def _serving_digest(self) -> str:
+        return serving_digest(self._serving_folder)
+
+    @functools.cached_property
+    def _host(self) -> HostDevices:
+        return host_devices(self._info)
+
+    @functools.cached_property
+    def _info(self) -> dict[str, object]:
+        with engine_errors("asked for its facts"):
+            return dict(self._client.info())
+
+    def serving_digest(self) -> str:
+        """Digest of the serving code, read once."""
+        return self._serving_digest
+
+    def devices(self) -> frozenset[Device]:
+        """Devices of the engine's host that the engine can hand to a container."""
+        return self._host.devices()
+
+    # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
+        """Make the layers that are missing.
+
+        Raises:
+            BuildFailed: The same plan will fail again.
+            RuntimeUnavailable: The runtime cannot be had on this machine.
+            BackendUnavailable: The engine, the network or an index did not answer.
+        """
+        machine = str(self._info.get("Architecture") or "")
+        if machine not in plan.runtime.architectures:
+            raise RuntimeUnavailable(
+                "BLD008",
+                f"{plan.runtime} is made for {', '.join(plan.runtime.architectures)}; the engine runs on {machine}.",
+                "Choose another runtime, or a worker of that architecture.",
+            )
+        last = plan.layers[-1]
+        started = self._clock.monotonic()
+        if self._present(last.tag):
+            seconds = self._clock.monotonic() - started
+            log(f"The image {last.tag} is there already.")
+            found = (BuiltLayer(name=layer.name, tag=layer.tag, reused=True, seconds=seconds) for layer in plan.layers)
+            return self._image(last, tuple(found), "")
+        build_log = BuildLog(self._settings.work_dir / "build-logs" / f"{_UNSAFE.sub('-', plan.key)}.log", log)
+        layers = tuple(self._layer(plan, layer, machine, build_log) for layer in plan.layers)
+        return self._image(last, layers, str(build_log.path))
+
+    def _layer(self, plan: BuildPlan, layer: Layer, machine: str, build_log: BuildLog) -> BuiltLayer:
+        started = self._clock.monotonic()
+        reused = self._present(layer.tag)
+        if not reused:
+            name = hashlib.sha256(layer.tag.encode()).hexdigest()[:20]
+            with file_lock(
+                self._settings.work_dir / "locks" / f"{name}.lock",
+                limit_s=self._settings.build_timeout_s,
+                clock=self._clock,
+                what=f"image {layer.tag}",
+                tell=build_log.line,
+            ):
+                reused = self._present(layer.tag)
+                if not reused:
+                    self._make(plan, layer, machine, build_log)
+        seconds = self._clock.monotonic() - started
+        build_log.line(f"Layer {layer.name}: {layer.tag} {'reused' if reused else 'made'} in {seconds:.1f} s.")
+        return BuiltLayer(name=layer.name, tag=layer.tag, reused=reused, seconds=round(seconds, 3))
+
+    def _make(self, plan: BuildPlan, layer: Layer, machine: str, build_log: BuildLog) -> None:
+        builder = LayerBuild(
+            self._clients,
+            network=self._settings.build_network,
+            timeout_s=self._settings.build_timeout_s,
+            clock=self._clock,
+        )
+        package = Path(self._package_folder(plan.package_digest)) if layer.bundled_wheels else None
+        with build_context(
+            plan,
+            layer,
+            install=self._install,
+            serving_folder=self._serving_folder,
+            package_folder=package,
+            machine=machine,
+            work_dir=self._settings.work_dir,
+        ) as context:
+            builder.make(plan, layer, context, build_arguments(plan, layer, self._install, machine), build_log.line)
+
+    def _present(self, reference: str) -> bool:
+        with engine_errors("looking for an image"):
+            try:
+                self._client.images.get(reference)
+            except ImageNotFound:
+                return False
+            return True
+
+    def _image(self, layer: Layer, layers: tuple[BuiltLayer, ...], log_path: str) -> Image:
+        with engine_errors("asked for an image"):
+            attributes = self._client.images.get(layer.tag).attrs
+        return Image(
+            backend=self.kind,
+            isolation=self.isolation,
+            reference=layer.tag,
+            digest=str(attributes["Id"]),
+            size_bytes=int(attributes["Size"]),
+            layers=layers,
+            log=log_path,
+        )
+
+    def image_present(self, image: Image) -> bool:
+        """Whether the very same image is on this engine."""
+        return self._present(image.digest)
+
+    # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def serve(self, launch: Launch) -> Iterator[ContainerService]:
+        """Start a container; leaving the context removes it with all that it wrote.
+
+        Raises:
+            BackendUnavailable: The engine does not answer, or refuses to start it.
+            BuildFailed: The image is gone.
+        """
+        self._remove(launch.run, launch.task)
+        package = self._package_folder(launch.package_digest)
+        folder = self._folders.make(launch.run, launch.task)
+        container: Container | None = None
+        service: ContainerService | None = None
+        try:
+            socket = Path(socket_path(folder))
+            socket.parent.mkdir()
+            # The container's user is nobody in particular; nobody else on the host gets past the folder above.
+            socket.parent.chmod(0o777)
+            options = container_options(
+                launch, package_folder=package, socket_folder=str(socket.parent), host=self._host
+            )
+            with engine_errors("starting a container"):
+                try:
+                    container = self._client.containers.create(launch.image.digest, **options)
+                except ImageNotFound:
+                    raise BuildFailed(
+                        "BLD012",
+                        f"The image {launch.image.reference} is no longer on this worker.",
+                        "Run the import's build task again.",
+                    ) from None
+                container.start()
+            service = ContainerService(self._client, container, str(socket))
+            yield service
+        finally:
+            if service is not None:
+                service.close()
+            if container is not None:
+                self._remove_container(str(container.id))
+            self._folders.remove(folder)
+
+    def _remove_container(self, identity: str) -> bool:
+        """Remove a container; a failure is logged, because what is left is found again by its labels."""
+        try:
+            self._client.api.remove_container(identity, force=True, v=True)
+        except NotFound:
+            return False
+        except ENGINE_ERRORS as error:
+            log.warning("Container %s could not be removed: %s", identity[:12], error)
+            return False
+        return True
+
+    def sweep(self, run: RunRef) -> int:
+        """Remove the containers and folders of a run."""
+        return self._remove(run, None)
+
+    def _remove(self, run: RunRef, task: str | None) -> int:
+        wanted = [f"{RUN_LABEL}={run}"] + ([f"{TASK_LABEL}={task}"] if task is not None else [])
+        with engine_errors("looking for leftovers"):
+            containers = self._client.api.containers(all=True, filters={"label": wanted})
+        count = sum(self._remove_container(container["Id"]) for container in containers)
+        for folder in self._folders.found(run, task):
+            self._folders.remove(folder)
+            count += 1
+        return count

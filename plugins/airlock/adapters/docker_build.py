@@ -1,0 +1,262 @@
+"""One image layer, built by the container engine with a time limit, a log, and an error that says what to change."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+
+from airlock.adapters.deadline_stream import TimeOver, until
+from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFactory, engine_errors, engine_gone
+from airlock.adapters.install_failures import install_error, read_failure
+from airlock.adapters.install_settings import without_credentials
+from airlock.domain.findings import shown
+from airlock.domain.image import LAYER_LABEL, BuildPlan, Layer
+from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
+from airlock.ports import Clock
+
+MAX_LOG_BYTES = 20_000_000
+#: Enough for the longest traceback of a build script; the reason of a failure is near the end.
+KEPT_LINES = 2000
+#: How long a killed build may take to end before its stream is left to itself.
+END_GRACE_S = 15.0
+_KILLED_STATUSES = (137, 143)
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class LayerBuild:
+    """Builds layers on one engine.
+
+    Args:
+        clients: Makes a client of the engine.
+        network: Network of the build, as `docker build --network` takes it.
+        timeout_s: Seconds that one layer may take.
+        clock: Time.
+    """
+
+    def __init__(self, clients: ClientFactory, *, network: str, timeout_s: float, clock: Clock) -> None:
+        self._clients = clients
+        self._network = network
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    def make(
+        self,
+        plan: BuildPlan,
+        layer: Layer,
+        context: IO[bytes],
+        arguments: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        """Build a layer and tag it; nothing of a failed build stays.
+
+        Raises:
+            BuildFailed: The same layer will fail again.
+            RuntimeUnavailable: The base image or one of the runtime's own pins cannot be had.
+            BackendUnavailable: The engine, the network or the index did not answer.
+        """
+        client = self._client()
+        try:
+            with engine_errors("looking for litter of an earlier build"):
+                remove_litter(client, layer.tag)
+            if layer is plan.layers[0]:
+                self._have_base(client, layer, log)
+            try:
+                self._build(client, plan, layer, context, arguments, log)
+            finally:
+                # The stage that installs is an image without a tag as large as what it installed.
+                with contextlib.suppress(*ENGINE_ERRORS):
+                    remove_litter(client, layer.tag)
+        finally:
+            client.close()
+
+    def _client(self) -> docker.DockerClient:
+        with engine_errors("asked for its version"):
+            return self._clients()
+
+    def _have_base(self, client: docker.DockerClient, layer: Layer, log: Callable[[str], None]) -> None:
+        remedy = (
+            "Make it on this worker (`make base-images`), or name a registry that has it in "
+            "`[airlock] base_image_prefix`."
+        )
+        with engine_errors("looking for a base image"):
+            try:
+                client.images.get(layer.base)
+                return
+            except ImageNotFound:
+                log(f"The base image {layer.base} is not on this worker: pulling it.")
+        try:
+            client.images.pull(layer.base)
+        except NotFound as error:
+            raise RuntimeUnavailable(
+                "BLD007", f"There is no base image {layer.base}: {shown(str(error))}", remedy
+            ) from error
+        except APIError as error:
+            kind = RuntimeUnavailable if error.status_code in (400, 401, 403) else BackendUnavailable
+            raise kind(
+                "BLD007", f"The base image {layer.base} cannot be pulled: {shown(str(error))}", remedy
+            ) from error
+        except ENGINE_ERRORS as error:
+            raise engine_gone("pulling a base image", error) from error
+
+    def _build(
+        self,
+        client: docker.DockerClient,
+        plan: BuildPlan,
+        layer: Layer,
+        context: IO[bytes],
+        arguments: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        kept: deque[str] = deque(maxlen=KEPT_LINES)
+        outcome = _Outcome()
+        ended = False
+        try:
+            with engine_errors("building an image"):
+                answers = client.api.build(
+                    fileobj=context,
+                    custom_context=True,
+                    encoding=None,
+                    tag=layer.tag,
+                    rm=True,
+                    forcerm=True,
+                    pull=False,
+                    decode=True,
+                    buildargs=dict(arguments),
+                    network_mode=self._network,
+                    # The limit that counts is the deadline below: a single read may rightly take long.
+                    timeout=round(self._timeout_s) + 60,
+                )
+                for answer in until(answers, self._clock.monotonic() + self._timeout_s, self._clock):
+                    outcome.take(answer)
+                    for line in outcome.lines():
+                        kept.append(line)
+                        log(line)
+            ended = True
+        except TimeOver:
+            raise BuildFailed(
+                "BLD005",
+                f"The {layer.name} layer of {plan.runtime} was not made within {self._timeout_s:.0f} s; "
+                f"its last line was: {shown(kept[-1]) if kept else 'none'}",
+                "Ask for dependencies that have wheels, or raise `[airlock] build_timeout_s`.",
+            ) from None
+        finally:
+            if not ended:
+                self._abandon(layer)
+        if outcome.error:
+            raise self._error(client, plan, layer, outcome, kept)
+        with engine_errors("asked for a built image"):
+            try:
+                client.images.get(layer.tag)
+            except ImageNotFound:
+                raise engine_gone("building an image", "its output ended before the image was there") from None
+
+    def _error(
+        self, client: docker.DockerClient, plan: BuildPlan, layer: Layer, outcome: _Outcome, kept: deque[str]
+    ) -> AirlockError:
+        with engine_errors("building an image"):
+            # A dying engine ends the build's container, and the build says 137 as if the package were to blame.
+            client.ping()
+        if outcome.status in _KILLED_STATUSES:
+            return BackendUnavailable(
+                "BLD010",
+                f"The {layer.name} layer of {plan.runtime} was ended from outside (status {outcome.status}).",
+                "Look for a lack of memory on the worker, or for whoever stopped it.",
+            )
+        return install_error(read_failure([*kept, outcome.error]), plan.runtime, layer.name)
+
+    def _abandon(self, layer: Layer) -> None:
+        """End a build that nobody waits for any more: the engine ends one whose container is gone."""
+        deadline = self._clock.monotonic() + END_GRACE_S
+        with contextlib.suppress(*ENGINE_ERRORS):
+            client = self._clients()
+            try:
+                quiet = 0
+                while quiet < 2 and self._clock.monotonic() < deadline:
+                    quiet = 0 if remove_litter(client, layer.tag) else quiet + 1
+                    self._clock.sleep(0.5)
+            finally:
+                client.close()
+
+
+class _Outcome:
+    """What a build's stream of answers says."""
+
+    def __init__(self) -> None:
+        self.error = ""
+        self.status = 0
+        self._text = ""
+
+    def take(self, answer: Mapping[str, Any]) -> None:
+        """Take one answer."""
+        self._text += str(answer.get("stream") or "")
+        if answer.get("error"):
+            self.error = _plain(str(answer["error"]))
+            detail = answer.get("errorDetail")
+            code = detail.get("code") if isinstance(detail, Mapping) else None
+            self.status = code if isinstance(code, int) else 1
+
+    def lines(self) -> Iterator[str]:
+        """The whole lines that came since."""
+        *whole, self._text = self._text.replace("\r", "\n").split("\n")
+        for line in whole:
+            plain = _plain(line)
+            if plain:
+                yield plain
+
+
+def _plain(line: str) -> str:
+    return without_credentials(_TERMINAL_CODES.sub("", line)).rstrip()
+
+
+def remove_litter(client: docker.DockerClient, tag: str) -> int:
+    """Remove containers and untagged images of this layer's builds; the caller holds the layer's lock.
+
+    Returns:
+        How many there were.
+    """
+    label = f"{LAYER_LABEL}={tag}"
+    count = 0
+    for container in client.api.containers(all=True, filters={"label": [label]}):
+        # A service inherits the label of the image that it was started from.
+        if RUN_LABEL in (container.get("Labels") or {}):
+            continue
+        with contextlib.suppress(NotFound):
+            client.api.remove_container(container["Id"], force=True, v=True)
+            count += 1
+    for image in client.api.images(all=False, filters={"label": [label], "dangling": True}):
+        with contextlib.suppress(APIError):
+            client.api.remove_image(image["Id"])
+            count += 1
+    return count
+
+
+class BuildLog:
+    """A build's log on disk, cut where it grows too large.
+
+    Args:
+        path: The file; an earlier one is replaced.
+        log: Takes each line too.
+    """
+
+    def __init__(self, path: Path, log: Callable[[str], None]) -> None:
+        self.path = path
+        self._log = log
+        self._left = MAX_LOG_BYTES
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+
+    def line(self, text: str) -> None:
+        """Take a line."""
+        self._log(text)
+        data = text + "\n"
+        if self._left > 0:
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(data[: self._left])
+        self._left -= len(data)

@@ -1,0 +1,134 @@
+"""What an image build is given: one tar with the Dockerfile, the pins, wheels, certificates and the serving code."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, cast
+
+from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable_wheels
+from airlock.adapters.serving_code import serving_files
+from airlock.domain.image import BuildPlan, Layer
+
+
+def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> dict[str, str]:
+    """The build's arguments. They may hold passwords; the stage that takes them never becomes part of the image.
+
+    Args:
+        plan: The plan that the layer is of.
+        layer: The layer.
+        install: Where packages come from.
+        machine: As `uname -m` names it.
+
+    Returns:
+        Name → value, empty ones left out: pip takes an empty variable for a value.
+    """
+    wheels = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
+    more = further_indexes(plan.runtime.extra_index_urls, layer.requirements, wheels)
+    # An index on this machine's disk cannot be seen from a build container.
+    indexes = [url for url in install.indexes(more) if not url.startswith("file:")]
+    arguments = {
+        "PIP_INDEX_URL": "" if install.index_url.startswith("file:") else install.index_url,
+        "PIP_EXTRA_INDEX_URL": " ".join(indexes),
+        "PIP_FIND_LINKS": " ".join(install.wheel_pages),
+        "PIP_TRUSTED_HOST": " ".join(install.trusted_host),
+        "PIP_NO_INDEX": "1" if install.no_index else "",
+        "HTTP_PROXY": install.http_proxy,
+        "HTTPS_PROXY": install.https_proxy,
+        "NO_PROXY": install.no_proxy,
+        "http_proxy": install.http_proxy,
+        "https_proxy": install.https_proxy,
+        "no_proxy": install.no_proxy,
+    }
+    return {name: value for name, value in arguments.items() if value}
+
+
+def layer_wheels(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> tuple[Path, ...]:
+    """The wheels on disk that a layer may want.
+
+    What a dependency needs in turn is known only to the installer, so that the second layer gets every wheel that could
+    be meant; the first one's pins are complete.
+    """
+    usable = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
+    if layer is plan.layers[0]:
+        return chosen_wheels(usable, layer.requirements)
+    return chosen_wheels(usable, layer.requirements, installed=plan.runtime.constraints, all_others=True)
+
+
+def build_context(
+    plan: BuildPlan,
+    layer: Layer,
+    *,
+    install: InstallSettings,
+    serving_folder: Path,
+    package_folder: Path | None,
+    machine: str,
+    work_dir: Path,
+) -> IO[bytes]:
+    """The context of a layer's build as an open tar that has no name on disk, so that nothing of it can stay behind.
+
+    The same inputs give the same bytes.
+
+    Args:
+        plan: The plan that the layer is of.
+        layer: The layer.
+        install: Where packages come from.
+        serving_folder: The serving code.
+        package_folder: The folder that contains `model/`, needed where the layer installs bundled wheels.
+        machine: As `uname -m` names it.
+        work_dir: Where there is room for it.
+
+    Raises:
+        ValueError: Bundled wheels without a package.
+    """
+    if layer.bundled_wheels and package_folder is None:
+        raise ValueError("bundled wheels come from a package")
+    work_dir.mkdir(parents=True, exist_ok=True)
+    target = cast("IO[bytes]", tempfile.TemporaryFile(dir=work_dir, prefix="context-"))  # noqa: SIM115 - it is returned
+    try:
+        with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            _add_text(tar, "Dockerfile", layer.dockerfile)
+            _add_text(tar, "install/requirements.txt", layer.requirements)
+            _add_text(tar, "install/constraints.txt", plan.runtime.constraints)
+            _add_text(tar, "install/ca.pem", Path(install.cert).read_text() if install.cert else "")
+            _add_folder(tar, "install/wheels")
+            wheels = layer_wheels(plan, layer, install, machine)
+            _add_files(tar, ((f"install/wheels/{path.name}", path) for path in wheels))
+            if package_folder is not None:
+                model = package_folder / "model"
+                _add_files(tar, ((f"install/bundled/{name}", model / name) for name in layer.bundled_wheels))
+            if layer is plan.layers[0]:
+                _add_files(tar, ((f"serving/{name}", path) for name, path in serving_files(serving_folder)))
+    except BaseException:
+        target.close()
+        raise
+    target.seek(0)
+    return target
+
+
+def _entry(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    # Owner, time and mode are fixed: the engine's cache compares them, and the host's are nobody's business.
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.type = kind
+    info.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
+    return info
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    content = text.encode()
+    tar.addfile(_entry(name, len(content)), io.BytesIO(content))
+
+
+def _add_folder(tar: tarfile.TarFile, name: str) -> None:
+    tar.addfile(_entry(name, 0, tarfile.DIRTYPE))
+
+
+def _add_files(tar: tarfile.TarFile, files: Iterable[tuple[str, Path]]) -> None:
+    for name, path in files:
+        with path.open("rb") as source:
+            tar.addfile(_entry(name, path.stat().st_size), source)
