@@ -45,7 +45,7 @@ FIRST_PORT = 8080
 # A cold start compiles every module once; the rest of the time is for a slow or busy machine.
 START_TIMEOUT_S = 240.0
 # A task that is asked to end stops its container or server first.
-GRACE_S = 20.0
+GRACE_S = 10.0
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "api-server": ("api-server",),
     # The page reads logs from the disk; the log servers would listen on all interfaces.

@@ -1,0 +1,60 @@
+# Needs Python 3.10 or newer, git and make. Everything it makes lies in .venv and .airlock, inside this folder.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo up down test check lock base-images clean
+# A stop is the business of the program that runs; make must not lose its exit code or start the next line.
+.NOTPARALLEL:
+
+# The first of these that runs; any Python 3.8 will do to start, uv finds or fetches the right one.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+VENV_PYTHON := .venv/bin/python
+BOOTSTRAP := $(or $(PYTHON),python3) -m scripts.bootstrap
+
+# make demo ENGINES=all, or names with commas: Scikit_Learn,XGBoost,PyTorch
+ENGINES ?=
+# docker, process, or auto: docker where an engine answers
+BACKEND ?= auto
+# make up PORT=9000; without it 8080 or the next free one
+PORT ?=
+# make test TESTS=tests/unit
+TESTS ?= tests
+# make base-images PYTHONS="3.7 3.11"; without it all that the catalogue names
+PYTHONS ?=
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## The virtual environment, from the lock
+	@$(BOOTSTRAP)
+
+setup-dev:
+	@$(BOOTSTRAP) --dev
+
+demo: setup ## Train, upload, import and register the example models (ENGINES=all, BACKEND=auto|docker|process)
+	@exec $(VENV_PYTHON) -m scripts.demo --engines "$(ENGINES)" --backend "$(BACKEND)"
+
+up: setup ## Object server and Airflow in the foreground (PORT=8080)
+	@exec $(VENV_PYTHON) -m scripts.airflow_local up $(if $(PORT),--port $(PORT))
+
+down: setup ## Stop what `make up` runs in another terminal
+	@exec $(VENV_PYTHON) -m scripts.airflow_local down
+
+test: setup-dev ## The whole test suite (TESTS=tests/unit)
+	@exec $(VENV_PYTHON) -m pytest $(TESTS)
+
+check: setup-dev ## Style, types, and the tests that need nothing else
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m mypy
+	@$(VENV_PYTHON) -m mypy --strict --python-version 3.10 scripts tests/platform
+	@$(VENV_PYTHON) -m pytest tests/unit
+
+lock: ## Resolve the requirements again and write the locks
+	@$(BOOTSTRAP) --lock
+
+base-images: ## The base images on a host without a container registry (root, Docker Engine, Debian, pyenv)
+	@exec scripts/make-base-images $(PYTHONS)
+
+clean: down ## Remove everything that was made here
+	rm -rf .venv .airlock .mypy_cache .ruff_cache .pytest_cache .hypothesis
