@@ -1,7 +1,7 @@
 """The smoke test: which requests are sent, how answers are judged, and what is recorded.
 
-Requests come from the author's samples, else they are generated from the declared request schema, deterministically: the
-same schema gives the same requests, so a later run can be compared with this one.
+Requests come from the author's samples, else they are generated from the declared request schema, deterministically:
+the same schema gives the same requests, so a later run can be compared with this one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,18 @@ from referencing import Registry
 
 from airlock.domain.apis import FILE_MARK, JSON_TYPE, MULTIPART_TYPE, Api, file_fields
 from airlock.domain.device import Device
+from airlock.domain.findings import shown
 from airlock.domain.image import Isolation
+from airlock.errors import SmokeFailed
 
 #: One answer may take 40 s at most. Source: Specifications for compiling model inference code.
 REQUEST_TIMEOUT_S = 40.0
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 MAX_SAMPLES = 20
 TIMED_REQUESTS = 10
-MAX_GENERATED_ITEMS = 1000
+MAX_GENERATED_CHARACTERS = 10 * 1024 * 1024
 MAX_KEPT_CHARACTERS = 20_000
+MAX_SHOWN_ANSWER_CHARACTERS = 300
 _MULTIPART_BOUNDARY = "airlock-5d2c1b0a9f8e7d6c"
 
 
@@ -184,6 +187,9 @@ def sample_requests(api: Api | None, samples: Mapping[str, bytes], expected: Map
 
     Returns:
         The author's samples, else one generated request; empty where neither can be had.
+
+    Raises:
+        SmokeFailed: The request schema asks for more than is sent.
     """
     method = api.method if api else "POST"
     path = api.url if api else "/"
@@ -205,102 +211,166 @@ def sample_requests(api: Api | None, samples: Mapping[str, bytes], expected: Map
     else:
         body = json.dumps(example(api.request.schema), ensure_ascii=False).encode()
         content_type = JSON_TYPE
-    return (Sample(name="generated", request=HttpRequest(method=method, path=path, content_type=content_type, body=body)),)
+    request = HttpRequest(method=method, path=path, content_type=content_type, body=body)
+    return (Sample(name="generated", request=request),)
 
 
-def example(schema: Mapping[str, Any], depth: int = 0) -> Any:
+def example(schema: Mapping[str, Any]) -> Any:
     """A value that fits a normalised schema, always the same for the same schema.
 
     It is built for schemas that describe data; one whose parts contradict each other gives a value that does not fit.
+
+    Raises:
+        SmokeFailed: The schema asks for more than 10 MiB.
     """
-    if depth > 32:
-        return None
-    for keyword in ("const", "default"):
-        if keyword in schema:
-            return schema[keyword]
-    for keyword in ("enum", "examples"):
-        if schema.get(keyword):
-            return schema[keyword][0]
-    for keyword in ("oneOf", "anyOf"):
-        if schema.get(keyword):
-            return example({**{k: v for k, v in schema.items() if k != keyword}, **schema[keyword][0]}, depth + 1)
-    if schema.get("allOf"):
-        merged: dict[str, Any] = {k: v for k, v in schema.items() if k != "allOf"}
-        for part in schema["allOf"]:
-            properties = {**merged.get("properties", {}), **part.get("properties", {})}
-            merged = {**merged, **part, **({"properties": properties} if properties else {})}
-        return example(merged, depth + 1)
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = next((name for name in kind if name != "null"), "null")
-    if kind is None:
-        kind = "object" if "properties" in schema else "array" if "items" in schema else "number"
-    return _EXAMPLES[kind](schema, depth)
+    return _Generator().value(schema)
 
 
-def _number(schema: Mapping[str, Any], depth: int) -> float | int:
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    whole = schema.get("type") == "integer"
+class _Generator:
+    """Makes values, and stops before hostile bounds fill the memory: lists of lists multiply."""
+
+    def __init__(self) -> None:
+        self.left = MAX_GENERATED_CHARACTERS
+
+    def value(self, schema: Mapping[str, Any]) -> Any:
+        for given in self._given(schema):
+            self._spend(len(json.dumps(given)))
+            return given
+        for keyword in ("oneOf", "anyOf"):
+            if schema.get(keyword):
+                return self.value({**{k: v for k, v in schema.items() if k != keyword}, **schema[keyword][0]})
+        if schema.get("allOf"):
+            return self.value(_merged(schema))
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            kind = next((name for name in kind if name != "null"), "null")
+        if kind is None:
+            kind = "object" if "properties" in schema else "array" if "items" in schema else "number"
+        if kind == "object":
+            return self._object(schema)
+        if kind == "array":
+            return self._list(schema)
+        self._spend(8)
+        if kind == "string":
+            return self._text(schema)
+        if kind in ("number", "integer"):
+            return _number(schema, whole=kind == "integer")
+        return True if kind == "boolean" else None
+
+    @staticmethod
+    def _given(schema: Mapping[str, Any]) -> Iterator[Any]:
+        """What the author named himself, the values that fit only: defaults of real files are often empty."""
+        if "const" in schema:
+            yield schema["const"]
+        named = [schema["default"]] if "default" in schema else []
+        for value in (*named, *schema.get("examples", ()), *schema.get("enum", ())):
+            if _first_error(value, schema) is None:
+                yield value
+
+    def _text(self, schema: Mapping[str, Any]) -> str:
+        formats = {
+            "date": "2020-01-01",
+            "date-time": "2020-01-01T00:00:00Z",
+            "email": "a@example.com",
+            "uri": "http://example.com/",
+        }
+        text = formats.get(str(schema.get("format")), "text")
+        least = int(schema.get("minLength", 0))
+        self._spend(least)
+        text = text.ljust(least, "x")
+        return text[: int(schema["maxLength"])] if "maxLength" in schema else text
+
+    def _list(self, schema: Mapping[str, Any]) -> list[Any]:
+        items = schema.get("items", {})
+        if isinstance(items, list):
+            return [self.value(item) for item in items]
+        count = max(1, int(schema.get("minItems", 1)))
+        if "maxItems" in schema:
+            count = min(count, int(schema["maxItems"]))
+        if count < 1:
+            return []
+        before = self.left
+        item = self.value(items)
+        self._spend((before - self.left) * (count - 1))
+        return [item] * count
+
+    def _object(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        wanted = {name: others if isinstance(others, Mapping) else {} for name in schema.get("required", ())}
+        value = {}
+        for name, item in {**wanted, **properties}.items():
+            self._spend(len(name) + 4)
+            value[name] = self.value(item)
+        return value
+
+    def _spend(self, characters: int) -> None:
+        self.left -= characters
+        if self.left < 0:
+            raise SmokeFailed(
+                "SMK009",
+                f"The request schema asks for more than {MAX_GENERATED_CHARACTERS:,} characters.",
+                "Lower `minItems` and `minLength`, or bring `model/samples/*.json`.",
+            )
+
+
+def _merged(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with its `allOf` worked in."""
+    merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
+    for part in schema["allOf"]:
+        both = {
+            "properties": {**merged.get("properties", {}), **part.get("properties", {})},
+            "required": [*merged.get("required", ()), *part.get("required", ())],
+            "allOf": [*merged.get("allOf", ()), *part.get("allOf", ())],
+        }
+        merged = {**merged, **part, **{key: value for key, value in both.items() if value}}
+    return merged
+
+
+def _number(schema: Mapping[str, Any], *, whole: bool) -> float | int:
+    """A number within the bounds, on the step; the middle where there are two bounds."""
+    lows = [schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema]
+    highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema]
+    low, high = max(lows, default=None), min(highs, default=None)
     if low is not None and high is not None:
-        value = (low + high) / 2
+        wish = low / 2 + high / 2
     elif low is not None:
-        value = low + 1
-    elif high is not None:
-        value = high - 1
+        wish = low + 1
     else:
-        value = 1
-    step = schema.get("multipleOf")
-    if step:
-        value = math.ceil(value / step) * step
-    return math.floor(value) if whole else value
-
-
-def _text(schema: Mapping[str, Any], depth: int) -> str:
-    formats = {"date": "2020-01-01", "date-time": "2020-01-01T00:00:00Z", "email": "a@example.com", "uri": "http://example.com/"}
-    text = formats.get(str(schema.get("format")), "text")
-    text = text.ljust(min(int(schema.get("minLength", 0)), MAX_KEPT_CHARACTERS), "x")
-    return text[: int(schema["maxLength"])] if "maxLength" in schema else text
-
-
-def _list(schema: Mapping[str, Any], depth: int) -> list[Any]:
-    items = schema.get("items", {})
-    if isinstance(items, list):
-        return [example(item, depth + 1) for item in items]
-    count = min(max(1, int(schema.get("minItems", 1))), MAX_GENERATED_ITEMS)
-    if "maxItems" in schema:
-        count = min(count, int(schema["maxItems"]))
-    return [example(items, depth + 1) for _ in range(count)]
-
-
-def _object(schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    value = {name: example(item, depth + 1) for name, item in schema.get("properties", {}).items()}
-    for name in schema.get("required", ()):
-        value.setdefault(name, 1)
-    return value
-
-
-_EXAMPLES: dict[str, Any] = {
-    "number": _number,
-    "integer": _number,
-    "string": _text,
-    "boolean": lambda schema, depth: True,
-    "null": lambda schema, depth: None,
-    "array": _list,
-    "object": _object,
-}
+        wish = 1 if high is None else high - 1
+    step = schema.get("multipleOf", 1 if whole else None)
+    candidates = [wish]
+    try:
+        if step is not None:
+            near = (wish, *(bound for bound in (low, high) if bound is not None))
+            steps = [turn(value / step) for value in near for turn in (math.floor, math.ceil)]
+            candidates = [(count + more) * step for count in steps for more in (0, -1, 1)]
+        if whole:
+            candidates = [math.floor(value) for value in candidates]
+    except OverflowError:
+        pass
+    candidates += [value for value in (low, high) if value is not None]
+    kind = {"type": "integer" if whole else "number"}
+    fitting = (value for value in candidates if _first_error(value, {**schema, **kind}) is None)
+    number: float | int = next(fitting, candidates[0])
+    return number
 
 
 def multipart_body(schema: Mapping[str, Any]) -> bytes:
-    """A multipart body that fits: a small PNG for each file, text for every other field."""
+    """A multipart body that fits: a small PNG for each file, text for every other field.
+
+    Raises:
+        SmokeFailed: The schema asks for more than is sent.
+    """
     files = file_fields(schema)
+    generator = _Generator()
     parts = []
     for name, value in schema.get("properties", {}).items():
         header = f'Content-Disposition: form-data; name="{_quoted(name)}"'
         if name in files:
             parts.append((f'{header}; filename="sample.png"\r\nContent-Type: image/png', small_png()))
         else:
-            plain = example(value)
+            plain = generator.value(value)
             text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
             parts.append((header, text.encode()))
     boundary = f"--{_MULTIPART_BOUNDARY}".encode()
@@ -355,12 +425,16 @@ def judge(response: HttpResponse, api: Api | None, *, wrapped: bool, expected: A
         What is wrong, or None.
     """
     if response.status != 200:
-        text = response.body[:300].decode("utf-8", "replace")
+        text = shown(response.body[:1000].decode("utf-8", "replace"), MAX_SHOWN_ANSWER_CHARACTERS)
         return Judgement(code="SMK003", message=f"The service answered with status {response.status}: {text}")
     try:
-        value = json.loads(response.body, parse_constant=_refuse_constant)
+        value = json.loads(response.body, parse_constant=_refuse_constant, parse_float=_finite)
+        return _judge_value(value, api, wrapped=wrapped, expected=expected)
     except (ValueError, RecursionError) as error:
-        return Judgement(code="SMK004", message=f"The answer is not JSON ({error}): {response.body[:200]!r}")
+        return Judgement(code="SMK004", message=f"The answer is not usable JSON ({error}): {response.body[:200]!r}")
+
+
+def _judge_value(value: Any, api: Api | None, *, wrapped: bool, expected: Any) -> Judgement | None:
     forms = [value]
     if wrapped and isinstance(value, dict) and isinstance(value.get("data"), dict) and "resp_data" in value["data"]:
         forms.append(value["data"]["resp_data"])
@@ -372,16 +446,23 @@ def judge(response: HttpResponse, api: Api | None, *, wrapped: bool, expected: A
     broken = [_first_error(form, schema) for form in forms]
     if None in broken:
         return None
-    return Judgement(code="SMK005", message=f"The answer breaks the declared response schema {broken[0]}; it was {_short(value)}")
+    message = f"The answer breaks the declared response schema {broken[0]}; it was {_short(value)}"
+    return Judgement(code="SMK005", message=message)
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number is larger than any that can be held")
+    return number
+
+
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 300 else text[:300] + "…"
+    return shown(json.dumps(value, ensure_ascii=False), MAX_SHOWN_ANSWER_CHARACTERS)
 
 
 def _first_error(value: Any, schema: Mapping[str, Any]) -> str | None:
@@ -390,7 +471,7 @@ def _first_error(value: Any, schema: Mapping[str, Any]) -> str | None:
     if error is None:
         return None
     path = "".join(f"/{part}" for part in error.absolute_path) or "at its top"
-    return f"{path}: {error.message[:200]}"
+    return f"{shown(path, 200)}: {shown(error.message, 200)}"
 
 
 def _without_marks(schema: Any) -> Any:
