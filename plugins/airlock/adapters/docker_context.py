@@ -50,13 +50,13 @@ def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, mac
 def layer_wheels(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> tuple[Path, ...]:
     """The wheels on disk that a layer may want.
 
-    What a dependency needs in turn is known only to the installer, so that the second layer gets every wheel that could
-    be meant; the first one's pins are complete.
+    What a dependency needs in turn is known only to the installer: where no index may be asked, the second layer gets
+    every wheel that could be meant. The first one's pins are complete.
     """
     usable = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
     if layer is plan.layers[0]:
         return chosen_wheels(usable, layer.requirements)
-    return chosen_wheels(usable, layer.requirements, installed=plan.runtime.constraints, all_others=True)
+    return chosen_wheels(usable, layer.requirements, installed=plan.runtime.constraints, all_others=install.no_index)
 
 
 def build_context(

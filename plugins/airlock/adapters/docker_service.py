@@ -105,9 +105,10 @@ class ContainerService:
         self._watcher.join(timeout=5)
 
     def _memory_ran_out(self) -> bool:
-        events = self._client.events(
-            since=int(self._started_at) - 1,
-            until=int(time.time()) + 1,
+        events = self._client.events(  # type: ignore[call-overload]  # the stubs know whole seconds only
+            since=f"{self._started_at:.6f}",
+            # A moment that is still to come would make the engine wait for it.
+            until=f"{time.time():.6f}",
             filters={"container": str(self._container.id), "event": "oom"},
             decode=True,
         )

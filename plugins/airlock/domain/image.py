@@ -160,16 +160,8 @@ def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
     return f"airlock/{name}:{readable}-{digest}"
 
 
-_INSTALL_ARGUMENTS = (
-    "ARG PIP_INDEX_URL",
-    "ARG PIP_EXTRA_INDEX_URL",
-    "ARG PIP_FIND_LINKS",
-    "ARG PIP_TRUSTED_HOST",
-    "ARG PIP_NO_INDEX",
-    "ARG HTTP_PROXY",
-    "ARG HTTPS_PROXY",
-    "ARG NO_PROXY",
-)
+# One instruction, because each makes a container. The proxies' names are known to the builder anyway.
+_INSTALL_ARGUMENTS = "ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX"
 
 
 def _install_stage(base: str, label: str, options: str) -> list[str]:
@@ -179,12 +171,17 @@ def _install_stage(base: str, label: str, options: str) -> list[str]:
         f"LABEL {LAYER_LABEL}={label}",
         # The base layer's own user may write nowhere.
         "USER 0:0",
-        *_INSTALL_ARGUMENTS,
+        _INSTALL_ARGUMENTS,
         "COPY install/ /tmp/install/",
         "RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; "
         "python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install "
         f"--find-links /tmp/install/wheels {options} -r /tmp/install/requirements.txt && mkdir -p /install",
     ]
+
+
+def _quoted(value: str) -> str:
+    """A value of a Dockerfile's ENV, taken literally."""
+    return json.dumps(value, ensure_ascii=False).replace("$", "\\$")
 
 
 def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> Layer:
@@ -215,7 +212,7 @@ def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> L
         lines += [
             "COPY --from=install /install/ /usr/local/",
             f"RUN mkdir -p {HOME_FOLDER} {PACKAGE_FOLDER} && chmod 1777 {HOME_FOLDER} && ldconfig",
-            *(f"ENV {name}={json.dumps(value)}" for name, value in sorted(environment.items())),
+            "ENV " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in sorted(environment.items())),
             f"COPY serving/ {SERVING_FOLDER}/",
             f"WORKDIR {HOME_FOLDER}",
             f"USER {SERVICE_USER}:{SERVICE_USER}",
