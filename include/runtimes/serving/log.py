@@ -2,6 +2,6 @@
 
 from __future__ import absolute_import
 
-from model_service.log import getLogger, get_logger
+from model_service.log import get_logger, getLogger
 
 __all__ = ["getLogger", "get_logger"]

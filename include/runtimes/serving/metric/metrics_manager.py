@@ -26,7 +26,7 @@ class _Metrics(dict):
 
 
 class _Tolerant(type):
-    """Makes any class-level call work: ``MetricsManager.start(…)``, ``MetricsManager.add_metric(…)``."""
+    """Makes any class-level call work: ``MetricsManager.start(...)``, ``MetricsManager.add_metric(...)``."""
 
     def __getattr__(cls, name):
         if name.startswith("__"):

@@ -72,7 +72,7 @@ class Application(object):
     def predict(self, data):
         """Run the service on the model's thread; return ((status, payload), success).
 
-        The answer is encoded here too: the returned object may belong to the service, which the next prediction changes.
+        The answer is encoded here too: what was returned may belong to the service, and the next prediction change it.
         """
         try:
             result = self._service.inference(data)

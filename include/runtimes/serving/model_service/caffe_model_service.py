@@ -15,7 +15,7 @@ class CaffeBaseService(SingleNodeService):
 
     def airlock_prepare(self):
         """Load the network at start."""
-        self.net
+        return self.net
 
     @lazy
     def net(self):

@@ -13,7 +13,7 @@ import traceback
 
 STARTUP_ERROR = "AIRLOCK-STARTUP-ERROR"
 PREDICT_ERROR = "AIRLOCK-PREDICT-ERROR"
-# gunicorn's own status for "the worker could not boot": its master then ends with the same status, without a new try.
+# The same as gunicorn's own for "the worker could not boot".
 STARTUP_EXIT_STATUS = 3
 MAX_MESSAGE_CHARACTERS = 2000
 
@@ -42,13 +42,14 @@ class Refusal(Exception):
 
 def describe(error):
     """Return an exception's own text, whatever its ``__str__`` does, at most 2000 characters."""
-    try:
-        text = str(error)
-    except Exception:
+    text = ""
+    # Python 2 cannot turn text beyond ASCII into str, and an OSError with such a text into anything.
+    for read in (str, lambda error: u"%s" % (error,), lambda error: u" ".join(u"%s" % (part,) for part in error.args)):
         try:
-            text = u"%s" % (error,)
-        except Exception:
-            text = ""
+            text = read(error)
+            break
+        except Exception:  # the next way of reading
+            continue
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return text[:MAX_MESSAGE_CHARACTERS]

@@ -2,6 +2,7 @@
 
 from __future__ import absolute_import
 
+import ast
 import importlib
 import os
 import sys
@@ -16,7 +17,7 @@ PRIVATE_PACKAGE = "model_service.package_of_model"
 
 
 def prepare_imports(home):
-    """Put ``home/model`` and ``home`` first on ``sys.path``, and leave ``sys.argv`` empty: constructors may parse it."""
+    """Put ``home/model`` and ``home`` first on ``sys.path``; empty ``sys.argv``, which constructors may parse."""
     serving = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     entries = [os.path.join(home, "model"), home]
     # `python -m` puts the starting folder first; what lies there is not the package's.
@@ -82,7 +83,8 @@ def select(module):
         return next(iter(services - parents))
     if leaves:
         raise StartupFailure(
-            "select", "customize_service.py defines %d service classes, one is needed: %s" % (len(leaves), ", ".join(leaves))
+            "select",
+            "customize_service.py defines %d service classes, one is needed: %s" % (len(leaves), ", ".join(leaves)),
         )
     raise StartupFailure("select", "customize_service.py defines no class derived from a service base class")
 
@@ -105,18 +107,26 @@ def construct(cls, model_name, model_path, default):
 def _import_service(path, model_folder):
     module = types.ModuleType(MODULE_NAME)
     module.__file__ = path
-    # The module keeps its plain name, which `import customize_service` finds, and has a parent all the same:
-    # that is what `from .utils import x` needs, without an __init__.py in the folder.
-    module.__package__ = _parent_package(model_folder)
     sys.modules[MODULE_NAME] = module
+    parent = _parent_package(model_folder)
     try:
         with open(path, "rb") as stream:
             source = stream.read()
         # Compiled from bytes, so that a coding line (GBK) and a byte order mark count.
-        exec(compile(source, path, "exec", 0, True), module.__dict__)
+        code = compile(source, path, "exec", 0, True)
+        # The module keeps its plain name, which `import customize_service` finds, and has a parent all the same:
+        # that is what `from .utils import x` needs, without an __init__.py in the folder. Python 2 would then take
+        # plain imports from the parent too, and load siblings a second time; there only code that needs it has one.
+        if sys.version_info[0] > 2 or _imports_relatively(source):
+            module.__package__ = parent
+        exec(code, module.__dict__)
     except BaseException as error:
         raise StartupFailure("import", _text(error), sys.exc_info())
     return module
+
+
+def _imports_relatively(source):
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(ast.parse(source)))
 
 
 def _parent_package(model_folder):

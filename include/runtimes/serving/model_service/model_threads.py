@@ -131,7 +131,9 @@ class ModelThreads(object):
                         self._answer(job, BUSY)
                 elif now - job.started_at > self._limit_s and self._answer(job, OVERDUE):
                     self._on_overdue(job.thread)
-            if self._has_worked and any(now - job.started_at > 2 * self._limit_s for job in list(self._running.values())):
+            if self._has_worked and any(
+                now - job.started_at > 2 * self._limit_s for job in list(self._running.values())
+            ):
                 for job in list(self._open.values()):
                     self._answer(job, BUSY)
                 self._on_stuck()

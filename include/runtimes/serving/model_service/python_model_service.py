@@ -1,7 +1,7 @@
 """Base class of Scikit_Learn and XGBoost packages.
 
-The default service reads ``{"data": {"req_data": [{column: value, …}, …]}}``, predicts on the rows in the order of
-their columns, and answers ``[{"predictresult": value}, …]``. The model file is a joblib dump or an XGBoost booster.
+The default service reads ``{"data": {"req_data": [{column: value, ...}, ...]}}``, predicts on the rows in the order of
+their columns, and answers ``[{"predictresult": value}, ...]``. The model file is a joblib dump or an XGBoost booster.
 """
 
 from __future__ import absolute_import
@@ -28,7 +28,7 @@ class XgSklServingBaseService(SingleNodeService):
 
     def airlock_prepare(self):
         """Load the model file at start, so that an unreadable one fails the start and not the first request."""
-        self.airlock_predict
+        return self.airlock_predict
 
     def _preprocess(self, data):
         document = json.loads(data, object_pairs_hook=collections.OrderedDict)

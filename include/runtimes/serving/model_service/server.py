@@ -80,29 +80,50 @@ def main():
 
 
 def _child_exit(arbiter, worker):
-    """End the server when a worker died before it was ready (killed, or crashed in an engine's library)."""
-    stopping = not arbiter.LISTENERS
+    """End the server when a worker ended before it was ready: a new try would end the same way."""
+    stopping = not arbiter.LISTENERS or getattr(arbiter, "airlock_halted", False)
     if stopping or worker.stage == "ready":
         return
-    message = "the process died while it loaded the model: out of memory, or a crash in a library"
-    failures.report(failures.STARTUP_ERROR, worker.stage or "import", "ProcessDied", message, None, None)
-    raise HaltServer("Worker died before it was ready.", failures.STARTUP_EXIT_STATUS)
+    if worker.stage != "reported":
+        message = "the process died while it loaded the model: out of memory, or a crash in a library"
+        failures.report(failures.STARTUP_ERROR, worker.stage or "import", "ProcessDied", message, None, None)
+    # Raised once: a second one, while the master stops for the first, would end it with a traceback.
+    arbiter.airlock_halted = True
+    raise HaltServer("The service could not be loaded.", failures.STARTUP_EXIT_STATUS)
 
 
 def _worker_exit(arbiter, worker):
-    """End a stopping worker for good; called in the worker, with the exit it is about to take."""
+    """End a stopping worker for good, with the status it is about to take."""
+    if os.getpid() == arbiter.pid:
+        return  # older gunicorn calls this in the master too, for a worker that it finds dead
     error = sys.exc_info()[1]
     status = error.code if isinstance(error, SystemExit) else 1
     model_service.worker.leave(status if isinstance(status, int) else 0)
 
 
+class _Utf8Stream(object):
+    """A stream of Python 2 that takes byte strings as they are and text as UTF-8, and shows both at once."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        self._stream.write(text if isinstance(text, bytes) else text.encode("utf-8"))
+        self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
 def _text_streams():
     """Make print() take any text and show at once, whatever the locale: images may run with none."""
-    if sys.version_info[0] == 2:
-        return
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if sys.version_info[0] == 2:
+            setattr(sys, name, _Utf8Stream(stream))
+        elif isinstance(stream, io.TextIOWrapper):
             wrapped = io.TextIOWrapper(stream.detach(), "utf-8", "backslashreplace", line_buffering=True)
             setattr(sys, name, wrapped)
             # The interpreter's own reference is detached now, and would fail at exit.

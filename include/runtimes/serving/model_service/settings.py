@@ -19,6 +19,8 @@ class Settings(object):
         self.engine = environment.get("AIRLOCK_ENGINE") or None
         self.base_class = environment.get("AIRLOCK_BASE_CLASS") or None
         self.model_path_rule = environment.get("AIRLOCK_MODEL_PATH") or None
+        # Set by the server once the home is laid out.
+        self.model_path = None
         self.package_dir = environment.get("AIRLOCK_PACKAGE_DIR") or None
         self.home = os.path.abspath(environment.get("AIRLOCK_HOME") or "/home/mind")
         self.model_name = environment.get("AIRLOCK_MODEL_NAME") or "model"

@@ -14,7 +14,7 @@ class TfServingBaseService(SingleNodeService):
 
     def airlock_prepare(self):
         """Load the SavedModel at start."""
-        self.airlock_saved_model
+        return self.airlock_saved_model
 
     def _inference(self, data):
         return self.airlock_saved_model(data)

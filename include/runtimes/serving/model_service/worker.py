@@ -13,9 +13,11 @@ from model_service import failures, loading
 from model_service.application import Application
 from model_service.model_threads import ModelThreads
 
+# Neither 3 nor 4: gunicorn's master stops itself at these, and fails when a second worker ends so while it stops.
+FAILED_EXIT_STATUS = 1
 STUCK_EXIT_STATUS = 70
 # Where a worker is in its life; the master reads it when the worker has died.
-STAGES = (None, "import", "select", "construct", "ready")
+STAGES = (None, "import", "select", "construct", "reported", "ready")
 
 
 class ServiceWorker(ThreadWorker):
@@ -35,7 +37,7 @@ class ServiceWorker(ThreadWorker):
         self._stage[0:1] = bytes(bytearray([STAGES.index(stage)]))
 
     def load_wsgi(self):
-        """Load the service; a failure ends this worker with the status that ends the whole server."""
+        """Load the service; a failure is reported and ends this worker, and the master then ends the server."""
         settings = self.app.settings
         loading.prepare_imports(settings.home)
         application = []
@@ -59,7 +61,8 @@ class ServiceWorker(ThreadWorker):
             threads.check_loaded()
         except failures.StartupFailure as failure:
             failures.report_startup(failure, settings.package_folders)
-            leave(failures.STARTUP_EXIT_STATUS)
+            self._reach("reported")
+            leave(FAILED_EXIT_STATUS)
         self._reach("ready")
         self.wsgi = application[0]
 

@@ -41,7 +41,7 @@ class MXNetBaseService(SingleNodeService):
 
     def airlock_prepare(self):
         """Bind the module at start."""
-        self.mx_model
+        return self.mx_model
 
     @lazy
     def _signature(self):
@@ -49,7 +49,7 @@ class MXNetBaseService(SingleNodeService):
 
     @lazy
     def signature(self):
-        """The inputs: ``{"inputs": [{"data_name", "data_shape"}, …], …}``."""
+        """The inputs: ``{"inputs": [{"data_name", "data_shape"}, ...], ...}``."""
         return self._signature
 
     @lazy
@@ -72,7 +72,9 @@ class MXNetBaseService(SingleNodeService):
         symbol, arguments, auxiliary = mxnet.model.load_checkpoint(prefix, _epoch(files["Parameters"]))
         names = [entry["data_name"] for entry in self.signature["inputs"]]
         module = mxnet.mod.Module(symbol=symbol, context=self.ctx, data_names=names, label_names=None)
-        shapes = [(entry["data_name"], tuple(size or 1 for size in entry["data_shape"])) for entry in self.signature["inputs"]]
+        shapes = [
+            (entry["data_name"], tuple(size or 1 for size in entry["data_shape"])) for entry in self.signature["inputs"]
+        ]
         module.bind(for_training=False, data_shapes=shapes)
         module.set_params(arguments, auxiliary, allow_missing=True, allow_extra=True)
         return module

@@ -15,7 +15,7 @@ def read(buf, flag=1, to_rgb=True, out=None):
 
 
 def write(img_arr, flag=1, format="jpeg"):  # noqa: A002 - the argument's name is part of the contract
-    """Encode an image array as ``data:image/…;base64,…`` text."""
+    """Encode an image array as ``data:image/...;base64,...`` text."""
     import base64
     import io
 

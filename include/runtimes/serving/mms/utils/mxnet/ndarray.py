@@ -4,7 +4,7 @@ from __future__ import absolute_import
 
 
 def top_probability(data, labels, top=5):
-    """Return the ``top`` most probable labels: ``[{"probability": float, "class": label}, …]``, best first."""
+    """Return the ``top`` most probable labels: ``[{"probability": float, "class": label}, ...]``, best first."""
     import mxnet
 
     dim = len(data.shape)

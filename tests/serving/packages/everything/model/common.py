@@ -1,0 +1,3 @@
+from .core import deep
+
+NAME = __name__ + " " + deep.NAME

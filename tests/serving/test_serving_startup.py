@@ -1,0 +1,151 @@
+"""A start that fails: one line that says why, status 3, and no second try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from served import fails_to_start, launch, serve
+from serving_interpreters import Interpreter
+
+HEADER = "from model_service.pytorch_model_service import PTServingBaseService\n"
+SERVICE = HEADER + "class S(PTServingBaseService):\n    def __init__(self, name, path):\n        "
+
+
+def package(folder: Path, code: str | None, *files: str) -> Path:
+    """Write a PyTorch package."""
+    model = folder / "package" / "model"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text('{"model_type": "PyTorch"}')
+    for name in files or ("net.pth",):
+        (model / name).write_text("x")
+    if code is not None:
+        (model / "customize_service.py").write_text(code, encoding="utf-8")
+    return folder / "package"
+
+
+CODE = "customize_service.py"
+CASES = {
+    "import": ("import helper\n", "import", {"ImportError", "ModuleNotFoundError"}, "helper", CODE, 1),
+    "sibling": ("import broken\n", "import", {"ZeroDivisionError"}, "zero", "broken.py", 2),
+    "syntax": ("x = 1\nx = = 2\n", "import", {"SyntaxError"}, "invalid syntax", CODE, 2),
+    "no class": (HEADER, "select", {"StartupFailure"}, "defines no class", None, None),
+    "several": (
+        HEADER + "class A(PTServingBaseService): pass\nclass B(PTServingBaseService): pass\n",
+        "select",
+        {"StartupFailure"},
+        "2 service classes, one is needed: A, B",
+        None,
+        None,
+    ),
+    "constructor": (
+        "# coding: utf-8\n" + SERVICE + "raise OSError(u'没有 weights')\n",
+        "construct",
+        {"OSError"},
+        "没有 weights",
+        CODE,
+        5,
+    ),
+    "exit": (SERVICE + "import sys; sys.exit(4)\n", "construct", {"SystemExit"}, "4", CODE, 4),
+    "no code": (None, "select", {"StartupFailure"}, "customize_service.py is missing", None, None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_package_that_cannot_be_loaded_ends_the_server_with_its_place(
+    interpreter: Interpreter, tmp_path: Path, case: str
+) -> None:
+    code, stage, kinds, words, file, line = CASES[case]
+    folder = package(tmp_path, code)
+    (folder / "model" / "broken.py").write_text("def f():\n    1 / 0\nf()\n")
+    found, log = fails_to_start(interpreter, folder)
+    assert found["stage"] == stage
+    assert found["type"] in kinds
+    assert words in found["message"]
+    assert (found["file"], found["line"]) == (file, line)
+    assert ("Traceback" in log) == (kinds != {"StartupFailure"})
+
+
+@pytest.mark.parametrize(
+    "files,words",
+    [
+        (("a.pth", "b.pt"), "has a.pth, b.pt"),
+        (("readme.txt",), "one model file *.pth or *.pt, and has none"),
+    ],
+)
+def test_a_model_file_that_is_not_the_only_one_is_a_layout_error(
+    newest: Interpreter, tmp_path: Path, files: tuple[str, ...], words: str
+) -> None:
+    found, _ = fails_to_start(newest, package(tmp_path, SERVICE + "pass\n", *files))
+    assert found["stage"] == "layout"
+    assert words in found["message"]
+
+
+def test_a_folder_rule_names_a_missing_folder(newest: Interpreter, tmp_path: Path) -> None:
+    folder = package(tmp_path, SERVICE + "pass\n")
+    found, _ = fails_to_start(newest, folder, AIRLOCK_MODEL_PATH="dir:spark_model")
+    assert (found["stage"], found["message"]) == ("layout", "model/ must have a folder spark_model")
+
+
+def test_a_worker_killed_while_it_loads_ends_the_server(interpreter: Interpreter, tmp_path: Path) -> None:
+    code = SERVICE + "import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"
+    found, _ = fails_to_start(interpreter, package(tmp_path, code))
+    assert (found["stage"], found["type"]) == ("construct", "ProcessDied")
+
+
+def test_a_failing_constructor_ends_a_server_of_several_workers(newest: Interpreter, tmp_path: Path) -> None:
+    code = SERVICE + "raise RuntimeError('no')\n"
+    with launch(newest, package(tmp_path, code), AIRLOCK_WORKERS="3") as server:
+        assert server.process.wait(20) == 3
+        assert server.log.count("Booting worker") <= 3
+
+
+@pytest.mark.parametrize(
+    "variables,words",
+    [
+        ({"AIRLOCK_WORKERS": "none"}, "AIRLOCK_WORKERS must be a number above 0"),
+        ({"AIRLOCK_CONCURRENT_INFERENCE": "yes"}, "must be 0 or 1"),
+        ({"AIRLOCK_PACKAGE_DIR": "/nowhere"}, "/nowhere has no folder named model"),
+        ({"AIRLOCK_BASE_CLASS": "model_service.model_service:Nothing"}, "cannot be loaded"),
+        ({"AIRLOCK_BASE_CLASS": "os.path:join"}, "is not a service class"),
+    ],
+)
+def test_a_wrong_setting_is_told(newest: Interpreter, tmp_path: Path, variables: dict[str, str], words: str) -> None:
+    found, _ = fails_to_start(newest, package(tmp_path, SERVICE + "pass\n"), **variables)
+    assert words in found["message"]
+
+
+def test_a_home_with_a_model_folder_of_someone_else_is_left_alone(newest: Interpreter, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "model").mkdir(parents=True)
+    (home / "model" / "mine").touch()
+    found, _ = fails_to_start(newest, package(tmp_path, SERVICE + "pass\n"), AIRLOCK_HOME=str(home))
+    assert "exists already" in found["message"]
+    assert (home / "model" / "mine").exists()
+
+
+def test_large_files_are_links_and_the_rest_may_be_written_though_the_original_may_not(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    code = SERVICE + (
+        "self.model = lambda value: [os.path.islink(path), os.path.islink(os.path.dirname(path) + '/small'),"
+        " os.access(os.path.dirname(path) + '/small', os.W_OK), os.path.samefile('model/1', 'model'),"
+        " os.path.getsize('model/1/empty')]\n"
+    )
+    folder = package(tmp_path, "import os\n" + code)
+    model = folder / "model"
+    (model / "net.pth").write_bytes(b"x" * (1024 * 1024 + 1))
+    (model / "empty").touch()
+    (model / "small").write_text("x")
+    (model / "small").chmod(0o444)
+    home = tmp_path / "home"
+    for _ in range(2):  # the second start finds the first one's home
+        with serve(interpreter, folder, AIRLOCK_HOME=str(home), AIRLOCK_MODEL_ONE="1") as server:
+            assert server.post({"a": 0}).json == {"a": [True, False, True, True, 0]}
+
+
+def test_a_developer_needs_a_home_and_nothing_else(newest: Interpreter, tmp_path: Path) -> None:
+    folder = package(tmp_path, SERVICE + "self.model = lambda value: -value\n")
+    with serve(newest, folder, AIRLOCK_HOME=str(folder), AIRLOCK_PACKAGE_DIR="") as server:
+        assert server.post({"a": 3}).json == {"a": -3}
+        assert not (folder / ".airlock-layout").exists()
