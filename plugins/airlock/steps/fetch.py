@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from airlock.domain.findings import Finding, Severity, by_weight, finding, has_errors
+from airlock.domain.findings import Finding, Severity, by_weight, finding, has_errors, shown
 from airlock.domain.package import MODEL_FOLDER, ListedObject, Package, check_names
 from airlock.domain.record import Accepted
 from airlock.domain.source import SourceLocation
@@ -129,7 +129,7 @@ def _check(
 ) -> list[Finding]:
     findings = list(check_names(inside))
     if not inside:
-        names = [item.key[len(location.prefix) :] for item in objects[:MAX_SHOWN_NAMES]]
+        names = [shown(item.key[len(location.prefix) :]) for item in objects[:MAX_SHOWN_NAMES]]
         holds = f"it holds {', '.join(names)}" + ("…" if len(objects) > MAX_SHOWN_NAMES else "") if names else "it is empty"
         findings.append(finding("PKG001", f"{location} has no folder `model` with files in it: {holds}."))
     size_bytes = sum(item.size_bytes for item in inside.values())
@@ -137,7 +137,7 @@ def _check(
         largest = max(inside.items(), key=lambda pair: pair[1].size_bytes)
         message = (
             f"`model/` has {size_bytes:,} bytes, at most {limits.max_package_bytes:,} are taken; "
-            f"the largest file is {largest[0]} with {largest[1].size_bytes:,}."
+            f"the largest file is {shown(largest[0])} with {largest[1].size_bytes:,}."
         )
         findings.append(finding("PKG008", message))
     outside = sum(not item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item) for item in objects)

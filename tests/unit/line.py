@@ -1,0 +1,139 @@
+"""The straight line of steps on fakes, each value passed on as JSON, as between tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from airlock.codec import decode, encode
+from airlock.domain.catalogue import Catalogue
+from airlock.domain.detection import Detection
+from airlock.domain.device import Device
+from airlock.domain.image import Image
+from airlock.domain.package import Package
+from airlock.domain.record import Accepted, ModelVersion, Validated, VersionRow
+from airlock.domain.smoke import SmokeReport
+from airlock.domain.version import RunRef
+from airlock.steps.accept import accept
+from airlock.steps.build import build
+from airlock.steps.close import close
+from airlock.steps.detect import detect
+from airlock.steps.fetch import FetchLimits, fetch
+from airlock.steps.register import register
+from airlock.steps.smoke import smoke
+from airlock.steps.validate import validate
+
+from tests.fakes import Behaviour, FakeBackend, FakeClock, FakeRegistry, FakeStorage, FakeStore
+from tests.unit.given import CATALOGUE, CONF, IRIS_ANSWER, RUN, config_schema, iris_files
+
+Value = TypeVar("Value")
+
+
+class Line:
+    """A whole installation in memory, with the package that a test gives in `s3://models/iris/`."""
+
+    def __init__(self, files: Mapping[str, bytes] | None = None, catalogue: Catalogue = CATALOGUE) -> None:
+        self.clock = FakeClock()
+        content = iris_files() if files is None else files
+        self.storage = FakeStorage({"models": {f"iris/{path}": data for path, data in content.items()}})
+        self.store = FakeStore()
+        self.registry = FakeRegistry(self.clock)
+        self.backend = FakeBackend(self.clock, Behaviour(answer=IRIS_ANSWER))
+        self.catalogue = catalogue
+        self.limits = FetchLimits(max_package_bytes=1_000_000, max_objects=50)
+        self.build_log: list[str] = []
+
+    def accept(self, run: RunRef = RUN, **conf: Any) -> Accepted:
+        return _passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
+
+    def fetch(self, accepted: Accepted) -> Package:
+        package = fetch(
+            accepted, storage=self.storage, store=self.store, registry=self.registry, limits=self.limits
+        )
+        return _passed(package)
+
+    def validate(self, accepted: Accepted, package: Package) -> Validated:
+        validated = validate(
+            accepted,
+            package,
+            store=self.store,
+            registry=self.registry,
+            catalogue=self.catalogue,
+            schema=config_schema(),
+        )
+        return _passed(validated)
+
+    def detect(self, accepted: Accepted, package: Package, validated: Validated) -> Detection:
+        detection = detect(
+            accepted, package, validated, store=self.store, registry=self.registry, catalogue=self.catalogue
+        )
+        return _passed(detection)
+
+    def build(self, accepted: Accepted, package: Package, validated: Validated, detection: Detection) -> Image:
+        image = build(
+            accepted,
+            package,
+            validated,
+            detection,
+            store=self.store,
+            backend=self.backend,
+            registry=self.registry,
+            catalogue=self.catalogue,
+            base_image_prefix="",
+            log=self.build_log.append,
+        )
+        return _passed(image)
+
+    def until_built(self, **conf: Any) -> tuple[Accepted, Package, Validated, Detection, Image]:
+        accepted = self.accept(**conf)
+        package = self.fetch(accepted)
+        validated = self.validate(accepted, package)
+        detection = self.detect(accepted, package, validated)
+        return accepted, package, validated, detection, self.build(accepted, package, validated, detection)
+
+    def smoke(
+        self, built: tuple[Accepted, Package, Validated, Detection, Image], device: Device = Device.CPU
+    ) -> SmokeReport:
+        report = smoke(
+            device,
+            *built,
+            task=f"smoke_{device.value}",
+            store=self.store,
+            backend=self.backend,
+            registry=self.registry,
+            catalogue=self.catalogue,
+            clock=self.clock,
+        )
+        return _passed(report)
+
+    def register(
+        self, built: tuple[Accepted, Package, Validated, Detection, Image], *reports: SmokeReport
+    ) -> ModelVersion:
+        return register(
+            *built, reports, registry=self.registry, clock=self.clock, details_of=lambda version: encode(version)
+        )
+
+    def close(self, run: RunRef = RUN, ended: str = "failed") -> int:
+        return close(run, registry=self.registry, backend=self.backend, ended=ended)
+
+    def import_model(self, run: RunRef = RUN, **conf: Any) -> ModelVersion:
+        """The whole line."""
+        built = self.until_built(run=run, **conf)
+        reports = [self.smoke(built, device) for device in Device]
+        return self.register(built, *reports)
+
+    def row(self, version: str = "0.0.1") -> VersionRow:
+        row = self.registry.find("iris", version)
+        assert row is not None
+        return row
+
+    def events(self, version: str = "0.0.1") -> list[str]:
+        return [event.text for event in self.row(version).events]
+
+
+def _passed(value: Value) -> Value:
+    """The value as the next task receives it."""
+    received = decode(type(value), json.loads(json.dumps(encode(value))))
+    assert received == value
+    return received
