@@ -9,10 +9,12 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+from scripts.local_state import LocalError
+
 TIMEOUT_S = 30.0
 
 
-class ApiError(Exception):
+class ApiError(LocalError):
     """Airflow refused a request.
 
     Attributes:
@@ -96,6 +98,11 @@ class AirflowApi:
             "GET", f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}"
         )
         return found
+
+    def fail_run(self, dag_id: str, run_id: str) -> None:
+        """Ends a run: its tasks are stopped, and its teardown cleans up."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}"
+        self.request("PATCH", path, {"state": "failed"}, {"update_mask": "state"})
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Returns the tasks of a run: states, start and end times, try numbers."""

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -105,6 +106,7 @@ class AirflowLocal:
         self._parallelism = parallelism
         self._extra_env = dict(extra_env or {})
         self._lock: int | None = None
+        self._stopping = threading.Lock()
         self._keeper = Keeper(grace_s)
 
     def __enter__(self) -> AirflowLocal:
@@ -121,16 +123,18 @@ class AirflowLocal:
         """Folder of one log per process."""
         return self.state / "logs" / "airflow"
 
-    def start(self, extra_env: dict[str, str] | None = None) -> None:
+    def start(self) -> None:
         """Migrates both databases, starts the processes, and returns when Airflow reports all of them healthy.
-
-        Args:
-            extra_env: More variables, known only now.
 
         Raises:
             AlreadyRunning: Another supervisor uses this state folder.
             ChildFailed: A migration failed or a process ended; the message has the end of its log.
         """
+        self.prepare()
+        self.launch()
+
+    def prepare(self) -> None:
+        """The first half of start(): configuration and databases."""
         try:
             self.claim()
             port = self._port or first_free_port(FIRST_PORT)
@@ -145,9 +149,21 @@ class AirflowLocal:
                 plugins_folder=self._plugins_folder,
                 parallelism=self._parallelism,
             )
-            self.env = airflow_config.environment(self.home, self.state, {**self._extra_env, **(extra_env or {})})
+            self.env = airflow_config.environment(self.home, self.state, self._extra_env)
             self._write_record()
             self._migrate()
+        except BaseException:
+            self.stop()
+            raise
+
+    def launch(self, extra_env: dict[str, str] | None = None) -> None:
+        """The second half of start(): the processes.
+
+        Args:
+            extra_env: More variables for the processes, known only now.
+        """
+        try:
+            self.env.update(extra_env or {})
             since = datetime.now(timezone.utc)
             for name, arguments in COMPONENTS.items():
                 self._keeper.start(name, [VENV_PYTHON, "-m", "airflow", *arguments], env=self.env, log=self._log(name))
@@ -159,10 +175,12 @@ class AirflowLocal:
     def stop(self) -> None:
         """Ends Airflow and every task; returns when no process is left."""
         self._keeper.stop()
-        if self._lock is not None:
+        # A start in one thread and a stop in another may both come here.
+        with self._stopping:
+            lock, self._lock = self._lock, None
+        if lock is not None:
             (self.home / "supervisor.json").unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
+            os.close(lock)
 
     def check(self) -> None:
         """Raises ChildFailed when one of Airflow's processes has ended."""
@@ -293,9 +311,8 @@ def up(port: int | None = None, dags_folder: Path = ROOT / "dags", with_storage:
                 airflow.claim()
                 if own_storage:
                     server.start()
-                    airflow.start({CONNECTION_VARIABLE: server.airflow_connection_json()})
-                else:
-                    airflow.start()
+                airflow.prepare()
+                airflow.launch({CONNECTION_VARIABLE: server.airflow_connection_json()} if own_storage else None)
                 bootstrap.say(f"page         {airflow.url}")
                 bootstrap.say(f"user         {airflow_config.USER}")
                 bootstrap.say(f"password     in {airflow_config.password_file(airflow.home)}")

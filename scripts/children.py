@@ -273,14 +273,26 @@ class Keeper:
             self._changed.notify_all()
 
 
+class Patience:
+    """How much time an end may take.
+
+    Attributes:
+        is_over: Whether the user has asked a second time.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Patience]:
     """Turns the first SIGINT, SIGTERM or SIGHUP into Interrupted, and every later one into less patience.
 
     With this around a command, `finally` and `__exit__` run exactly once and to their end. Main thread only.
     """
     started = time.monotonic()
     interrupted = False
+    patience = Patience()
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         nonlocal interrupted, started
@@ -290,6 +302,7 @@ def interruptible() -> Iterator[None]:
             raise Interrupted(signum)
         # One Ctrl-C can arrive twice: from the terminal, and from make, which passes its own on.
         if time.monotonic() - started > 0.5:
+            patience.is_over = True
             for keeper in list(_live):
                 keeper.hurry()
 
@@ -300,7 +313,7 @@ def interruptible() -> Iterator[None]:
         signals.append(signal.SIGHUP)
     before = {signum: signal.signal(signum, on_signal) for signum in signals}
     try:
-        yield
+        yield patience
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

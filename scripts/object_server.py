@@ -24,6 +24,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -83,6 +84,7 @@ class ObjectServer:
         self._venv = venv_dir or default_venv_dir()
         self._keeper = Keeper(GRACE_S)
         self._lock: int | None = None
+        self._stopping = threading.Lock()
         private_dir(self.state_dir)
         kept = kept_values(
             self.state_dir / "credentials.json",
@@ -155,9 +157,11 @@ class ObjectServer:
     def stop(self) -> None:
         """Ends the four servers; what they stored stays."""
         self._keeper.stop()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        # A start in one thread and a stop in another may both come here.
+        with self._stopping:
+            lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     def check(self) -> None:
         """Raises ChildFailed when one of the servers has ended."""
