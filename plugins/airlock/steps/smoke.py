@@ -122,11 +122,11 @@ def smoke(
         test = _Test(
             service=service, api=api, wrapped=ENGINES[detection.engine].json_only, clock=clock, memory_mb=launch.memory_mb
         )
-        first = test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
+        test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
         ready_s = clock.monotonic() - started
-        for sample in samples:
-            test.check(sample)
-        times = [test.answered(samples[0]).seconds for _ in range(TIMED_REQUESTS)]
+        answers = [test.check(sample) for sample in samples]
+        # Checked too: a service that answers fast because it no longer answers right has no latency.
+        times = [test.check(samples[0]).seconds for _ in range(TIMED_REQUESTS)]
         peak = service.peak_memory_bytes()
     report = SmokeReport(
         device=device,
@@ -137,7 +137,7 @@ def smoke(
         latency=latency_of(times),
         peak_memory_bytes=peak,
         golden_request=_kept(samples[0].request.body),
-        golden_response=_kept(first.body),
+        golden_response=_kept(answers[0].body),
     )
     registry.add_event(
         accepted.reservation,
@@ -196,7 +196,7 @@ class _Test:
     clock: Clock
     memory_mb: int
 
-    def until_ready(self, sample: Sample, deadline: float) -> HttpResponse:
+    def until_ready(self, sample: Sample, deadline: float) -> None:
         """Send until the first successful prediction: packages load in the background, an open port is not enough."""
         while True:
             self._alive("SMK010", "before it was ready")
@@ -210,23 +210,22 @@ class _Test:
             answer = self.service.send(sample.request, min(REQUEST_TIMEOUT_S, left), MAX_RESPONSE_BYTES)
             if isinstance(answer, HttpResponse):
                 if answer.status == 200:
-                    return answer
+                    return
                 if answer.status != LOADING_STATUS:
                     self._judge(sample, answer)
-            elif answer.silence in (Silence.TIMED_OUT, Silence.TOO_LARGE) and left > REQUEST_TIMEOUT_S:
+            elif answer.silence is Silence.TOO_LARGE or (
+                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S
+            ):
                 raise self._silent(sample, answer)
             self.clock.sleep(POLL_S)
 
-    def check(self, sample: Sample) -> None:
-        """Send once and check the answer."""
-        self._judge(sample, self.answered(sample))
-
-    def answered(self, sample: Sample) -> HttpResponse:
-        """Send once; anything but an answer is a failure."""
+    def check(self, sample: Sample) -> HttpResponse:
+        """Send once and check the answer; anything but an answer is a failure."""
         answer = self.service.send(sample.request, REQUEST_TIMEOUT_S, MAX_RESPONSE_BYTES)
-        if isinstance(answer, HttpResponse):
-            return answer
-        raise self._silent(sample, answer)
+        if isinstance(answer, NoResponse):
+            raise self._silent(sample, answer)
+        self._judge(sample, answer)
+        return answer
 
     def _judge(self, sample: Sample, answer: HttpResponse) -> None:
         wrong = judge(answer, self.api, wrapped=self.wrapped, expected=sample.expected)
@@ -247,7 +246,8 @@ class _Test:
             Silence.TOO_LARGE: ("SMK007", f"One answer may have {MAX_RESPONSE_BYTES:,} bytes at most."),
         }
         code, remedy = cases.get(answer.silence, ("SMK012", "See the service's log."))
-        return self._failed(code, f"Request {sample.name} got {answer.silence.value} after {answer.seconds:.1f} s.", remedy)
+        message = f"Request {sample.name} got {answer.silence.value} after {answer.seconds:.1f} s."
+        return self._failed(code, message, remedy)
 
     def _alive(self, code: str, when: str) -> None:
         end = self.service.exit()
@@ -267,7 +267,7 @@ class _Test:
 
 
 def _cause(log: str) -> tuple[str, ...]:
-    """What the serving code said of the last failure, as a sentence. The log is the package's own word: shown, not believed."""
+    """What the serving code said of the last failure. The log is the package's own word: shown, not believed."""
     marks = _MARKED_ERROR.findall(log)
     if not marks:
         return ()
@@ -275,7 +275,7 @@ def _cause(log: str) -> tuple[str, ...]:
         facts = json.loads(marks[-1][1])
         stage, kind, message = (shown(str(facts[key])) for key in ("stage", "type", "message"))
         place = f" at model/{shown(str(facts['file']))}:{int(facts['line'])}" if facts.get("file") else ""
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return ()
     return (f"{kind} in stage {stage}{place}: {message}",)
 
