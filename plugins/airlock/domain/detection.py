@@ -109,9 +109,13 @@ def detect(manifest: Manifest, heads: Mapping[str, bytes], config: ModelConfig, 
 
     Raises:
         EngineNotDetected: A file contradicts `model_type`, or no runtime is known for the engine.
-        RuntimeUnavailable: The runtime is known and cannot be had.
+        RuntimeUnavailable: The runtime is known and cannot be had, or no runtime serves this kind of package.
     """
     engine = config.model_type
+    if engine not in ENGINES:
+        raise RuntimeUnavailable(
+            "DET004", f"Packages of model_type {engine} cannot be served.", f"Use one of: {', '.join(ENGINES)}."
+        )
     evidence = gather_evidence(manifest, heads)
     needed = {f"model/{path}" for kind in ENGINES[engine].model_files for path in kind.matches(manifest.model_paths())}
     against = [item for item in evidence if item.file in needed and not _supports(evidence, item.file, engine)]
