@@ -71,7 +71,8 @@ def _config_bytes(
     accepted: Accepted, package: Package, manifest: Manifest, store: PackageStore
 ) -> tuple[bytes | None, str]:
     if accepted.request.config_override is not None:
-        return accepted.request.config_override.encode(), "request config_override"
+        # Half a surrogate pair has no UTF-8: the reader refuses it, as it does in a file.
+        return accepted.request.config_override.encode(errors="surrogatepass"), "request config_override"
     file = f"model/{CONFIG_FILE}"
     entry = manifest.model_paths().get(CONFIG_FILE)
     # One byte over the limit is enough to refuse it.

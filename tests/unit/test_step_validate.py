@@ -1,0 +1,154 @@
+"""validate on fakes: what passes with a word, and what the request overrides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from airlock.domain.dependencies import Dependency
+from airlock.domain.record import Validated
+from airlock.domain.request import parse_request
+from airlock.errors import PackageRejected, StoreDamaged
+
+from tests.unit.given import CONF, SERVICE, ZIPPED, changed, iris_files
+from tests.unit.line import Line
+
+NUMPY = [{"installer": "pip", "packages": [{"package_name": "numpy"}]}]
+TENSORFLOW = changed(model_type="TensorFlow", runtime="tf2.20-python3.11-cpu")
+
+
+def validated(files: dict[str, bytes], **conf: Any) -> Validated:
+    line = Line(files)
+    accepted = line.accept(**conf)
+    return line.validate(accepted, line.fetch(accepted))
+
+
+def rejected(files: dict[str, bytes], **conf: Any) -> PackageRejected:
+    with pytest.raises(PackageRejected) as caught:
+        validated(files, **conf)
+    return caught.value
+
+
+def noticed(files: dict[str, bytes], **conf: Any) -> list[str]:
+    return [item.code for item in validated(files, **conf).findings]
+
+
+def test_a_package_without_fault_passes_without_a_word() -> None:
+    assert noticed(iris_files()) == []
+
+
+def test_inference_code_is_optional_for_scikit_learn() -> None:
+    assert noticed(iris_files(model__customize_service_dot_py=SERVICE)) == []
+
+
+def test_dependencies_that_nothing_uses_are_a_warning() -> None:
+    assert noticed(iris_files(changed(dependencies=NUMPY))) == ["DEP005"]
+    assert noticed(iris_files(changed(dependencies=NUMPY), model__customize_service_dot_py=SERVICE)) == []
+
+
+def test_tensorflow_code_that_loads_another_file_is_a_warning() -> None:
+    files = iris_files(TENSORFLOW, model__customize_service_dot_py=SERVICE, model__net_dot_h5=b"x")
+    assert noticed(files) == ["PKG004", "PKG004", "PKG004"]
+
+
+def test_a_whole_saved_model_is_taken() -> None:
+    saved = {
+        "model/saved_model.pb": b"x",
+        "model/variables/variables.index": b"x",
+        "model/variables/variables.data-00000-of-00001": b"x",
+    }
+    assert noticed({**iris_files(TENSORFLOW), **saved}) == []
+
+
+def test_another_config_json_deeper_down_belongs_to_the_model() -> None:
+    assert noticed(iris_files(model__tokenizer__config_dot_json=b"not even JSON")) == []
+
+
+def test_pytorch_takes_pt_as_well_as_pth() -> None:
+    config = changed(model_type="PyTorch", runtime="pytorch2.13-python3.11-cpu")
+    files = {"model/net.pt": ZIPPED, "model/customize_service.py": SERVICE}
+    assert noticed({**iris_files(config), **files}) == []
+
+
+def test_the_history_counts_the_warnings() -> None:
+    line = Line(iris_files(changed(author="me")))
+    accepted = line.accept()
+    line.validate(accepted, line.fetch(accepted))
+    assert line.events()[-1] == "The package keeps the rules of Scikit_Learn; 1 warnings."
+
+
+def test_a_rejected_package_is_named_with_all_its_errors_and_leaves_no_word_of_success() -> None:
+    line = Line({"model/config.json": b"{", "model/a/customize_service.py": b"", "model/b/customize_service.py": b""})
+    accepted = line.accept()
+    package = line.fetch(accepted)
+    with pytest.raises(PackageRejected) as caught:
+        line.validate(accepted, package)
+    assert sorted(item.code for item in caught.value.findings) == ["CFG001", "PKG003"]
+    assert str(caught.value).startswith("[PKG003] 2 rules are broken in the package s3://models/iris/:")
+    assert len(line.events()) == 2
+
+
+# ── overrides ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_configuration_of_the_request_replaces_the_packages() -> None:
+    result = validated({**iris_files(), "model/config.json": b"broken"}, config_override=changed(model_algorithm="other"))
+    assert result.config.model_algorithm == "other"
+
+
+def test_a_configuration_of_the_request_serves_a_package_that_has_none() -> None:
+    assert validated({"model/iris.m": b"x"}, config_override=changed()).config.model_type == "Scikit_Learn"
+
+
+@pytest.mark.parametrize(
+    "override,code", [({"model_type": "x\ud800"}, "CFG001"), ({"a": float("nan")}, "CFG001"), ({"model_type": "x"}, "CFG007")]
+)
+def test_a_broken_configuration_of_the_request_is_refused_where_it_stands(override: dict[str, Any], code: str) -> None:
+    line = Line()
+    accepted = line.accept()
+    package = line.fetch(accepted)
+    # Half a surrogate pair reaches us in conf, for JSON's escapes can spell it.
+    request = parse_request({**CONF, "config_override": override})
+    with pytest.raises(PackageRejected) as caught:
+        line.validate(replace(accepted, request=request), package)
+    assert code in [item.code for item in caught.value.findings]
+    assert "request config_override" in str(caught.value)
+
+
+def test_dependencies_of_the_request_replace_those_of_the_configuration() -> None:
+    files = iris_files(changed(dependencies=NUMPY), model__customize_service_dot_py=SERVICE)
+    scipy = [{"packages": [{"package_name": "scipy"}]}]
+    assert validated(files, dependencies=scipy).config.dependencies == (Dependency(name="scipy"),)
+    assert validated(files, dependencies=[]).config.dependencies == ()
+    assert validated(files).config.dependencies == (Dependency(name="numpy"),)
+
+
+def test_a_wheel_that_only_the_request_names_must_be_in_the_package() -> None:
+    wheel = [{"packages": [{"package_name": "/home/mind/model/x.whl"}]}]
+    files = iris_files(model__customize_service_dot_py=SERVICE)
+    assert [item.code for item in rejected(files, dependencies=wheel).findings] == ["DEP001"]
+    assert noticed({**files, "model/x.whl": b"x"}, dependencies=wheel) == []
+
+
+# ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_damaged_store_is_no_fault_of_the_package() -> None:
+    line = Line()
+    accepted = line.accept()
+    package = line.fetch(accepted)
+    line.store.packages[package.digest]["model/config.json"] += b" "
+    with pytest.raises(StoreDamaged):
+        line.validate(accepted, package)
+    del line.store.packages[package.digest]
+    with pytest.raises(StoreDamaged):
+        line.validate(accepted, package)
+
+
+def test_a_configuration_over_a_megabyte_is_refused_without_reading_more() -> None:
+    line = Line(iris_files() | {"model/config.json": b" " * 1_500_000})
+    line.limits = type(line.limits)(max_package_bytes=10**9, max_objects=50)
+    accepted = line.accept()
+    with pytest.raises(PackageRejected, match="CFG004"):
+        line.validate(accepted, line.fetch(accepted))
