@@ -46,12 +46,17 @@ def register(
     passed = {report.device for report in reports if report.verdict is Verdict.PASSED}
     missing = [device.value for device in accepted.request.required_devices if device not in passed]
     if missing:
-        raise DeviceRequired("SMK020", f"Not tested on {', '.join(missing)}, which the request demands.", "")
+        raise DeviceRequired(
+            "SMK020",
+            f"Not tested on {', '.join(missing)}, which the request demands.",
+            "Start a worker with the device, or leave it out of `required_devices`.",
+        )
     if not passed:
         served = ", ".join(device.value for device in detection.devices)
         raise DeviceRequired(
             "SMK021",
-            f"{detection.engine} {detection.runtime} serves {served}, and no worker has such a device: nothing was tested.",
+            f"{detection.engine} {detection.runtime} serves {served}, and no worker has such a device: "
+            "nothing was tested.",
             "Start a worker with the device, or choose a runtime that serves another one.",
         )
     version = ModelVersion(
