@@ -1,0 +1,328 @@
+"""Child processes as a backend, for a machine without a container engine. Nothing isolates them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import os
+import platform
+import shutil
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from airlock.adapters.child_process import Child
+from airlock.adapters.file_lock import file_lock
+from airlock.adapters.host_devices import ascend_devices, has_gpu
+from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.process_environment import EnvironmentMaker, Made, read_marker
+from airlock.adapters.process_service import ChildService
+from airlock.adapters.run_folders import RunFolders, socket_path
+from airlock.adapters.serving_code import serving_digest
+from airlock.adapters.settings import Settings
+from airlock.domain.device import Device
+from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
+from airlock.domain.version import RunRef
+from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable
+from airlock.ports import Clock, Launch
+
+LEASE_FILE = "lease.json"
+#: Every process of a service carries it in its environment, so that even one that detached itself is found.
+LEASE_VARIABLE = "AIRLOCK_LEASE"
+DEFAULT_CPUS = 2.0
+MEGABYTE = 1_000_000
+MAX_OPEN_FILES = 4096
+MAX_FILE_BYTES = 2_000_000_000
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Where engines find what is no part of a Python environment.
+_KEPT_VARIABLES: Mapping[Device, tuple[str, ...]] = {
+    Device.CPU: ("JAVA_HOME", "LD_LIBRARY_PATH"),
+    Device.GPU: ("JAVA_HOME", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES"),
+    Device.ASCEND: ("JAVA_HOME", "LD_LIBRARY_PATH", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH", "ASCEND_VISIBLE_DEVICES"),
+}
+
+
+class ProcessBackend:
+    """Makes virtual environments and starts child processes.
+
+    Args:
+        settings: The installation's settings.
+        install: Where packages come from.
+        package_folder: Package digest → folder that contains `model/`.
+        clock: Time.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        install: InstallSettings,
+        package_folder: Callable[[str], str],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._install = install
+        self._package_folder = package_folder
+        self._clock = clock
+        self._serving_folder = settings.include_dir / "runtimes" / "serving"
+        self._folders = RunFolders(settings.work_dir)
+
+    @property
+    def kind(self) -> BackendKind:
+        """Virtual environments and child processes."""
+        return BackendKind.PROCESS
+
+    @property
+    def isolation(self) -> Isolation:
+        """None."""
+        return Isolation.NONE
+
+    @functools.cached_property
+    def _serving_digest(self) -> str:
+        return serving_digest(self._serving_folder)
+
+    def serving_digest(self) -> str:
+        """Digest of the serving code, read once."""
+        return self._serving_digest
+
+    def devices(self) -> frozenset[Device]:
+        """Devices of this machine."""
+        found = {Device.CPU}
+        if has_gpu() or shutil.which("nvidia-smi"):
+            found.add(Device.GPU)
+        if ascend_devices():
+            found.add(Device.ASCEND)
+        return frozenset(found)
+
+    # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
+        """Make the environments that are missing.
+
+        Raises:
+            BuildFailed: The same plan will fail again.
+            RuntimeUnavailable: The runtime cannot be had on this machine.
+            BackendUnavailable: An index did not answer.
+        """
+        machine = platform.machine()
+        if machine not in plan.runtime.architectures:
+            raise RuntimeUnavailable(
+                "BLD008",
+                f"{plan.runtime} is made for {', '.join(plan.runtime.architectures)}; this machine is {machine}.",
+                "Choose another runtime, or a worker of that architecture.",
+            )
+        log("Isolation: none. The package's code will run as an ordinary process of this worker.")
+        built: list[BuiltLayer] = []
+        # A second environment holds everything that the first one does, so that a finished one needs no look at it.
+        whole = self._found(plan.layers[-1]) is not None
+        for layer in plan.layers:
+            started = self._clock.monotonic()
+            reused = whole or self._found(layer) is not None
+            if not reused:
+                reused = self._make(plan, layer, machine, log)
+            seconds = self._clock.monotonic() - started
+            log(f"Layer {layer.name}: {_key(layer)} {'reused' if reused else 'made'} in {seconds:.1f} s.")
+            built.append(BuiltLayer(name=layer.name, tag=layer.tag, reused=reused, seconds=round(seconds, 3)))
+        made = self._found(plan.layers[-1])
+        if made is None:
+            raise BackendUnavailable(
+                "BLD012", f"The environment {plan.key} was removed while it was made.", "Try again."
+            )
+        return Image(
+            backend=self.kind,
+            isolation=self.isolation,
+            reference=plan.key,
+            digest=made.digest,
+            size_bytes=made.size_bytes,
+            layers=tuple(built),
+            log="",
+        )
+
+    def _make(self, plan: BuildPlan, layer: Layer, machine: str, log: Callable[[str], None]) -> bool:
+        """Make an environment; True where another process made it meanwhile."""
+        key = _key(layer)
+        with file_lock(
+            self._settings.runtimes_dir / ".locks" / f"{key}.lock",
+            limit_s=self._settings.build_timeout_s,
+            clock=self._clock,
+            what=f"environment {key}",
+            tell=log,
+        ):
+            if self._found(layer) is not None:
+                return True
+            maker = EnvironmentMaker(
+                install=self._install,
+                serving_folder=self._serving_folder,
+                machine=machine,
+                timeout_s=self._settings.build_timeout_s,
+                clock=self._clock,
+            )
+            package = Path(self._package_folder(plan.package_digest)) if layer.bundled_wheels else None
+            maker.make(plan, layer, self._folder(key), package, log)
+            return False
+
+    def _folder(self, key: str) -> Path:
+        return self._settings.runtimes_dir / key
+
+    def _found(self, layer: Layer) -> Made | None:
+        return read_marker(self._folder(_key(layer)))
+
+    def image_present(self, image: Image) -> bool:
+        """Whether the very same environment is on this machine."""
+        made = read_marker(self._folder(image.reference))
+        return made is not None and made.digest == image.digest
+
+    # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def serve(self, launch: Launch) -> Iterator[ChildService]:
+        """Start a child process; leaving the context ends it and removes what it wrote.
+
+        Raises:
+            BuildFailed: The environment is gone.
+        """
+        if not self.image_present(launch.image):
+            raise BuildFailed(
+                "BLD012",
+                f"The environment {launch.image.reference} is no longer on this worker.",
+                "Run the import's build task again.",
+            )
+        self._remove(launch.run, launch.task)
+        package = self._package_folder(launch.package_digest)
+        folder = self._folders.make(launch.run, launch.task)
+        token = uuid.uuid4().hex
+        child: Child | None = None
+        service: ChildService | None = None
+        try:
+            socket = Path(socket_path(folder))
+            home = folder / "home" / "mind"
+            temporary = folder / "tmp"
+            for path in (socket.parent, home, temporary):
+                path.mkdir(parents=True)
+            _write_lease(folder, token, None)
+            environment = self._folder(launch.image.reference)
+            child = Child(
+                [str(environment / "bin" / "python"), "-m", "model_service.server"],
+                env=_variables(launch, environment, package, home, temporary, socket, token),
+                cwd=home,
+                limits=_limits(launch),
+            )
+            _write_lease(folder, token, child.keeper_pid)
+            service = ChildService(child, str(socket), launch.memory_mb * MEGABYTE)
+            yield service
+        finally:
+            if service is not None:
+                service.close()
+            elif child is not None:
+                child.close()
+            _kill_marked(token)
+            self._folders.remove(folder)
+
+    def sweep(self, run: RunRef) -> int:
+        """End the processes and remove the folders of a run."""
+        return self._remove(run, None)
+
+    def _remove(self, run: RunRef, task: str | None) -> int:
+        count = 0
+        for folder in self._folders.found(run, task):
+            _end_lease(folder)
+            self._folders.remove(folder)
+            count += 1
+        return count
+
+
+def _key(layer: Layer) -> str:
+    return layer.tag.rpartition(":")[2]
+
+
+def _limits(launch: Launch) -> dict[str, int]:
+    limits = {"NOFILE": MAX_OPEN_FILES, "FSIZE": MAX_FILE_BYTES}
+    if launch.device is Device.CPU:
+        # Not the limit that counts, which is watched: only what stops a single allocation that would fill the machine
+        # between two looks. Address space says nothing (libraries reserve gigabytes that they never touch).
+        limits["DATA"] = 2 * launch.memory_mb * MEGABYTE + 2_000 * MEGABYTE
+    return limits
+
+
+def _variables(
+    launch: Launch, environment: Path, package: str, home: Path, temporary: Path, socket: Path, token: str
+) -> dict[str, str]:
+    """The service's whole environment: nothing of Airflow's, no credentials, no proxies."""
+    threads = str(max(1, math.ceil(launch.cpus or min(DEFAULT_CPUS, os.cpu_count() or 1))))
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES[launch.device] if name in os.environ}
+    return {
+        **kept,
+        # Libraries would otherwise take a GPU that is there, and the test would not be one of the CPU.
+        **({"CUDA_VISIBLE_DEVICES": ""} if launch.device is Device.CPU else {}),
+        "PATH": f"{environment / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(environment / "serving"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AIRLOCK_ENGINE": launch.runtime.engine,
+        "AIRLOCK_BASE_CLASS": launch.runtime.service.base_class,
+        "AIRLOCK_MODEL_PATH": launch.runtime.service.model_path,
+        "AIRLOCK_PACKAGE_DIR": package,
+        "AIRLOCK_HOME": str(home),
+        "AIRLOCK_MODEL_NAME": launch.model_name,
+        "AIRLOCK_BIND": f"unix:{socket}",
+        **dict.fromkeys(_THREAD_VARIABLES, threads),
+        **dict(launch.runtime.environment),
+        LEASE_VARIABLE: token,
+    }
+
+
+# ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_lease(folder: Path, token: str, pid: int | None) -> None:
+    lease = {"token": token, "pid": pid, "started": None if pid is None else _start_time(pid)}
+    partial = folder / f"{LEASE_FILE}.partial"
+    partial.write_text(json.dumps(lease))
+    partial.replace(folder / LEASE_FILE)
+
+
+def _end_lease(folder: Path) -> None:
+    """End what a folder's lease names: the process of that id only where it is still the one that got the lease."""
+    try:
+        lease = json.loads((folder / LEASE_FILE).read_text())
+        token, pid, started = str(lease["token"]), lease["pid"], lease["started"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if isinstance(pid, int) and started is not None and _start_time(pid) == started:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    _kill_marked(token)
+
+
+def _start_time(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks since boot: with its id, it names one process for ever."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _kill_marked(token: str) -> None:
+    """Kill every process that carries the lease's token, wherever it has gone, until there is none."""
+    mark = f"{LEASE_VARIABLE}={token}".encode()
+    for _ in range(50):
+        found = False
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                carries = mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if carries:
+                found = True
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(int(name), signal.SIGKILL)
+        if not found:
+            return
