@@ -76,12 +76,13 @@ class Wiring:
         """What builds and runs runtimes: the container engine where one answers, else child processes, loudly."""
         from airlock.adapters.docker_backend import DockerBackend, docker_answers
         from airlock.adapters.install_settings import InstallSettings
-        from airlock.adapters.process_backend import ProcessBackend
 
         settings = self.settings
         install = InstallSettings.from_settings(settings)
         if settings.backend == "docker" or (settings.backend == "auto" and docker_answers()):
             return DockerBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)
+        from airlock.adapters.process_backend import ProcessBackend
+
         log.warning(
             "No container engine is used (backend %s): models run as ordinary processes, isolation none.",
             settings.backend,
