@@ -49,18 +49,23 @@ class AirflowApi:
             OSError: No answer.
         """
         if not self._token:
-            self._token = self._send("POST", "/auth/token", self._credentials)["access_token"]
+            self._sign_in()
         suffix = "?" + urllib.parse.urlencode(query, doseq=True) if query else ""
         try:
             return self._send(method, path + suffix, body)
         except ApiError as error:
             if error.status != 401:
                 raise
-        self._token = self._send("POST", "/auth/token", self._credentials)["access_token"]
+        self._sign_in()
         return self._send(method, path + suffix, body)
 
     def health(self) -> dict[str, dict[str, Any]]:
-        """Returns Airflow's health report, which needs no sign-in."""
+        """Returns Airflow's health report.
+
+        It needs no sign-in; with one, no other server than the own can answer.
+        """
+        if not self._token:
+            self._sign_in()
         found: dict[str, dict[str, Any]] = self._send("GET", "/api/v2/monitor/health", None)
         return found
 
@@ -134,6 +139,9 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/logs/{try_number}"
         content = self.request("GET", path)["content"]
         return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in content]
+
+    def _sign_in(self) -> None:
+        self._token = str(self._send("POST", "/auth/token", self._credentials)["access_token"])
 
     def _send(self, method: str, path: str, body: Any) -> Any:
         request = urllib.request.Request(self.url + path, method=method)

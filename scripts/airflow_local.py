@@ -32,8 +32,7 @@ from scripts.local_state import (
     VENV_PYTHON,
     LocalError,
     claim,
-    first_free_port,
-    port_is_free,
+    claim_port,
     private_dir,
     read_json,
     state_dir,
@@ -105,7 +104,7 @@ class AirflowLocal:
         self._port = port
         self._parallelism = parallelism
         self._extra_env = dict(extra_env or {})
-        self._lock: int | None = None
+        self._locks: list[int] = []
         self._stopping = threading.Lock()
         self._keeper = Keeper(grace_s)
 
@@ -137,9 +136,9 @@ class AirflowLocal:
         """The first half of start(): configuration and databases."""
         try:
             self.claim()
-            port = self._port or first_free_port(FIRST_PORT)
-            if not port_is_free(port):
-                raise OSError(f"port {port} of 127.0.0.1 is in use")
+            port, lock = claim_port(self._port, 1) if self._port else claim_port(FIRST_PORT)
+            self._locks.append(lock)
+            self._keeper.hold(lock)
             self.url = f"http://127.0.0.1:{port}"
             airflow_config.write(
                 self.home,
@@ -177,9 +176,10 @@ class AirflowLocal:
         self._keeper.stop()
         # A start in one thread and a stop in another may both come here.
         with self._stopping:
-            lock, self._lock = self._lock, None
-        if lock is not None:
+            locks, self._locks = self._locks, []
+        if locks:
             (self.home / "supervisor.json").unlink(missing_ok=True)
+        for lock in locks:
             os.close(lock)
 
     def check(self) -> None:
@@ -206,7 +206,7 @@ class AirflowLocal:
         Raises:
             AlreadyRunning: One does.
         """
-        if self._lock is not None:
+        if self._locks:
             return
         private_dir(self.home)
         lock = claim(self.home / "supervisor.lock")
@@ -214,7 +214,7 @@ class AirflowLocal:
             running = read_json(self.home / "supervisor.json") or {}
             who = f"process {running['pid']}, {running['url']}" if running else "just starting or stopping"
             raise AlreadyRunning(f"Airflow is already running from {self.home} ({who}); `make down` stops it")
-        self._lock = lock
+        self._locks.append(lock)
         # The keeper holds the claim, too: when this process is killed, it is free only after the last child is gone.
         self._keeper.hold(lock)
 
@@ -245,7 +245,8 @@ class AirflowLocal:
 
     def _wait_until_healthy(self, since: datetime) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
-        api = AirflowApi(self.url, "", "")
+        # Signed in: on a machine where another Airflow took the port, that one is healthy, too.
+        api = self.api()
         sick = ["api-server"]
         while time.monotonic() < deadline:
             self.wait(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from pathlib import Path
@@ -20,6 +21,10 @@ TRAIN_TIMEOUT_S = 1800.0
 
 class ExampleUnknown(LocalError):
     """No such example, or none that this machine can train."""
+
+
+class UploadFailed(LocalError):
+    """The object server did not take a package."""
 
 
 class Example(NamedTuple):
@@ -103,9 +108,14 @@ def upload(package: Path, name: str, server: ObjectServer) -> str:
 
     Returns:
         The source location for the import.
+
+    Raises:
+        UploadFailed: The server refused or is gone.
     """
     import boto3
+    from boto3.exceptions import Boto3Error
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
 
     client = boto3.client(
         "s3",
@@ -119,14 +129,18 @@ def upload(package: Path, name: str, server: ObjectServer) -> str:
             response_checksum_validation="when_required",
         ),
     )
-    client.create_bucket(Bucket=BUCKET)
     files = {f"{name}/{path.relative_to(package).as_posix()}": path for path in package.rglob("*") if path.is_file()}
-    for key, path in sorted(files.items()):
-        # In parts when it is large.
-        client.upload_file(str(path), BUCKET, key)
-    # What an earlier package had and this one has not would be imported with it.
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{name}/"):
-        for entry in page.get("Contents", []):
-            if entry["Key"] not in files:
-                client.delete_object(Bucket=BUCKET, Key=entry["Key"])
+    try:
+        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=BUCKET)
+        for key, path in sorted(files.items()):
+            # In parts when it is large.
+            client.upload_file(str(path), BUCKET, key)
+        # What an earlier package had and this one has not would be imported with it.
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{name}/"):
+            for entry in page.get("Contents", []):
+                if entry["Key"] not in files:
+                    client.delete_object(Bucket=BUCKET, Key=entry["Key"])
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise UploadFailed(f"{package} could not be uploaded to {server.endpoint_url}: {error}") from error
     return f"s3://{BUCKET}/{name}/"

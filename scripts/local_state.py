@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def claim(path: Path) -> int | None:
     Returns:
         The descriptor, None when another process holds the lock.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -117,16 +118,27 @@ def free_ports(count: int, wanted: Iterable[int] = ()) -> list[int]:
     return chosen
 
 
-def first_free_port(start: int, tries: int = 100) -> int:
-    """Returns the first free port of the loopback interface from start on.
+def claim_port(start: int, tries: int = 100) -> tuple[int, int]:
+    """Takes the first free port of the loopback interface from start on.
+
+    A server needs seconds from here until it listens. Another start of this project, of any checkout, must not choose
+    the same port in the meantime, so a lock is taken for it as well.
+
+    Returns:
+        The port, and the descriptor of its lock, to be closed when the server has ended.
 
     Raises:
         OSError: None of them is free.
     """
     for port in range(start, start + tries):
+        lock = claim(Path(tempfile.gettempdir()) / f"airlock-{os.getuid()}-port-{port}.lock")
+        if lock is None:
+            continue
         if port_is_free(port):
-            return port
-    raise OSError(f"no free port from {start} to {start + tries - 1} on 127.0.0.1")
+            return port, lock
+        os.close(lock)
+    ports = f"port {start}" if tries == 1 else f"every port from {start} to {start + tries - 1}"
+    raise OSError(f"{ports} of 127.0.0.1 is in use")
 
 
 def log_tail(path: Path, lines: int = 30) -> str:

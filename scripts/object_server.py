@@ -36,7 +36,6 @@ from scripts.local_state import (
     ROOT,
     LocalError,
     claim,
-    first_free_port,
     free_ports,
     kept_values,
     port_is_free,
@@ -270,17 +269,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.object_server", description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, help="port of 127.0.0.1 (default: the last one, or any that is free)")
     parser.add_argument("--state", type=Path, help="state folder (default: .airlock/object-server/state)")
-    parser.add_argument("--prefer-port", type=int, help="first port to try; the next free one is taken")
     parser.add_argument("--wipe", action="store_true", help="start without the objects of earlier runs")
     arguments = parser.parse_args()
     folder = arguments.state or state_dir() / "object-server" / "state"
     if arguments.wipe:
         shutil.rmtree(folder / "disk", ignore_errors=True)
-    port = arguments.port
-    if port is None and arguments.prefer_port is not None:
-        port = first_free_port(arguments.prefer_port)
     try:
-        with interruptible(), ObjectServer(folder, port=port) as server:
+        with interruptible(), ObjectServer(folder, port=arguments.port) as server:
             print(f"endpoint    {server.endpoint_url} (path-style, region {server.region})")
             print(f"access key  {server.access_key}")
             print(f"secret key  in {folder / 'credentials.json'}", flush=True)
