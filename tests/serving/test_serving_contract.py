@@ -24,7 +24,9 @@ def test_the_service_sees_what_the_contract_promises(everything: Server) -> None
     assert facts["cwd"] == str(everything.home)
     assert facts["file"] == f"{model}/customize_service.py"
     assert facts["argv"] == [[""], [""]]
-    assert facts["sys_path"] == [model, str(everything.home)]
+    assert facts["sys_path"][:2] == [model, str(everything.home)]
+    assert str(everything.folder / "start") not in facts["sys_path"]
+    assert "" not in facts["sys_path"]
     assert facts["same_thread"] is True
     assert facts["metrics"] == [False, False, False]
 

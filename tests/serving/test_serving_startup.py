@@ -47,6 +47,15 @@ CASES = {
         5,
     ),
     "exit": (SERVICE + "import sys; sys.exit(4)\n", "construct", {"SystemExit"}, "4", CODE, 4),
+    "signature": (
+        "from mms.model_service.mxnet_model_service import MXNetBaseService\n"
+        "class S(MXNetBaseService):\n    @property\n    def signature(self):\n        return {}['inputs']\n",
+        "construct",
+        {"KeyError"},
+        "inputs",
+        CODE,
+        5,
+    ),
     "no code": (None, "select", {"StartupFailure"}, "customize_service.py is missing", None, None),
 }
 

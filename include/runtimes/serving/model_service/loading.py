@@ -16,20 +16,25 @@ MODULE_NAME = "customize_service"
 PRIVATE_PACKAGE = "model_service.package_of_model"
 
 
+def settle_paths():
+    """Make import paths absolute, and forget the folder that ``python -m`` was started in; call before any chdir."""
+    import model_service
+
+    serving = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    start = os.getcwd()
+    entries = [os.path.abspath(entry) for entry in sys.path]
+    if entries and entries[0] == start:
+        del entries[0]
+    if serving not in entries:
+        entries.insert(0, serving)
+    sys.path[:] = entries
+    model_service.__path__[:] = [os.path.abspath(entry) for entry in model_service.__path__]
+
+
 def prepare_imports(home):
     """Put ``home/model`` and ``home`` first on ``sys.path``; empty ``sys.argv``, which constructors may parse."""
-    serving = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    entries = [os.path.join(home, "model"), home]
-    # `python -m` puts the starting folder first; what lies there is not the package's.
-    start = os.getcwd()
-    for index, entry in enumerate(sys.path):
-        entry = os.path.abspath(entry)
-        if entry in entries or (index == 0 and entry == start and entry != serving):
-            continue
-        entries.append(entry)
-    if serving not in entries:
-        entries.append(serving)
-    sys.path[:] = entries
+    first = [os.path.join(home, "model"), home]
+    sys.path[:] = first + [entry for entry in sys.path if entry not in first]
     sys.argv[:] = [""]
 
 

@@ -16,7 +16,7 @@ from gunicorn.errors import HaltServer
 # Imported before the package's folder comes first on sys.path: a package may have a module of any name.
 import model_service.application
 import model_service.worker
-from model_service import failures, home, package_config
+from model_service import failures, home, loading, package_config
 from model_service.settings import Settings
 
 KEEP_ALIVE_S = 60
@@ -58,6 +58,7 @@ class Gateway(BaseApplication):
 def main():
     """Run the server until it is told to stop."""
     _text_streams()
+    loading.settle_paths()
     folders = []
     try:
         settings = Settings(os.environ)
@@ -69,14 +70,17 @@ def main():
         config = package_config.read_config(settings.model_folder)
         settings.complete(config)
         settings.model_path = home.find_model(settings.model_folder, settings.model_path_rule)
+        os.chdir(settings.home)
     except failures.StartupFailure as failure:
-        failures.report_startup(failure, folders)
-        sys.exit(failures.STARTUP_EXIT_STATUS)
-    # Relative entries would mean other folders after the change of directory.
-    sys.path[:] = [os.path.abspath(entry) for entry in sys.path]
-    model_service.__path__[:] = [os.path.abspath(entry) for entry in model_service.__path__]
-    os.chdir(settings.home)
+        _give_up(failure, folders)
+    except EnvironmentError as error:  # a folder that cannot be read
+        _give_up(failures.StartupFailure("layout", failures.describe(error), sys.exc_info()), folders)
     Gateway(settings, config).run()
+
+
+def _give_up(failure, folders):
+    failures.report_startup(failure, folders)
+    sys.exit(failures.STARTUP_EXIT_STATUS)
 
 
 def _child_exit(arbiter, worker):

@@ -49,7 +49,12 @@ class ServiceWorker(ThreadWorker):
         )
 
         def load():
-            application.append(self._load(settings, threads))
+            try:
+                application.append(self._load(settings, threads))
+            except failures.StartupFailure:
+                raise
+            except BaseException as error:  # a class that breaks what the server reads from it
+                raise failures.StartupFailure("construct", failures.describe(error), sys.exc_info())
             return application[0].predict
 
         threads.start(load)

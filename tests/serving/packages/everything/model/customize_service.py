@@ -81,7 +81,7 @@ class Everything(PTServingBaseService):
             "cwd": os.getcwd(),
             "file": __file__,
             "argv": [ARGUMENTS, self.arguments_at_start],
-            "sys_path": sys.path[:2],
+            "sys_path": sys.path,
             "same_thread": self.started_on == threading.current_thread().ident,
             "imports": [plain.NAME, COMMON, deep.NAME, greeting.TEXT, sys.modules["customize_service"].__name__],
             "bases": len({MXNetBaseService, CaffeBaseService, SparkServingBaseService, TfServingBaseService,
