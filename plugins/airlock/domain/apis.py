@@ -32,7 +32,18 @@ _KEYWORDS = frozenset(
         "default", "examples", "format",
     }
 )  # fmt: skip
-_NEVER_APPLIED = frozenset({"$ref", "pattern", "patternProperties", "$id", "$schema", "definitions", "$defs", "if", "then", "else"})
+_NEVER_APPLIED = frozenset({
+    "$ref",
+    "pattern",
+    "patternProperties",
+    "$id",
+    "$schema",
+    "definitions",
+    "$defs",
+    "if",
+    "then",
+    "else",
+})
 _WHOLE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 
@@ -156,9 +167,7 @@ class SchemaReader:
         if not isinstance(value, Mapping):
             self._add("API003", place, "`properties` is an object of schemas.", value)
             return
-        schema["properties"] = {
-            name: self.read(item, f"{place}/{pointer_token(name)}") for name, item in value.items()
-        }
+        schema["properties"] = {name: self.read(item, f"{place}/{pointer_token(name)}") for name, item in value.items()}
 
     def _items(self, schema: dict[str, Any], value: Any, place: str) -> None:
         if not isinstance(value, list):

@@ -1,7 +1,7 @@
 """config.json: read strictly for form, leniently for spellings that mean one thing.
 
-Three passes: the text with positions (`jsontext`), the spellings that real files have (`_Spelling`), and the rules: those
-that a JSON Schema can say stand in include/specs/config.schema.json, the others here.
+Three passes: the text with positions (`jsontext`), the spellings that real files have, and the rules: those that a JSON
+Schema can say stand in include/specs/config.schema.json, the others here.
 
 Source: Specifications for compiling the model configuration file.
 """

@@ -104,7 +104,9 @@ def parse_dependencies(
                 )
     if len(found) > MAX_DEPENDENCIES:
         findings.append(
-            finding("DEP001", f"{len(found)} packages are listed, at most {MAX_DEPENDENCIES} are taken.", place=locate(""))
+            finding(
+                "DEP001", f"{len(found)} packages are listed, at most {MAX_DEPENDENCIES} are taken.", place=locate("")
+            )
         )
     return tuple(found.values()), tuple(findings)
 
@@ -133,7 +135,9 @@ def _parse_one(item: Any, place: Place, findings: list[Finding]) -> Dependency |
         return None
     if restraint not in Restraint.__members__:
         findings.append(
-            finding("DEP002", f"{name} has version {version} and no usable restraint.", place=place, value=restraint or None)
+            finding(
+                "DEP002", f"{name} has version {version} and no usable restraint.", place=place, value=restraint or None
+            )
         )
         return None
     return Dependency(name=name, version=version, restraint=Restraint(restraint))

@@ -93,7 +93,12 @@ def _read_head(path: str, head: bytes) -> tuple[str, tuple[str, ...]]:
         if b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." in head[:32]:
             return "is a pickle as PyTorch before 1.6 wrote it", ("PyTorch",)
         return "is a pickle", by_name
-    if head[:2] in (b"x\x01", b"x\x9c", b"x\xda", b"x^") or head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x04\x22M\x18")):
+    if head[:2] in (b"x\x01", b"x\x9c", b"x\xda", b"x^") or head.startswith((
+        b"\x1f\x8b",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"\x04\x22M\x18",
+    )):
         return "is a compressed joblib file", tuple(name for name in by_name if name != "PyTorch") or by_name
     return "has no known form", by_name
 
@@ -122,7 +127,9 @@ def detect(manifest: Manifest, heads: Mapping[str, bytes], config: ModelConfig, 
     if against:
         shown = "; ".join(f"{item.file} {item.says} ({' or '.join(item.engines)})" for item in against)
         raise EngineNotDetected(
-            "DET001", f"config.json says {engine}, the files say otherwise: {shown}.", "Correct `model_type` or the file."
+            "DET001",
+            f"config.json says {engine}, the files say otherwise: {shown}.",
+            "Correct `model_type` or the file.",
         )
     runtime = runtime_of(config, catalogue)
     return Detection(

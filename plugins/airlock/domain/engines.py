@@ -33,7 +33,10 @@ class ModelFile:
         return sorted(
             path
             for path in paths
-            if any(path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern) for pattern in self.patterns)
+            if any(
+                path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern)
+                for pattern in self.patterns
+            )
         )
 
 

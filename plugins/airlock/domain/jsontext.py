@@ -1,8 +1,8 @@
 """JSON from outside, read strictly and with positions.
 
-The standard parser takes duplicate keys, NaN and UTF-16 and gives no positions, so a report could not say where. This one
-keeps, for every value, the place of its first character, reads over comments and trailing commas (real files hold them and
-their meaning is plain) and says where it did, and refuses everything else that is not JSON.
+The standard parser takes duplicate keys, NaN and UTF-16 and gives no positions, so a report could not say where. This
+one keeps, for every value, the place of its first character, reads over comments and trailing commas (real files hold
+them and their meaning is plain) and says where it did, and refuses everything else that is not JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 MAX_TEXT_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_NUMBER_CHARACTERS = 64
-# Every value below a long key has a longer pointer: without a limit one megabyte of text could ask for gigabytes of them.
+# Every value below a long key has a longer pointer: without a limit a megabyte of text could ask for gigabytes of them.
 MAX_POINTER_CHARACTERS = 400
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,7 +181,9 @@ class _Form:
             minimum_specs=self._specs(),
             documents=self._documents(),
             dependencies=self._dependencies(),
-            required_devices=tuple(Device(d) for d in self._choices("required_devices", [d.value for d in Device], "REQ012")),
+            required_devices=tuple(
+                Device(d) for d in self._choices("required_devices", [d.value for d in Device], "REQ012")
+            ),
             startup_timeout_s=self._number("startup_timeout_s", *STARTUP_TIMEOUT_LIMITS_S),
             trust_model_code=self._flag("trust_model_code"),
             bake_model=self._flag("bake_model"),
@@ -234,7 +236,11 @@ class _Form:
         if len(labels) > MAX_LABELS:
             self._broken("REQ006", "labels", f"{len(labels)} labels are given, at most {MAX_LABELS} are kept.")
         for index, label in enumerate(labels):
-            if not isinstance(label, str) or not 0 < len(label.strip()) <= MAX_LABEL_CHARACTERS or not label.isprintable():
+            if (
+                not isinstance(label, str)
+                or not 0 < len(label.strip()) <= MAX_LABEL_CHARACTERS
+                or not label.isprintable()
+            ):
                 self._broken("REQ006", f"labels/{index}", "The label breaks its form.", label)
         return tuple(dict.fromkeys(label.strip() for label in labels if isinstance(label, str)))
 
@@ -327,7 +333,9 @@ class _Form:
         if self._given("dependencies") is None:
             return None
         raw = self._list("dependencies")
-        dependencies, findings = parse_dependencies(raw, lambda pointer: Place(file=_FORM, pointer="dependencies" + pointer))
+        dependencies, findings = parse_dependencies(
+            raw, lambda pointer: Place(file=_FORM, pointer="dependencies" + pointer)
+        )
         self.findings.extend(findings)
         return dependencies
 
@@ -348,7 +356,3 @@ def _is_web_address(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(host) and parts.username is None and parts.password is None
-
-
-#: Finds the place of a JSON pointer in whatever holds it.
-Locate = Callable[[str], Place]

@@ -70,7 +70,7 @@ _ALL = (
     ),
     Rule(
         code="PKG007", title="Two names collide", severity="error", source=_SAFETY,
-        reason="Names that differ only by letter case or Unicode form are one file on some systems; a file is no folder.",
+        reason="Names that differ by letter case or Unicode form only are one file on some systems; a file is no folder.",
         remedy="Rename one of the two.",
     ),
     Rule(
@@ -136,7 +136,7 @@ _ALL = (
     ),
     Rule(
         code="CFG009", title="`model_algorithm` breaks its form", severity="error", source=_CONFIG,
-        reason="It starts with a letter, has at most 36 characters, and none of & ! ' \" < > = ( ) \\ or Chinese characters.",
+        reason="A letter first, at most 36 characters, and none of & ! ' \" < > = ( ) \\ nor Chinese characters.",
         remedy="Use a name such as `image_classification`, `object_detection` or `predict_analysis`.",
     ),
     Rule(
@@ -247,7 +247,8 @@ _ALL = (
     ),
     Rule(
         code="REQ005", title="The version breaks its form", severity="error", source=_IMPORT,
-        reason="Three numbers from 0 to 99 joined by dots, such as 0.0.1.", remedy="Write N.N.N, or leave it out for the next one.",
+        reason="Three numbers from 0 to 99 joined by dots, such as 0.0.1.",
+        remedy="Write N.N.N, or leave it out for the next one.",
     ),
     Rule(
         code="REQ006", title="Too many or unusable labels", severity="error", source=_IMPORT,
@@ -269,7 +270,8 @@ _ALL = (
     ),
     Rule(
         code="REQ010", title="A minimum specification is out of range", severity="error", source=_IMPORT,
-        reason="The figures become limits of the test and of the deployment.", remedy="Choose a value within the limits.",
+        reason="The figures become limits of the test and of the deployment.",
+        remedy="Choose a value within the limits.",
     ),
     Rule(
         code="REQ011", title="A model document is unusable", severity="error", source=_IMPORT,

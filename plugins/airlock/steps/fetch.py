@@ -57,7 +57,9 @@ def fetch(
     location = asked.above_model()
     objects, findings = _list(storage, location, limits)
     if location != asked:
-        findings.append(finding("PKG011", f"{asked} is the `model` folder itself; {location} is read.", severity=Severity.INFO))
+        findings.append(
+            finding("PKG011", f"{asked} is the `model` folder itself; {location} is read.", severity=Severity.INFO)
+        )
     inside = {
         item.key[len(location.prefix) :]: item
         for item in objects
@@ -130,7 +132,9 @@ def _check(
     findings = list(check_names(inside))
     if not inside:
         names = [shown(item.key[len(location.prefix) :]) for item in objects[:MAX_SHOWN_NAMES]]
-        holds = f"it holds {', '.join(names)}" + ("…" if len(objects) > MAX_SHOWN_NAMES else "") if names else "it is empty"
+        holds = (
+            f"it holds {', '.join(names)}" + ("…" if len(objects) > MAX_SHOWN_NAMES else "") if names else "it is empty"
+        )
         findings.append(finding("PKG001", f"{location} has no folder `model` with files in it: {holds}."))
     size_bytes = sum(item.size_bytes for item in inside.values())
     if size_bytes > limits.max_package_bytes:
@@ -140,7 +144,9 @@ def _check(
             f"the largest file is {shown(largest[0])} with {largest[1].size_bytes:,}."
         )
         findings.append(finding("PKG008", message))
-    outside = sum(not item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item) for item in objects)
+    outside = sum(
+        not item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item) for item in objects
+    )
     if inside and outside:
         findings.append(finding("PKG010", f"{outside} objects outside `model/` are not part of the package."))
     return findings
@@ -148,4 +154,3 @@ def _check(
 
 def _copier(storage: ObjectStorage, location: SourceLocation, item: ListedObject) -> Callable[[BinaryIO], str]:
     return lambda target: storage.copy(location, item, target)
-

@@ -88,7 +88,8 @@ def smoke(
         if device in accepted.request.required_devices:
             raise DeviceRequired(
                 "SMK022",
-                f"The request demands a test on {device.value}; {detection.engine} {detection.runtime} does not serve it.",
+                f"The request demands a test on {device.value}; "
+                f"{detection.engine} {detection.runtime} does not serve it.",
                 "Choose a runtime that serves the device, or leave it out of `required_devices`.",
             )
         return SmokeReport(device=device, verdict=Verdict.NOT_SERVED, isolation=image.isolation)
@@ -120,7 +121,11 @@ def smoke(
     started = clock.monotonic()
     with backend.serve(launch) as service:
         test = _Test(
-            service=service, api=api, wrapped=ENGINES[detection.engine].json_only, clock=clock, memory_mb=launch.memory_mb
+            service=service,
+            api=api,
+            wrapped=ENGINES[detection.engine].json_only,
+            clock=clock,
+            memory_mb=launch.memory_mb,
         )
         test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
         ready_s = clock.monotonic() - started
@@ -286,5 +291,3 @@ def _kept(body: bytes) -> str:
     except UnicodeDecodeError:
         text = "base64:" + base64.b64encode(body).decode()
     return text if len(text) <= MAX_KEPT_CHARACTERS else text[:MAX_KEPT_CHARACTERS] + "…"
-
-

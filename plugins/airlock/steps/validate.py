@@ -46,7 +46,9 @@ def validate(
     findings: list[Finding] = []
     config = None
     if data is None:
-        findings.append(finding("PKG002", "The package has no configuration.", place=Place(file=f"model/{CONFIG_FILE}")))
+        findings.append(
+            finding("PKG002", "The package has no configuration.", place=Place(file=f"model/{CONFIG_FILE}"))
+        )
     else:
         config, noticed = parse_config(data, schema, catalogue, file)
         findings += noticed
@@ -122,7 +124,11 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
         elif kind.single and len(found) > 1:
             names = ", ".join(found)
             findings.append(
-                finding("PKG005", f"{engine.name} loads {kind.what}; {len(found)} are there: {names}.", place=Place(file="model/"))
+                finding(
+                    "PKG005",
+                    f"{engine.name} loads {kind.what}; {len(found)} are there: {names}.",
+                    place=Place(file="model/"),
+                )
             )
     if engine.code_required and not has_code:
         findings.append(
@@ -130,7 +136,11 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
         )
     if config.dependencies and not has_code:
         findings.append(
-            finding("DEP005", "Nothing uses the dependencies.", place=Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies"))
+            finding(
+                "DEP005",
+                "Nothing uses the dependencies.",
+                place=Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies"),
+            )
         )
     for dependency in config.dependencies:
         if dependency.bundled and dependency.name not in paths:
