@@ -1,0 +1,200 @@
+"""Dockerfiles and tags: the same input gives the same text, and every input that matters changes the tag."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airlock.domain.catalogue import Runtime, ServiceSpec
+from airlock.domain.dependencies import Dependency, Restraint
+from airlock.domain.image import BuildPlan, Layer, plan_build
+from tests.unit.given import runtime
+
+NUMPY = Dependency(name="numpy", version="1.26.4", restraint=Restraint.EXACT)
+PANDAS = Dependency(name="Pandas", version="2.0", restraint=Restraint.ATLEAST)
+PLAIN = Dependency(name="six")
+WHEEL = Dependency(name="wheels/x-1.0-py3-none-any.whl", bundled=True)
+
+TORCH = runtime(
+    "PyTorch",
+    "pytorch2.13-python3.11-cpu",
+    base_image_digest="sha256:" + "ab" * 32,
+    system_packages=("libgomp1", "libgl1"),
+    service=ServiceSpec(base_class="model_service.pytorch_model_service:PTServingBaseService", model_path="*.pth,*.pt"),
+    environment=(("OMP_NUM_THREADS", "2"), ("GREETING", 'a "b" $HOME \\ c')),
+)
+
+
+def plan(row: Runtime | None = None, *dependencies: Dependency, **changes: Any) -> BuildPlan:
+    options: dict[str, Any] = {
+        "serving_digest": "5e" * 32,
+        "base_image_prefix": "",
+        "package_digest": "77" * 32,
+        "bundled_digests": {WHEEL.name: "aa" * 32},
+    }
+    return plan_build(row or runtime(), dependencies, **{**options, **changes})
+
+
+def shown(layers: tuple[Layer, ...]) -> str:
+    parts = []
+    for layer in layers:
+        parts.append(f"# ── {layer.name}: {layer.tag}\n{layer.dockerfile}\n# requirements\n{layer.requirements}")
+    return "\n".join(parts)
+
+
+@pytest.mark.parametrize(
+    "name,row,dependencies",
+    [
+        ("scikit_learn.Dockerfile", runtime(), ()),
+        ("scikit_learn-no-system-packages.Dockerfile", runtime(system_packages=()), ()),
+        ("pytorch-with-dependencies.Dockerfile", TORCH, (PANDAS, NUMPY, WHEEL, PLAIN)),
+    ],
+)
+def test_the_dockerfile_is_the_golden_one(
+    golden: Callable[[str, str], None], name: str, row: Runtime, dependencies: tuple[Dependency, ...]
+) -> None:
+    golden(name, shown(plan(row, *dependencies).layers))
+
+
+def test_the_same_input_gives_the_same_text_and_tag() -> None:
+    assert plan(TORCH, NUMPY, WHEEL) == plan(TORCH, NUMPY, WHEEL)
+
+
+def test_without_dependencies_there_is_one_layer() -> None:
+    (layer,) = plan().layers
+    assert (layer.name, layer.requirements) == ("base", runtime().constraints)
+
+
+def test_the_key_is_the_last_layers_tag_without_repository() -> None:
+    built = plan(None, NUMPY)
+    assert built.layers[-1].tag == f"airlock/dependencies:{built.key}"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        runtime(constraints="numpy==2.4.7\n"),
+        runtime(base_image="python:3.12-slim"),
+        runtime(base_image_digest="sha256:" + "0" * 64),
+        runtime(system_packages=()),
+        runtime(environment=(("A", "1"),)),
+        runtime(service=ServiceSpec(base_class="a:B", model_path="*.m")),
+        runtime(service=dataclasses.replace(runtime().service, model_path="folder")),
+        runtime(name="other"),
+        runtime(engine="XGBoost"),
+    ],
+)
+def test_every_input_of_the_base_layer_changes_its_tag(row: Runtime) -> None:
+    assert plan(row).layers[0].tag != plan().layers[0].tag
+
+
+def test_serving_code_and_registry_prefix_change_the_base_layers_tag() -> None:
+    tag = plan().layers[0].tag
+    assert plan(serving_digest="00" * 32).layers[0].tag != tag
+    assert plan(base_image_prefix="mirror.corp/library/").layers[0].tag != tag
+
+
+@pytest.mark.parametrize(
+    "change", [{"memory_mb": 9}, {"startup_timeout_s": 9.0}, {"default": True}, {"status": "seed"}, {"nearest": "x"}]
+)
+def test_what_does_not_go_into_the_image_does_not_change_its_tag(change: dict[str, Any]) -> None:
+    assert plan(runtime(**change)).key == plan().key
+
+
+def test_the_order_of_inputs_says_nothing() -> None:
+    turned = dataclasses.replace(
+        TORCH, system_packages=TORCH.system_packages[::-1], environment=TORCH.environment[::-1]
+    )
+    assert plan(turned).layers == plan(TORCH).layers
+    assert plan(None, NUMPY, WHEEL, PANDAS).layers == plan(None, PANDAS, NUMPY, WHEEL).layers
+
+
+@given(st.permutations([NUMPY, PANDAS, PLAIN, WHEEL]))
+def test_any_order_of_dependencies_gives_one_image(dependencies: list[Dependency]) -> None:
+    assert plan(None, *dependencies).key == plan(None, NUMPY, PANDAS, PLAIN, WHEEL).key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Dependency(name="numpy"),
+        Dependency(name="numpy", version="1.26.5", restraint=Restraint.EXACT),
+        Dependency(name="numpy", version="1.26.4", restraint=Restraint.ATLEAST),
+        Dependency(name="scipy", version="1.26.4", restraint=Restraint.EXACT),
+    ],
+)
+def test_another_dependency_is_another_image_on_the_same_base(other: Dependency) -> None:
+    one, two = plan(None, NUMPY), plan(None, other)
+    assert one.layers[0] == two.layers[0]
+    assert one.key != two.key
+
+
+def test_another_base_is_another_dependency_layer() -> None:
+    assert plan(None, NUMPY).key != plan(runtime(constraints="x==1\n"), NUMPY).key
+
+
+def test_the_content_of_a_bundled_wheel_changes_the_tag_and_nothing_else_of_the_package_does() -> None:
+    tag = plan(None, WHEEL).key
+    assert plan(None, WHEEL, bundled_digests={WHEEL.name: "bb" * 32}).key != tag
+    assert plan(None, WHEEL, package_digest="00" * 32).key == tag
+
+
+def test_a_bundled_wheel_without_a_digest_is_a_bug_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="no digest"):
+        plan(None, WHEEL, bundled_digests={})
+
+
+def final_stage(layer: Layer) -> str:
+    stages = re.split(r"(?m)^(?=FROM )", layer.dockerfile)
+    assert len(stages) == 3
+    assert " AS install\n" in stages[1]
+    return stages[2]
+
+
+@pytest.mark.parametrize("layer", plan(TORCH, NUMPY, WHEEL).layers, ids=lambda layer: layer.name)
+def test_no_ca_password_or_index_reaches_the_final_stage(layer: Layer) -> None:
+    text = final_stage(layer)
+    for word in ("ca.pem", "PIP_", "PROXY", "ARG", "/tmp/install", "index", "pip install"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("layer", plan(TORCH, NUMPY, WHEEL).layers, ids=lambda layer: layer.name)
+def test_both_stages_carry_their_layers_label(layer: Layer) -> None:
+    assert layer.dockerfile.count(f"LABEL io.airlock.layer={layer.tag}\n") == 2
+
+
+def test_the_final_image_runs_as_nobody() -> None:
+    (layer,) = plan().layers
+    users = re.findall(r"(?m)^USER (.*)$", final_stage(layer))
+    assert users == ["65534:65534"]
+    # The dependency layer's final stage changes nothing of that.
+    assert "USER" not in final_stage(plan(None, NUMPY).layers[1])
+
+
+def test_requirements_are_passed_by_file_and_never_stand_in_the_dockerfile() -> None:
+    for layer in plan(None, NUMPY, PANDAS).layers:
+        assert "numpy" not in layer.dockerfile
+    assert plan(None, PANDAS, NUMPY).layers[1].requirements == "numpy==1.26.4\nPandas>=2.0\n"
+
+
+def test_a_variable_is_taken_literally() -> None:
+    (layer,) = plan(TORCH).layers
+    assert 'GREETING="a \\"b\\" \\$HOME \\\\ c"' in layer.dockerfile
+
+
+def test_a_pinned_base_image_is_named_by_digest_unless_a_mirror_is_set() -> None:
+    assert f"FROM {TORCH.base_image}@{TORCH.base_image_digest} AS install" in plan(TORCH).layers[0].dockerfile
+    mirrored = plan(TORCH, base_image_prefix="mirror.corp/library/").layers[0].dockerfile
+    assert "FROM mirror.corp/library/python:3.11-slim-bookworm AS install" in mirrored
+
+
+@pytest.mark.parametrize("row", [runtime(), TORCH, runtime(name="Upper_Case.1-x")])
+def test_tags_are_ones_that_registries_take(row: Runtime) -> None:
+    for layer in plan(row, NUMPY).layers:
+        assert re.fullmatch(r"airlock/(base|dependencies):[a-z0-9][a-z0-9_.-]{0,127}", layer.tag)
