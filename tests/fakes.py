@@ -1,7 +1,7 @@
 """In-memory stand-ins of every port: small, honest implementations of the ports' docstrings.
 
-They pass the same contract tests as the adapters. Where a test needs the outside world to fail, the fake has an attribute
-that says so; none of them fails by itself.
+They pass the same contract tests as the adapters. Where a test needs the outside world to fail, the fake has an
+attribute that says so; none of them fails by itself.
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ class FakeStore:
         if manifest is None or digest not in self.packages:
             raise StoreDamaged("STO001", f"The store has no package {digest}.", "Import the package again.")
         if manifest.digest() != digest:
-            raise StoreDamaged("STO002", f"The manifest of package {digest} does not match its name.", "Import it again.")
+            raise StoreDamaged(
+                "STO002", f"The manifest of package {digest} does not match its name.", "Import it again."
+            )
         return manifest
 
     def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
@@ -222,9 +224,7 @@ class FakeService:
         return response
 
     def _response(self, status: int, body: bytes) -> HttpResponse:
-        return HttpResponse(
-            status=status, content_type="application/json", body=body, seconds=self.behaviour.seconds
-        )
+        return HttpResponse(status=status, content_type="application/json", body=body, seconds=self.behaviour.seconds)
 
     def exit(self) -> ServiceExit | None:
         after = self.behaviour.dies_after

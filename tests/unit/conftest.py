@@ -17,7 +17,10 @@ settings.load_profile("airlock")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--rewrite-golden", action="store_true", default=False, help="write tests/unit/golden/ anew instead of comparing"
+        "--rewrite-golden",
+        action="store_true",
+        default=False,
+        help="write tests/unit/golden/ anew instead of comparing",
     )
 
 

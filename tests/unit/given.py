@@ -56,27 +56,23 @@ def runtime(engine: str = "Scikit_Learn", name: str = "sklearn1.9-python3.11", *
     return Runtime(**{**values, **changes})
 
 
-CATALOGUE = Catalogue.of(
-    [
-        runtime("Scikit_Learn", "sklearn1.9-python3.11", default=True),
-        runtime("Scikit_Learn", "python3.6", status="seed", python="3.6", engine_version="0.18.1"),
-        runtime(
-            "Scikit_Learn",
-            "python2.7",
-            status="seed",
-            python="2.7",
-            available=False,
-            unavailable_reason="its wheels are no longer published.",
-            nearest="python3.6",
-        ),
-        runtime("XGBoost", "xgboost3.2-python3.11-cpu", default=True, engine_version="3.2.0"),
-        runtime("PyTorch", "pytorch2.13-python3.11-cpu", default=True, engine_version="2.13.0"),
-        runtime(
-            "PyTorch", "pytorch2.13-python3.11-gpu", engine_version="2.13.0", devices=(Device.CPU, Device.GPU)
-        ),
-        runtime("TensorFlow", "tf2.20-python3.11-cpu", default=True, engine_version="2.20.0"),
-    ]
-)
+CATALOGUE = Catalogue.of([
+    runtime("Scikit_Learn", "sklearn1.9-python3.11", default=True),
+    runtime("Scikit_Learn", "python3.6", status="seed", python="3.6", engine_version="0.18.1"),
+    runtime(
+        "Scikit_Learn",
+        "python2.7",
+        status="seed",
+        python="2.7",
+        available=False,
+        unavailable_reason="its wheels are no longer published.",
+        nearest="python3.6",
+    ),
+    runtime("XGBoost", "xgboost3.2-python3.11-cpu", default=True, engine_version="3.2.0"),
+    runtime("PyTorch", "pytorch2.13-python3.11-cpu", default=True, engine_version="2.13.0"),
+    runtime("PyTorch", "pytorch2.13-python3.11-gpu", engine_version="2.13.0", devices=(Device.CPU, Device.GPU)),
+    runtime("TensorFlow", "tf2.20-python3.11-cpu", default=True, engine_version="2.20.0"),
+])
 
 #: A configuration that keeps every rule without a warning.
 IRIS_CONFIG: dict[str, Any] = {

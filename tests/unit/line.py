@@ -23,7 +23,6 @@ from airlock.steps.fetch import FetchLimits, fetch
 from airlock.steps.register import register
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate
-
 from tests.fakes import Behaviour, FakeBackend, FakeClock, FakeRegistry, FakeStorage, FakeStore
 from tests.unit.given import CATALOGUE, CONF, IRIS_ANSWER, RUN, config_schema, iris_files
 
@@ -48,9 +47,7 @@ class Line:
         return _passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
 
     def fetch(self, accepted: Accepted) -> Package:
-        package = fetch(
-            accepted, storage=self.storage, store=self.store, registry=self.registry, limits=self.limits
-        )
+        package = fetch(accepted, storage=self.storage, store=self.store, registry=self.registry, limits=self.limits)
         return _passed(package)
 
     def validate(self, accepted: Accepted, package: Package) -> Validated:

@@ -9,8 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from airlock.domain.apis import FILE_MARK, file_fields
 
+from airlock.domain.apis import FILE_MARK, file_fields
 from tests.unit.given import IRIS_CONFIG, changed, codes, good_config, read_config
 
 
@@ -114,7 +114,8 @@ def test_a_response_nested_in_the_request_stands_beside_it() -> None:
 
 def test_a_response_in_both_places_is_not_moved() -> None:
     value = pytorch(
-        request={"data": {"type": "object"}, "response": {"data": {"type": "array"}}}, response={"data": {"type": "string"}}
+        request={"data": {"type": "object"}, "response": {"data": {"type": "array"}}},
+        response={"data": {"type": "string"}},
     )
     assert good_config(value).apis[0].response.schema == {"type": "string"}
     assert [code for code, _, _ in warned(value)] == ["CFG011"]
@@ -128,7 +129,10 @@ def schema_of(raw: Any) -> Any:
 
 
 def told(raw: Any) -> list[tuple[str, str]]:
-    return [(code, pointer.removeprefix("/apis/0/request/data")) for code, pointer, _ in warned(pytorch(request={"data": raw}))]
+    return [
+        (code, pointer.removeprefix("/apis/0/request/data"))
+        for code, pointer, _ in warned(pytorch(request={"data": raw}))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +259,8 @@ def test_a_file_with_everything_at_once_is_read() -> None:
                        "data": {"type": "list", "item": [{"type": "float"}]}}
         },
       }],
-      "dependencies": [{"installer": "", "packages": [{"package_name": "numpy", "package_version": "", "restraint": ""}]}],
+      "dependencies": [{"installer": "",
+                        "packages": [{"package_name": "numpy", "package_version": "", "restraint": ""}]}],
     }
     """
     config, findings = read_config(text)

@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 import pytest
-from airlock.domain.config import Health, ModelConfig
-from airlock.domain.dependencies import Dependency, Restraint
-from airlock.domain.engines import ENGINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airlock.domain.config import Health, ModelConfig
+from airlock.domain.dependencies import Dependency, Restraint
+from airlock.domain.engines import ENGINES
 from tests.unit.given import IRIS_CONFIG, changed, good_config, read_config
 
 
@@ -127,7 +127,9 @@ def test_a_body_of_another_type_is_refused(changes: dict[str, Any]) -> None:
 def test_every_engine_that_is_known_has_its_name_and_others_are_refused_with_the_likeliest() -> None:
     config, findings = read_config(changed(model_type="Scikit-Learn"))
     assert config is None
-    assert [(item.code, item.place.pointer, item.value) for item in findings] == [("CFG007", "/model_type", "Scikit-Learn")]
+    assert [(item.code, item.place.pointer, item.value) for item in findings] == [
+        ("CFG007", "/model_type", "Scikit-Learn")
+    ]
     assert "Did you mean 'Scikit_Learn'?" in findings[0].fix
     assert all(engine in findings[0].fix for engine in ENGINES)
 
@@ -150,7 +152,9 @@ def test_usual_algorithms_are_taken(name: str) -> None:
     assert good_config(changed(model_algorithm=name)).model_algorithm == name
 
 
-@pytest.mark.parametrize("name", ["", "1a", "_a", "a" * 37, *(f"a{mark}" for mark in "&!'\"<>=()\\"), "a识", "a\x00", "识"])
+@pytest.mark.parametrize(
+    "name", ["", "1a", "_a", "a" * 37, *(f"a{mark}" for mark in "&!'\"<>=()\\"), "a识", "a\x00", "识"]
+)
 def test_other_algorithms_are_refused(name: str) -> None:
     assert {code for code, _ in broken(changed(model_algorithm=name))} == {"CFG009"}
 
@@ -242,7 +246,9 @@ def test_an_engine_serves_one_api_at_the_root() -> None:
     assert broken(with_api(url="/predict")) == [("API001", "/apis/0/url")]
 
 
-@pytest.mark.parametrize("changes", [{"protocol": "ftp"}, {"protocol": 1}, {"url": "predict"}, {"url": 1}, {"method": "FETCH"}])
+@pytest.mark.parametrize(
+    "changes", [{"protocol": "ftp"}, {"protocol": 1}, {"url": "predict"}, {"url": 1}, {"method": "FETCH"}]
+)
 def test_an_interface_that_cannot_be_used_is_refused(changes: dict[str, Any]) -> None:
     (name,) = changes
     assert broken(with_api(**changes)) == [("API001", f"/apis/0/{name}")]
@@ -313,7 +319,8 @@ def test_no_interface_is_a_warning(apis: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "keyword", [{"$ref": "http://169.254.169.254/"}, {"pattern": "(a+)+$"}, {"patternProperties": {"(a+)+$": {}}}, {"$id": "x"}]
+    "keyword",
+    [{"$ref": "http://169.254.169.254/"}, {"pattern": "(a+)+$"}, {"patternProperties": {"(a+)+$": {}}}, {"$id": "x"}],
 )
 def test_references_and_patterns_are_not_applied_and_that_is_told(keyword: dict[str, Any]) -> None:
     value = with_request({"type": "string", **keyword})
@@ -331,7 +338,9 @@ def test_dependencies_are_read_with_their_places() -> None:
         Dependency(name="numpy", version="1.26.4", restraint=Restraint.EXACT),
     )
     packages.append({"package_name": "-e .", "package_version": "", "restraint": ""})
-    config, findings = read_config(json.dumps(changed(dependencies=[{"installer": "pip", "packages": packages}]), indent=1))
+    config, findings = read_config(
+        json.dumps(changed(dependencies=[{"installer": "pip", "packages": packages}]), indent=1)
+    )
     assert config is None
     assert [(item.code, item.place.pointer) for item in findings] == [("DEP001", "/dependencies/0/packages/1")]
     assert findings[0].place.line > 1
@@ -365,7 +374,6 @@ def test_form_errors_do_not_hide_an_unknown_engine() -> None:
 
 def test_a_file_name_given_by_the_caller_is_where_findings_point() -> None:
     from airlock.domain.config import parse_config
-
     from tests.unit.given import CATALOGUE, config_schema
 
     _, findings = parse_config(b"{", config_schema(), CATALOGUE, "request config_override")
@@ -403,15 +411,18 @@ json_values = st.recursive(
     | st.sampled_from(["", "/", "http", "file", "list", "number", "application/json", "pip", "EXACT", "x"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
         st.sampled_from([
-            "protocol", "url", "request", "response", "data", "Content-type", "type", "items", "item", "properties", "required",
-            "minimum", "enum", "examples", "default", "const", "anyOf", "installer", "packages", "package_name", "f1", "timeout_seconds",
+            "protocol", "url", "request", "response", "data", "Content-type", "type", "items", "item", "properties",
+            "required", "minimum", "enum", "examples", "default", "const", "anyOf", "installer", "packages",
+            "package_name", "f1", "timeout_seconds",
         ]), inner, max_size=4),
     max_leaves=12,
 )  # fmt: skip
 
 
 @given(
-    st.dictionaries(st.sampled_from(["runtime", "swr_location", "metrics", "apis", "dependencies", "health", "x"]), json_values),
+    st.dictionaries(
+        st.sampled_from(["runtime", "swr_location", "metrics", "apis", "dependencies", "health", "x"]), json_values
+    ),
     st.sampled_from(["Scikit_Learn", "PyTorch", "Image", "x"]),
 )
 @settings(max_examples=150)

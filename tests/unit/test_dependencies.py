@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airlock.domain.dependencies import MAX_DEPENDENCIES, Dependency, Restraint, parse_dependencies
-from airlock.domain.findings import Finding, Place
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+
+from airlock.domain.dependencies import MAX_DEPENDENCIES, Dependency, Restraint, parse_dependencies
+from airlock.domain.findings import Finding, Place
 
 
 def parse(*packages: Any, installer: Any = "pip") -> tuple[tuple[Dependency, ...], tuple[Finding, ...]]:
@@ -37,7 +38,14 @@ def test_each_restraint_becomes_its_operator(restraint: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "item", [package("numpy"), package("numpy", "", ""), package(" numpy ", "", ""), package("numpy", "", "EXACT"), package("numpy\n")]
+    "item",
+    [
+        package("numpy"),
+        package("numpy", "", ""),
+        package(" numpy ", "", ""),
+        package("numpy", "", "EXACT"),
+        package("numpy\n"),
+    ],
 )
 def test_empty_strings_and_space_around_a_name_mean_nothing(item: Any) -> None:
     dependencies, findings = parse(item)
@@ -94,7 +102,21 @@ def test_a_name_is_a_name_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize(
     "version",
-    ["1.0 --pre", "1.0\n-e .", ">=1.0", "==1.0", "1.0,<2", "1.0;x", "1.0)", "'1.0'", "一", "1.0 @ https://evil", "$(id)", "-1", "1" * 70],
+    [
+        "1.0 --pre",
+        "1.0\n-e .",
+        ">=1.0",
+        "==1.0",
+        "1.0,<2",
+        "1.0;x",
+        "1.0)",
+        "'1.0'",
+        "一",
+        "1.0 @ https://evil",
+        "$(id)",
+        "-1",
+        "1" * 70,
+    ],
 )
 def test_a_version_is_a_version_and_nothing_else(version: str) -> None:
     assert found(package("numpy", version, "EXACT")) == ["DEP001"]
@@ -105,7 +127,9 @@ def test_a_version_needs_a_restraint_that_is_known(restraint: str | None) -> Non
     assert found(package("numpy", "1.0", restraint)) == ["DEP002"]
 
 
-@pytest.mark.parametrize("item", [None, "numpy", 1, [], {}, {"package_name": 1}, package("numpy", 1.2, "EXACT"), package("numpy", "1", 3)])
+@pytest.mark.parametrize(
+    "item", [None, "numpy", 1, [], {}, {"package_name": 1}, package("numpy", 1.2, "EXACT"), package("numpy", "1", 3)]
+)
 def test_what_is_no_package_is_refused(item: Any) -> None:
     assert found(item) == ["DEP001"]
 
@@ -160,7 +184,9 @@ def test_every_broken_dependency_is_named_with_its_place() -> None:
 
 
 @given(st.text(max_size=30), st.text("0123456789.ab*+!-", max_size=10), st.sampled_from([*Restraint.__members__, ""]))
-def test_whatever_passes_is_one_requirement_without_url_extras_or_marker(name: str, version: str, restraint: str) -> None:
+def test_whatever_passes_is_one_requirement_without_url_extras_or_marker(
+    name: str, version: str, restraint: str
+) -> None:
     dependencies, findings = parse(package(name, version, restraint))
     assert len(dependencies) + len(findings) == 1
     for dependency in dependencies:

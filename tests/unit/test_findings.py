@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from airlock.domain.findings import Place, Severity, by_weight, finding, has_errors, shown
 from hypothesis import given
 from hypothesis import strategies as st
+
+from airlock.domain.findings import Place, Severity, by_weight, finding, has_errors, shown
 
 
 def test_a_line_names_code_place_sentence_value_and_remedy() -> None:
@@ -17,7 +18,8 @@ def test_a_line_names_code_place_sentence_value_and_remedy() -> None:
         fix="Did you mean 'Scikit_Learn'?",
     )
     assert item.line() == (
-        "CFG007 model/config.json:2:17 /model_type: No engine has this name. (found: Sklearn) Did you mean 'Scikit_Learn'?"
+        "CFG007 model/config.json:2:17 /model_type: No engine has this name. (found: Sklearn) "
+        "Did you mean 'Scikit_Learn'?"
     )
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from airlock.domain.apis import FILE_MARK, Api, Body
-from airlock.domain.smoke import MAX_SAMPLES, HttpRequest, example, multipart_body, sample_requests, small_png
-from airlock.errors import SmokeFailed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airlock.domain.apis import FILE_MARK, Api, Body
+from airlock.domain.smoke import MAX_SAMPLES, HttpRequest, example, multipart_body, sample_requests, small_png
+from airlock.errors import SmokeFailed
 from tests.unit.given import IRIS_CONFIG, good_config
 
 
@@ -64,7 +64,12 @@ def fits(value: Any, schema: Any) -> bool:
         ({"type": "string", "minLength": 6}, "textxx"),
         ({"type": "string", "maxLength": 2}, "te"),
         (
-            {"allOf": [{"properties": {"a": {}}, "required": ["a", "c"]}, {"properties": {"b": {}}, "required": ["b"]}]},
+            {
+                "allOf": [
+                    {"properties": {"a": {}}, "required": ["a", "c"]},
+                    {"properties": {"b": {}}, "required": ["b"]},
+                ]
+            },
             {"a": 1, "b": 1, "c": 1},
         ),
     ],
@@ -213,7 +218,11 @@ def test_a_generated_value_fits_the_schema_it_came_from_and_is_always_the_same(s
         {"type": "array", "minItems": 100_000_000},
         {"type": "string", "minLength": 1e300},
         {"type": "array", "minItems": 1e300},
-        {"type": "array", "minItems": 4000, "items": {"type": "array", "minItems": 4000, "items": {"type": "array", "minItems": 4000}}},
+        {
+            "type": "array",
+            "minItems": 4000,
+            "items": {"type": "array", "minItems": 4000, "items": {"type": "array", "minItems": 4000}},
+        },
         {"type": "array", "minItems": 1000, "items": {"const": "x" * 100_000}},
         {"properties": {f"p{number}": {"type": "string", "minLength": 1_000_000} for number in range(100)}},
     ],

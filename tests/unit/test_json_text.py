@@ -280,7 +280,9 @@ def damaged_texts(draw: st.DrawFn) -> str:
     text = json.dumps(draw(values), ensure_ascii=draw(st.booleans()))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(text)))
-        piece = draw(st.sampled_from([*'{}[]",:\\/0123456789eE+-. \n\tuntrfalse*', "\\ud800", "\x01", "é", '"a":1,', "NaN"]))
+        piece = draw(
+            st.sampled_from([*'{}[]",:\\/0123456789eE+-. \n\tuntrfalse*', "\\ud800", "\x01", "é", '"a":1,', "NaN"])
+        )
         text = text[:at] + piece + text[at + draw(st.integers(0, 1)) :]
     return text
 

@@ -6,13 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from airlock.domain.apis import Api, Body
-from airlock.domain.smoke import HttpResponse, Judgement, judge, latency_of, same
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airlock.domain.apis import Api, Body
+from airlock.domain.smoke import HttpResponse, Judgement, judge, latency_of, same
 
-def judged(body: Any, schema: Any = None, *, status: int = 200, wrapped: bool = False, expected: Any = None) -> Judgement | None:
+
+def judged(
+    body: Any, schema: Any = None, *, status: int = 200, wrapped: bool = False, expected: Any = None
+) -> Judgement | None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = HttpResponse(status=status, content_type="application/json", body=data, seconds=0.1)
     api = Api(
@@ -59,7 +62,19 @@ def test_any_other_status_than_200_is_wrong(status: int) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"{", b'{"a": NaN}', b"[Infinity]", b"[-Infinity]", b"[1e999]", b"[-1e999]", b"\xff", b"1" * 5000, b"[" * 50_000],
+    [
+        b"",
+        b"<html>",
+        b"{",
+        b'{"a": NaN}',
+        b"[Infinity]",
+        b"[-Infinity]",
+        b"[1e999]",
+        b"[-1e999]",
+        b"\xff",
+        b"1" * 5000,
+        b"[" * 50_000,
+    ],
 )
 def test_what_is_not_json_is_wrong(body: bytes) -> None:
     assert code(body) == "SMK004"
@@ -88,7 +103,14 @@ def test_an_answer_that_fits_neither_form_is_wrong(body: Any) -> None:
 
 @pytest.mark.parametrize(
     "expected,wrong",
-    [([1, 2], None), ([1.0005, 2], None), ([1.01, 2], "SMK006"), ([1], "SMK006"), ({"data": {"resp_data": [1, 2]}}, None), ("x", "SMK006")],
+    [
+        ([1, 2], None),
+        ([1.0005, 2], None),
+        ([1.01, 2], "SMK006"),
+        ([1], "SMK006"),
+        ({"data": {"resp_data": [1, 2]}}, None),
+        ("x", "SMK006"),
+    ],
 )
 def test_the_authors_expected_answer_is_compared_with_either_form(expected: Any, wrong: str | None) -> None:
     assert code({"data": {"resp_data": [1, 2]}}, wrapped=True, expected=expected) == wrong

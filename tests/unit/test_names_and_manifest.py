@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from airlock.domain.package import FileEntry, Manifest, check_names
-from airlock.domain.source import SourceLocation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airlock.domain.package import FileEntry, Manifest, check_names
+from airlock.domain.source import SourceLocation
 from tests.unit.given import codes
 
 
@@ -22,7 +22,16 @@ def names(*paths: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "path",
-    ["model/config.json", "model/模型.m", "model/a b.txt", "model/.hidden", "model/..a", "model/a..b/c", "model/CON", "model/é"],
+    [
+        "model/config.json",
+        "model/模型.m",
+        "model/a b.txt",
+        "model/.hidden",
+        "model/..a",
+        "model/a..b/c",
+        "model/CON",
+        "model/é",
+    ],
 )
 def test_ordinary_names_are_taken(path: str) -> None:
     assert names(path) == []
@@ -146,9 +155,10 @@ def test_path_size_and_content_each_change_the_digest(change: dict[str, object])
 
 
 def test_the_canonical_form_never_changes() -> None:
-    manifest = Manifest.of(
-        [FileEntry(path="model/é", size_bytes=0, sha256="0" * 64), FileEntry(path="model/a", size_bytes=3, sha256="1" * 64)]
-    )
+    manifest = Manifest.of([
+        FileEntry(path="model/é", size_bytes=0, sha256="0" * 64),
+        FileEntry(path="model/a", size_bytes=3, sha256="1" * 64),
+    ])
     text = f'[["model/a",3,"{"1" * 64}"],["model/é",0,"{"0" * 64}"]]'.encode()
     assert manifest.canonical() == text
     assert manifest.digest() == hashlib.sha256(text).hexdigest()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airlock.errors import PermanentError, Rejected
 
+from airlock.errors import PermanentError, Rejected
 from tests.unit.given import ROOT
 from tests.unit.line import Line
 

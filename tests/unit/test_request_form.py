@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
 from airlock.domain.request import FIELDS, SPEC_LIMITS, Document, ImportRequest, MinimumSpecs, parse_request
 from airlock.domain.source import SourceLocation
 from airlock.errors import RequestRejected
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.unit.given import CONF
 
 
@@ -48,28 +48,26 @@ def test_name_and_source_are_enough() -> None:
 
 
 def test_a_form_that_is_filled_in_whole_is_taken() -> None:
-    request = parse_request(
-        {
-            "model_name": " 鸢尾_iris-1 ",
-            "model_version": "1.2.3",
-            "labels": ["a", "b", "a"],
-            "description": "Three flowers.",
-            "source_location": "obs://models/iris",
-            "source_connection": "my_s3",
-            "config_override": {"model_type": "XGBoost"},
-            "install_type": ["batch", "edge"],
-            "min_cpu": 0.5,
-            "min_memory_mb": 512,
-            "min_gpu": 1,
-            "min_ascend": 0,
-            "model_docs": [{"doc_name": "Guide", "doc_url": "https://example.com/guide?x=1"}],
-            "dependencies": [{"packages": [{"package_name": "numpy", "package_version": "1", "restraint": "ATLEAST"}]}],
-            "required_devices": ["cpu", "gpu"],
-            "startup_timeout_s": 90,
-            "trust_model_code": True,
-            "bake_model": True,
-        }
-    )
+    request = parse_request({
+        "model_name": " 鸢尾_iris-1 ",
+        "model_version": "1.2.3",
+        "labels": ["a", "b", "a"],
+        "description": "Three flowers.",
+        "source_location": "obs://models/iris",
+        "source_connection": "my_s3",
+        "config_override": {"model_type": "XGBoost"},
+        "install_type": ["batch", "edge"],
+        "min_cpu": 0.5,
+        "min_memory_mb": 512,
+        "min_gpu": 1,
+        "min_ascend": 0,
+        "model_docs": [{"doc_name": "Guide", "doc_url": "https://example.com/guide?x=1"}],
+        "dependencies": [{"packages": [{"package_name": "numpy", "package_version": "1", "restraint": "ATLEAST"}]}],
+        "required_devices": ["cpu", "gpu"],
+        "startup_timeout_s": 90,
+        "trust_model_code": True,
+        "bake_model": True,
+    })
     assert request.model_name == "鸢尾_iris-1"
     assert request.model_version == "1.2.3"
     assert request.labels == ("a", "b")
@@ -161,7 +159,24 @@ def test_names_of_letters_digits_chinese_hyphens_and_underscores_are_taken(name:
 
 @pytest.mark.parametrize(
     "name",
-    ["   ", "a" * 65, "a b", "a.b", "a/b", "../a", "a\nb", "é", "a\u202eb", "{{ x }}", "$(id)", "<b>", "name;", "\ud800", "ａ", "١"],
+    [
+        "   ",
+        "a" * 65,
+        "a b",
+        "a.b",
+        "a/b",
+        "../a",
+        "a\nb",
+        "é",
+        "a\u202eb",
+        "{{ x }}",
+        "$(id)",
+        "<b>",
+        "name;",
+        "\ud800",
+        "ａ",
+        "١",
+    ],
 )
 def test_other_names_are_refused(name: str) -> None:
     assert broken(model_name=name) == [("REQ004", "model_name")]
@@ -183,10 +198,15 @@ def test_an_unusable_label_is_named_by_its_number(label: Any) -> None:
 
 
 def test_a_label_may_hold_template_text_for_it_is_only_text() -> None:
-    assert parse_request({**CONF, "labels": ["{{ conn.x }}", "RUN rm -rf /"]}).labels == ("{{ conn.x }}", "RUN rm -rf /")
+    assert parse_request({**CONF, "labels": ["{{ conn.x }}", "RUN rm -rf /"]}).labels == (
+        "{{ conn.x }}",
+        "RUN rm -rf /",
+    )
 
 
-@pytest.mark.parametrize("text", ["a" * 101, *(f"a{character}b" for character in "!<>=&'\""), "a\x00b", "a\u202eb", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["a" * 101, *(f"a{character}b" for character in "!<>=&'\""), "a\x00b", "a\u202eb", "\ud800"]
+)
 def test_a_description_with_banned_characters_or_too_many_is_refused(text: str) -> None:
     assert broken(description=text) == [("REQ007", "description")]
 
@@ -196,7 +216,9 @@ def test_a_description_of_100_characters_and_two_lines_is_taken() -> None:
     assert parse_request({**CONF, "description": text}).description == text
 
 
-@pytest.mark.parametrize("text", ["models/iris", "https://models/iris", "s3://models/../x", "s3://", "file:///etc", "s3://m\u202ed/x"])
+@pytest.mark.parametrize(
+    "text", ["models/iris", "https://models/iris", "s3://models/../x", "s3://", "file:///etc", "s3://m\u202ed/x"]
+)
 def test_a_location_that_is_none_is_refused(text: str) -> None:
     assert broken(source_location=text) == [("REQ008", "source_location")]
 
@@ -288,25 +310,24 @@ def test_an_empty_list_of_dependencies_replaces_those_of_the_configuration() -> 
 
 def test_every_broken_rule_is_found_at_once_with_its_field() -> None:
     with pytest.raises(RequestRejected) as caught:
-        parse_request(
-            {
-                "model_name": "a b",
-                "model_version": "one",
-                "labels": list("abcdef"),
-                "description": "<b>",
-                "source_location": "nowhere",
-                "install_type": ["cloud"],
-                "min_cpu": 0,
-                "min_gpu": "two",
-                "model_docs": [{}],
-                "required_devices": ["tpu"],
-                "dependencies": [{"installer": "conda"}],
-                "unknown": 1,
-            }
-        )
+        parse_request({
+            "model_name": "a b",
+            "model_version": "one",
+            "labels": list("abcdef"),
+            "description": "<b>",
+            "source_location": "nowhere",
+            "install_type": ["cloud"],
+            "min_cpu": 0,
+            "min_gpu": "two",
+            "model_docs": [{}],
+            "required_devices": ["tpu"],
+            "dependencies": [{"installer": "conda"}],
+            "unknown": 1,
+        })
     error = caught.value
     assert sorted(item.code for item in error.findings) == [
-        "DEP003", "REQ001", "REQ003", "REQ004", "REQ005", "REQ006", "REQ007", "REQ008", "REQ009", "REQ010", "REQ011", "REQ012",
+        "DEP003", "REQ001", "REQ003", "REQ004", "REQ005", "REQ006", "REQ007", "REQ008", "REQ009", "REQ010", "REQ011",
+        "REQ012",
     ]  # fmt: skip
     text = str(error)
     assert text.startswith(f"[{error.code}] 12 rules are broken in the import request:")
@@ -333,8 +354,8 @@ def test_any_conf_is_taken_or_rejected_and_nothing_else(conf: dict[str, Any]) ->
     try:
         request = parse_request(conf)
     except RequestRejected as error:
-        assert error.findings
+        # The text goes to logs and to the database.
         str(error).encode()
-    else:
-        assert 1 <= len(request.model_name) <= 64
-        assert len(request.labels) <= 5
+        return
+    assert 1 <= len(request.model_name) <= 64
+    assert len(request.labels) <= 5

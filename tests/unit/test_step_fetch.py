@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from airlock.domain.package import ListedObject
 from airlock.errors import PackageRejected, SourceChanged, SourceRefused, StorageUnavailable
 from airlock.steps.fetch import FetchLimits, listing_identity
-
 from tests.unit.given import iris_files
 from tests.unit.line import Line
 
@@ -38,7 +38,9 @@ def test_the_same_bytes_elsewhere_are_the_same_package() -> None:
     line = Line()
     line.storage.buckets["models"].update({f"copy/{path}": data for path, data in iris_files().items()})
     here = line.fetch(line.accept())
-    there = line.fetch(dataclasses.replace(line.accept(), request=line.accept(source_location="s3://models/copy").request))
+    there = line.fetch(
+        dataclasses.replace(line.accept(), request=line.accept(source_location="s3://models/copy").request)
+    )
     assert here.digest == there.digest
 
 
@@ -126,7 +128,17 @@ def test_names_that_are_shown_are_escaped() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["model/../x", "model//x", "model/a\\b", "model/a\x00b", "model/\u202eb", "model/./x", "model/" + "a" * 300, "model/dir/"]
+    "path",
+    [
+        "model/../x",
+        "model//x",
+        "model/a\\b",
+        "model/a\x00b",
+        "model/\u202eb",
+        "model/./x",
+        "model/" + "a" * 300,
+        "model/dir/",
+    ],
 )
 def test_unsafe_names_are_refused_before_a_byte_is_copied(path: str) -> None:
     assert codes(refused(Line({**iris_files(), path: b"x"}))) == ["PKG006"]

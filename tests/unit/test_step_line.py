@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from airlock.domain.catalogue import Catalogue
 from airlock.domain.device import Device
 from airlock.domain.smoke import Verdict
 from airlock.domain.version import RunRef, Status
@@ -18,9 +20,7 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-
-from airlock.domain.catalogue import Catalogue
-from tests.unit.given import RUN, SERVICE, changed, iris_files, runtime
+from tests.unit.given import RUN, SERVICE, changed, iris_files
 from tests.unit.line import Line
 
 OTHER_RUN = RunRef(dag_id="import_model", run_id="manual__2")

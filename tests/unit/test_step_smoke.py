@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from airlock.domain.device import Device
 from airlock.domain.smoke import (
     MAX_RESPONSE_BYTES,
@@ -20,7 +21,6 @@ from airlock.domain.smoke import (
 from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, SmokeFailed
 from airlock.ports import ServiceExit
 from airlock.steps.smoke import MAX_SAMPLE_BYTES
-
 from tests.fakes import Behaviour
 from tests.unit.given import IRIS_ANSWER, SERVICE, changed, iris_files
 from tests.unit.line import Line
@@ -218,7 +218,8 @@ def test_a_crash_on_the_first_request_is_told() -> None:
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PREDICT_LOG = (
-    'AIRLOCK-PREDICT-ERROR {"stage": "preprocess", "type": "ValueError", "message": "bad", "file": "sub/x.py", "line": 7}'
+    'AIRLOCK-PREDICT-ERROR {"stage": "preprocess", "type": "ValueError", "message": "bad", '
+    '"file": "sub/x.py", "line": 7}'
 )
 
 
@@ -251,7 +252,9 @@ def test_too_large_an_answer_is_told_however_late_it_comes() -> None:
     assert failed(Behaviour(answer=Silence.TOO_LARGE, load_s=50)).code == "SMK007"
 
 
-@pytest.mark.parametrize("silence,code", [(Silence.TIMED_OUT, "SMK002"), (Silence.BROKEN, "SMK012"), (Silence.NOT_LISTENING, "SMK012")])
+@pytest.mark.parametrize(
+    "silence,code", [(Silence.TIMED_OUT, "SMK002"), (Silence.BROKEN, "SMK012"), (Silence.NOT_LISTENING, "SMK012")]
+)
 def test_no_answer_after_the_first_has_its_code(silence: Silence, code: str) -> None:
     assert failed(Behaviour(answer=turning(1, silence))).code == code
 
@@ -300,7 +303,7 @@ def test_without_samples_and_schema_there_is_nothing_to_send() -> None:
 def test_a_sample_that_is_not_json_is_refused_by_name(data: bytes) -> None:
     line = Line({**iris_files(), "model/samples/a.json": data})
     built = line.until_built()
-    with pytest.raises(SmokeFailed, match="model/samples/a.json") as caught:
+    with pytest.raises(SmokeFailed, match=r"model/samples/a\.json") as caught:
         line.smoke(built)
     assert caught.value.code == "SMK008"
     assert line.backend.launches == []
@@ -359,7 +362,9 @@ def test_an_image_that_is_gone_is_told() -> None:
         'AIRLOCK-PREDICT-ERROR {"stage": "x", "type": "y", "message": "z", "file": "f", "line": "many"}',
         'AIRLOCK-PREDICT-ERROR {"stage": "x", "type": "y", "message": "z", "file": "f", "line": ' + "9" * 5000 + "}",
         "AIRLOCK-PREDICT-ERROR " + '{"a":' * 50_000 + "1" + "}" * 50_000,
-        'AIRLOCK-PREDICT-ERROR {"stage": "\\u001b[31m", "type": "\\ud800", "message": "' + "x" * 9000 + '", "file": "\\n", "line": 1}',
+        'AIRLOCK-PREDICT-ERROR {"stage": "\\u001b[31m", "type": "\\ud800", "message": "'
+        + "x" * 9000
+        + '", "file": "\\n", "line": 1}',
     ],
     ids=["no json", "empty", "part", "infinite line", "no line", "long line", "deep", "control"],
 )

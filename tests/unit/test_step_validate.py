@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from airlock.domain.dependencies import Dependency
 from airlock.domain.record import Validated
 from airlock.domain.request import parse_request
 from airlock.errors import PackageRejected, StoreDamaged
-
 from tests.unit.given import CONF, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
 
@@ -93,7 +93,9 @@ def test_a_rejected_package_is_named_with_all_its_errors_and_leaves_no_word_of_s
 
 
 def test_a_configuration_of_the_request_replaces_the_packages() -> None:
-    result = validated({**iris_files(), "model/config.json": b"broken"}, config_override=changed(model_algorithm="other"))
+    result = validated(
+        {**iris_files(), "model/config.json": b"broken"}, config_override=changed(model_algorithm="other")
+    )
     assert result.config.model_algorithm == "other"
 
 
@@ -102,7 +104,8 @@ def test_a_configuration_of_the_request_serves_a_package_that_has_none() -> None
 
 
 @pytest.mark.parametrize(
-    "override,code", [({"model_type": "x\ud800"}, "CFG001"), ({"a": float("nan")}, "CFG001"), ({"model_type": "x"}, "CFG007")]
+    "override,code",
+    [({"model_type": "x\ud800"}, "CFG001"), ({"a": float("nan")}, "CFG001"), ({"model_type": "x"}, "CFG007")],
 )
 def test_a_broken_configuration_of_the_request_is_refused_where_it_stands(override: dict[str, Any], code: str) -> None:
     line = Line()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from airlock.domain.version import FIRST_VERSION, VersionNumber, next_version
 from hypothesis import given
 from hypothesis import strategies as st
+
+from airlock.domain.version import FIRST_VERSION, VersionNumber, next_version
 
 parts = st.integers(0, 99)
 numbers = st.builds(VersionNumber, parts, parts, parts)
@@ -18,7 +19,22 @@ def test_a_number_survives_being_written_and_read(number: VersionNumber) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "1.0", "1.0.0.0", "1.0.100", "01.0.0", "1.0.00", "-1.0.0", "1.0.x", " 1.0.0", "1.0.0\n", "v1.0.0", "1,0,0", "1.0.٣"],
+    [
+        "",
+        "1",
+        "1.0",
+        "1.0.0.0",
+        "1.0.100",
+        "01.0.0",
+        "1.0.00",
+        "-1.0.0",
+        "1.0.x",
+        " 1.0.0",
+        "1.0.0\n",
+        "v1.0.0",
+        "1,0,0",
+        "1.0.٣",
+    ],
 )
 def test_other_forms_are_no_version(text: str) -> None:
     assert VersionNumber.parse(text) is None
