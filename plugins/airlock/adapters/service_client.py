@@ -6,20 +6,18 @@ wire, because nothing is decompressed. Whatever the service does, the outcome is
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
-
-import httpx
 
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse, Silence
 
 #: `sun_path` holds 108 bytes on Linux, its terminating zero included. Source: unix(7).
 MAX_SOCKET_PATH_BYTES = 107
 MAX_CONTENT_TYPE_CHARACTERS = 200
-_HOST = "http://localhost"
+_CHUNK_BYTES = 64 * 1024
 
 
 def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse | NoResponse:
@@ -35,17 +33,26 @@ def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes
         The answer, or why there is none.
     """
     started = time.monotonic()
-    limit = _TimeLimit(timeout_s)
-    try:
-        outcome = _exchange(socket_path, request, timeout_s, max_bytes, limit)
-    except httpx.TimeoutException:
-        outcome = Silence.TIMED_OUT
-    except httpx.ConnectError:
-        outcome = Silence.NOT_LISTENING
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError):
-        outcome = Silence.BROKEN
-    finally:
-        limit.cancel()
+    # One connection per request: a service that breaks one must not break the next.
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(timeout_s)
+        limit = _TimeLimit(connection, timeout_s)
+        outcome: Silence | tuple[int, str, bytes]
+        try:
+            connection.connect(socket_path)
+        except TimeoutError:
+            outcome = Silence.TIMED_OUT
+        except OSError:
+            outcome = Silence.NOT_LISTENING
+        else:
+            try:
+                outcome = _exchange(connection, request, max_bytes)
+            except TimeoutError:
+                outcome = Silence.TIMED_OUT
+            except (http.client.HTTPException, OSError, ValueError):
+                outcome = Silence.BROKEN
+        finally:
+            limit.cancel()
     seconds = time.monotonic() - started
     if limit.over:
         outcome = Silence.TIMED_OUT
@@ -55,77 +62,54 @@ def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes
     return HttpResponse(status=status, content_type=content_type, body=body, seconds=seconds)
 
 
-def _exchange(
-    socket_path: str, request: HttpRequest, timeout_s: float, max_bytes: int, limit: _TimeLimit
-) -> tuple[int, str, bytes] | Silence:
-    # One connection per request: a service that breaks one must not break the next.
-    headers = {"Connection": "close", "Accept-Encoding": "identity", "Content-Type": request.content_type}
-    with (
-        httpx.Client(
-            # Nothing is encrypted here, and reading the system's certificates would cost more than the exchange.
-            transport=httpx.HTTPTransport(uds=socket_path, verify=False),
-            timeout=timeout_s,
-            trust_env=False,
-            follow_redirects=False,
-        ) as client,
-        client.stream(
-            request.method,
-            _HOST + request.path,
-            headers=headers,
-            content=request.body,
-            extensions={"trace": limit.trace},
-        ) as response,
-    ):
+def _exchange(connection: socket.socket, request: HttpRequest, max_bytes: int) -> Silence | tuple[int, str, bytes]:
+    client = http.client.HTTPConnection("localhost")
+    client.sock = connection
+    headers = {"Connection": "close", "Content-Type": request.content_type}
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        # A service may answer before it has read everything, and close: its answer is still there to be read.
+        client.request(request.method, request.path, body=request.body, headers=headers)
+    with contextlib.closing(client.getresponse()) as response:
         chunks: list[bytes] = []
         size = 0
-        for chunk in response.iter_raw():
+        while chunk := response.read(_CHUNK_BYTES):
             size += len(chunk)
             if size > max_bytes:
                 return Silence.TOO_LARGE
             chunks.append(chunk)
-        content_type = response.headers.get("Content-Type", "")[:MAX_CONTENT_TYPE_CHARACTERS]
-        return response.status_code, content_type, b"".join(chunks)
+        if response.length:
+            # The connection ended before the announced length: http.client leaves it to the caller to see.
+            return Silence.BROKEN
+        content_type = response.headers.get("Content-Type") or ""
+        return response.status, content_type[:MAX_CONTENT_TYPE_CHARACTERS], b"".join(chunks)
 
 
 class _TimeLimit:
-    """Shuts the connection when the time is over.
+    """Shuts a connection when the time is over.
 
-    The client's own time limits are for each read and each write; a service that sends a byte now and then keeps all of
-    them for ever.
+    A socket's own time limit is for each read and each write; a service that sends a byte now and then keeps it for
+    ever.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, connection: socket.socket, timeout_s: float) -> None:
         self.over = False
-        self._socket: socket.socket | None = None
+        self._connection: socket.socket | None = connection
         self._lock = threading.Lock()
         self._timer = threading.Timer(timeout_s, self._end)
         self._timer.daemon = True
         self._timer.start()
 
-    def trace(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Takes the client's trace events; learns the socket from the one that tells of the connection."""
-        if event != "connection.connect_unix_socket.complete":
-            return
-        with self._lock:
-            self._socket = facts["return_value"].get_extra_info("socket")
-            if self.over:
-                self._shut()
-
     def cancel(self) -> None:
-        """The exchange is over: nothing is left to shut."""
+        """The exchange is over: from here on the connection is not touched."""
         self._timer.cancel()
         with self._lock:
-            self._socket = None
+            self._connection = None
 
     def _end(self) -> None:
         with self._lock:
+            if self._connection is None:
+                return
             self.over = True
-            self._shut()
-
-    def _shut(self) -> None:
-        if self._socket is not None:
-            try:
-                self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # It is closed already, which is all that was wanted.
-                self._socket = None
+            # One that is not connected cannot be shut, and its own time limit is for the connecting alone.
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
