@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -78,6 +79,22 @@ def test_health_of_the_package_counts_and_background_loading_is_waited_for(inter
         assert server.post({"a": 1}).json == {"a": [1]}
         assert server.request("GET", "/health").json == {"health": "true"}
         assert server.stop() == 0, "a thread that the package left running does not hold the server"
+
+
+def test_a_prediction_that_fails_while_the_package_loads_says_so_and_afterwards_fails_as_ever(
+    interpreter: Interpreter,
+) -> None:
+    with serve(interpreter, "fails_until_loaded") as server:
+        answer = server.post({"b": 1})
+        assert (answer.status, answer.json["error_code"]) == (503, "MR.0105")
+        assert answer.json["error_msg"].startswith("the model is still loading: TypeError")
+        (server.home / "model" / "go").touch()
+        deadline = time.monotonic() + 20
+        while server.post({"b": 1}).status == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert server.post({"b": 1}).json == {"a": 1, "b": 1}
+        assert server.post({"b": 0}).status == 500
 
 
 def test_python_2_code_and_gbk_source_are_served_by_python_2() -> None:

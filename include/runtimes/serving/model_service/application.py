@@ -40,9 +40,11 @@ class Application(object):
         call: Runs ``predict`` on the model's thread: ``ModelThreads.call``.
         settings: The server's settings.
         methods: Methods of ``/``.
+        loaders: Threads that the package's import and constructor started. A prediction that fails while one of them
+            runs is answered with 503, not 500: the model may not be there yet.
     """
 
-    def __init__(self, service, text_engine, call, settings, methods):
+    def __init__(self, service, text_engine, call, settings, methods, loaders=()):
         self._service = service
         self._text_engine = text_engine
         self._call = call
@@ -51,6 +53,7 @@ class Application(object):
         self._max_body_bytes = settings.max_body_bytes
         self._limit_s = settings.request_timeout_s
         self._prefix = "PY." if text_engine else "MR."
+        self._loaders = list(loaders)
         self._inputs = None
         if not text_engine and service.airlock_reads == "inputs":
             self._inputs = [entry["data_name"] for entry in service.signature["inputs"]]
@@ -160,8 +163,14 @@ class Application(object):
                 request_data.parse_json(data)
             except Refusal as refusal:
                 return refusal.status, self._error(refusal.number, refusal.message)
+        if self._is_loading():
+            return 503, self._error(FAILED, "the model is still loading: %s" % _short(error))
         by_client = isinstance(error, (KeyError, TypeError)) and self._by_package(stage, cause[2])
         return 400 if by_client else 500, self._error(FAILED, _short(error))
+
+    def _is_loading(self):
+        self._loaders = [thread for thread in self._loaders if thread.is_alive()]
+        return bool(self._loaders)
 
     def _by_package(self, stage, trace):
         # An answer that cannot be encoded is never the client's fault; its traceback starts in predict() and

@@ -6,6 +6,7 @@ import atexit
 import mmap
 import os
 import sys
+import threading
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -72,14 +73,17 @@ class ServiceWorker(ThreadWorker):
         self.wsgi = application[0]
 
     def _load(self, settings, threads):
+        before = set(threading.enumerate())
         self._reach("select")
         engine_base = loading.base_class(settings.base_class)
         self._reach("import")
         cls = loading.service_class(settings.model_folder, engine_base)
         self._reach("construct")
         service = loading.construct(cls, settings.model_name, settings.model_path, default=cls is engine_base)
+        # Threads that the package started are taken for its loading, until they end.
+        loaders = [thread for thread in threading.enumerate() if thread not in before]
         return Application(
-            service, engine_base.airlock_reads == "text", threads.call, settings, self.app.config.methods
+            service, engine_base.airlock_reads == "text", threads.call, settings, self.app.config.methods, loaders
         )
 
     def _stuck(self):
