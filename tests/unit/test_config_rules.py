@@ -320,7 +320,13 @@ def test_no_interface_is_a_warning(apis: Any) -> None:
 
 @pytest.mark.parametrize(
     "keyword",
-    [{"$ref": "http://169.254.169.254/"}, {"pattern": "(a+)+$"}, {"patternProperties": {"(a+)+$": {}}}, {"$id": "x"}],
+    [
+        {"$ref": "http://169.254.169.254/"},
+        {"pattern": "(a+)+$"},
+        {"patternProperties": {"(a+)+$": {}}},
+        {"uniqueItems": True},
+        {"$id": "x"},
+    ],
 )
 def test_references_and_patterns_are_not_applied_and_that_is_told(keyword: dict[str, Any]) -> None:
     value = with_request({"type": "string", **keyword})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -231,3 +232,9 @@ def test_percentiles_are_measured_times_and_rise(seconds: list[float]) -> None:
 def test_no_times_is_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no times"):
         latency_of([])
+
+
+def test_a_long_answer_that_is_wrong_everywhere_is_judged_soon() -> None:
+    started = time.process_time()
+    assert code([5000] * 2000, {"items": {"anyOf": [{"const": number} for number in range(100)]}}) == "SMK005"
+    assert time.process_time() - started < 1

@@ -28,22 +28,18 @@ _KEYWORDS = frozenset(
     {
         "type", "properties", "required", "items", "additionalProperties", "enum", "const", "minimum", "maximum",
         "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems",
-        "uniqueItems", "minProperties", "maxProperties", "anyOf", "oneOf", "allOf", "not", "title", "description",
-        "default", "examples", "format",
+        "minProperties", "maxProperties", "anyOf", "oneOf", "allOf", "not", "title", "description", "default",
+        "examples", "format",
     }
 )  # fmt: skip
-_NEVER_APPLIED = frozenset({
-    "$ref",
-    "pattern",
-    "patternProperties",
-    "$id",
-    "$schema",
-    "definitions",
-    "$defs",
-    "if",
-    "then",
-    "else",
-})
+#: Keywords that a reader might count on: a package learns that they are not applied. `$ref` reaches out, a pattern can
+#: run for ever, and unique objects are compared each with each.
+_NEVER_APPLIED = frozenset(
+    {
+        "$ref", "pattern", "patternProperties", "uniqueItems", "$id", "$schema", "definitions", "$defs", "if", "then",
+        "else",
+    }
+)  # fmt: skip
 _WHOLE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 

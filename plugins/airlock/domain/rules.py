@@ -70,7 +70,7 @@ _ALL = (
     ),
     Rule(
         code="PKG007", title="Two names collide", severity="error", source=_SAFETY,
-        reason="Names that differ by letter case or Unicode form only are one file on some systems; a file is no folder.",
+        reason="Names that differ by case or Unicode form only are one file on some systems; a file is no folder.",
         remedy="Rename one of the two.",
     ),
     Rule(
@@ -187,7 +187,7 @@ _ALL = (
     ),
     Rule(
         code="API005", title="A schema keyword is not applied", severity="warning", source=_SAFETY,
-        reason="`$ref` and `pattern` from a package are never followed or run.",
+        reason="`$ref` and `pattern` from a package are never followed or run; `uniqueItems` has no bound on its cost.",
         remedy="Spell the constraint out with other keywords.",
     ),
     # ── dependencies ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ the same schema gives the same requests, so a later run can be compared with thi
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 import math
 import struct
@@ -32,6 +33,7 @@ TIMED_REQUESTS = 10
 MAX_GENERATED_CHARACTERS = 10 * 1024 * 1024
 MAX_KEPT_CHARACTERS = 20_000
 MAX_SHOWN_ANSWER_CHARACTERS = 300
+MAX_LOOKED_AT_ERRORS = 20
 _MULTIPART_BOUNDARY = "airlock-5d2c1b0a9f8e7d6c"
 
 
@@ -467,7 +469,8 @@ def _short(value: Any) -> str:
 
 def _first_error(value: Any, schema: Mapping[str, Any]) -> str | None:
     validator = jsonschema.Draft7Validator(_without_marks(schema), registry=Registry())
-    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    # A long answer may break the schema at every item; the first ones tell enough.
+    error = jsonschema.exceptions.best_match(itertools.islice(validator.iter_errors(value), MAX_LOOKED_AT_ERRORS))
     if error is None:
         return None
     path = "".join(f"/{part}" for part in error.absolute_path) or "at its top"
