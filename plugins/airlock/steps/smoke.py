@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airlock.domain.apis import Api
@@ -200,6 +200,8 @@ class _Test:
     wrapped: bool
     clock: Clock
     memory_mb: int
+    #: Sample → the last body that was found right: the same bytes again need no second look.
+    right: dict[str, bytes] = field(default_factory=dict)
 
     def until_ready(self, sample: Sample, deadline: float) -> None:
         """Send until the first successful prediction: packages load in the background, an open port is not enough."""
@@ -233,8 +235,11 @@ class _Test:
         return answer
 
     def _judge(self, sample: Sample, answer: HttpResponse) -> None:
+        if answer.status == 200 and self.right.get(sample.name) == answer.body:
+            return
         wrong = judge(answer, self.api, wrapped=self.wrapped, expected=sample.expected)
         if wrong is None:
+            self.right[sample.name] = answer.body
             return
         remedy = {
             "SMK003": "Correct the inference code at that place.",
