@@ -172,6 +172,9 @@ class EnvironmentMaker:
         else:
             run(base, tool, "venv", "--quiet", "--no-project", "--python", str(python), str(folder))
             pip = (tool, "pip", "install", "--python", in_folder, "--compile-bytecode")
+            if self._install.no_index:
+                # The only setting that uv takes from its arguments alone.
+                pip += ("--no-index",)
         run(base, *pip, "--no-deps", "-r", str(pins))
         if layer is not base:
             wanted = scratch / "requirements.txt"
@@ -204,7 +207,6 @@ class EnvironmentMaker:
             "UV_INDEX_STRATEGY": "unsafe-best-match",
             "UV_FIND_LINKS": ",".join(install.find_links),
             "UV_INSECURE_HOST": " ".join(install.trusted_host),
-            "UV_NO_INDEX": "1" if install.no_index else "",
             "NO_COLOR": "1",
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from backend_bench import BASE_IMAGE, Bench
+
+from airlock.adapters.docker_client import docker_answers
+
+
+def _need_docker() -> None:
+    import docker
+
+    if not docker_answers():
+        pytest.skip("no container engine answers")
+    client = docker.from_env()
+    try:
+        client.images.get(BASE_IMAGE)
+    except docker.errors.ImageNotFound:
+        pytest.skip(f"the image {BASE_IMAGE} is not on this machine (make base-images)")
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path: a Unix socket's path has 107 bytes at most, and pytest's own folders are long."""
+    folder = Path(tempfile.mkdtemp(prefix="alt-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(kind: str, folder: Path) -> Iterator[Bench]:
+    bench = Bench(kind, folder / kind, uuid.uuid4().hex[:12])
+    yield bench
+    if kind == "docker":
+        import docker
+
+        client = docker.from_env()
+        # By the runtime's own mark, whichever test made them; others may remove theirs meanwhile.
+        for found in client.api.images(filters={"label": "io.airlock.layer"}):
+            with contextlib.suppress(docker.errors.APIError):
+                variables = client.images.get(found["Id"]).attrs["Config"]["Env"] or []
+                if f"AIRLOCK_TEST_TOKEN={bench.token}" in variables:
+                    client.images.remove(found["Id"], force=True)
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def docker_bench(short_folder: Path) -> Iterator[Bench]:
+    _need_docker()
+    yield from _make("docker", short_folder)
+
+
+@pytest.fixture(scope="session")
+def process_bench(short_folder: Path) -> Iterator[Bench]:
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("the process backend needs Linux")
+    yield from _make("process", short_folder)
+
+
+@pytest.fixture(scope="session", params=["docker", "process"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Each backend in turn."""
+    found: Bench = request.getfixturevalue(f"{request.param}_bench")
+    return found
