@@ -53,6 +53,12 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+# The scheduler waits for tasks that clean up. The others have nothing to save, and Python may take seconds to take
+# them apart after their last word.
+SHORT_GRACE_S = 2.5
+# Asked itself, its child ends before it listens for that end, and it waits ten seconds for what has happened. The
+# scheduler's task processes must be asked, on the other hand: it would wait for them to finish their work.
+ENDS_ITS_OWN_CHILDREN = ("triggerer",)
 HEARTBEATS = {
     "scheduler": "latest_scheduler_heartbeat",
     "dag_processor": "latest_dag_processor_heartbeat",
@@ -165,7 +171,14 @@ class AirflowLocal:
             self.env.update(extra_env or {})
             since = datetime.now(timezone.utc)
             for name, arguments in COMPONENTS.items():
-                self._keeper.start(name, [VENV_PYTHON, "-m", "airflow", *arguments], env=self.env, log=self._log(name))
+                self._keeper.start(
+                    name,
+                    [VENV_PYTHON, "-m", "airflow", *arguments],
+                    env=self.env,
+                    log=self._log(name),
+                    ask_group=name not in ENDS_ITS_OWN_CHILDREN,
+                    grace_s=GRACE_S if name == "scheduler" else SHORT_GRACE_S,
+                )
             self._wait_until_healthy(since)
         except BaseException:
             self.stop()

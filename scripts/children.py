@@ -103,7 +103,15 @@ class Keeper:
         self._held.append(descriptor)
 
     def start(
-        self, name: str, argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path = ROOT,
+        ask_group: bool = True,
+        grace_s: float = 3600.0,
     ) -> int:
         """Starts a program in a session and process group of its own.
 
@@ -113,6 +121,8 @@ class Keeper:
             env: Its whole environment.
             log: File that gets its output, appended.
             cwd: Its working folder.
+            ask_group: Whether stop() asks its whole process group to end, or it alone, to end its own children itself.
+            grace_s: Seconds that it gets at most after stop() has asked it to end, when stop() gives more.
 
         Returns:
             Its process id.
@@ -128,6 +138,8 @@ class Keeper:
             "env": dict(env),
             "cwd": str(cwd),
             "log": str(log),
+            "ask_group": ask_group,
+            "grace_s": grace_s,
         }
         with self._changed:
             if self._closed:

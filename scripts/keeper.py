@@ -3,7 +3,9 @@
 Run as a program by `scripts.children.Keeper`, with the standard library only; its argument is the grace in seconds that
 everything gets when the parent is gone. It reads one JSON command a line:
 
-    {"do": "start", "name": str, "argv": [str], "env": {str: str}, "cwd": str, "log": str}
+    {"do": "start", "name": str, "argv": [str], "env": {str: str}, "cwd": str, "log": str,
+     "ask_group": bool,                       whether its whole process group, or it alone, is asked to end
+     "grace_s": float}                        how long it may take at most, whatever grace the stop has for all
     {"do": "stop", "grace_s": float}      may come again with a shorter grace
 
 and writes one JSON event a line:
@@ -90,6 +92,9 @@ class KeptProcesses:
     def __init__(self, grace_s: float) -> None:
         self.grace_s = grace_s
         self.running: dict[int, str] = {}
+        self.asked_alone: set[int] = set()
+        self.graces: dict[int, float] = {}
+        self.asked_at = 0.0
         self.stopping = False
         self.deadline = float("inf")
         self.warned: set[int] = set()
@@ -124,6 +129,9 @@ class KeptProcesses:
             self.tell(event="failed", name=name, error=str(error))
             return
         self.running[process.pid] = name
+        self.graces[process.pid] = float(command["grace_s"])
+        if not command["ask_group"]:
+            self.asked_alone.add(process.pid)
         # The exit status is collected by reap(), for all processes in one place.
         process.returncode = 0
         self.tell(event="started", name=name, pid=process.pid)
@@ -142,15 +150,16 @@ class KeptProcesses:
                 self.tell(event="ended", name=name, returncode=os.waitstatus_to_exitcode(status))
 
     def stop(self, grace_s: float) -> None:
-        """Asks every process group to end, once; a later call can only shorten the time that they get."""
+        """Asks every program to end, once; a later call can only shorten the time that they get."""
         self.deadline = min(self.deadline, time.monotonic() + grace_s)
         if self.stopping:
             return
         self.stopping = True
+        self.asked_at = time.monotonic()
         for pid in self.running:
             self.warned.add(pid)
             with contextlib.suppress(OSError):
-                os.killpg(pid, signal.SIGTERM)
+                (os.kill if pid in self.asked_alone else os.killpg)(pid, signal.SIGTERM)
 
     def press_on(self) -> bool:
         """Goes on with a stop.
@@ -162,6 +171,10 @@ class KeptProcesses:
         if now < self.deadline and self.running and now < self.next_look:
             return False
         self.next_look = now + 0.25
+        for pid in self.running:
+            if now >= self.asked_at + self.graces[pid]:
+                with contextlib.suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)
         left = descendants(os.getpid())
         if not left:
             return True
