@@ -180,7 +180,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 # ── packages that need no training ───────────────────────────────────────────────────────────────────────────────────
 
-SERVICE = '''\
+SERVICE = """\
 import json
 from model_service.python_model_service import XgSklServingBaseService
 
@@ -197,9 +197,12 @@ class Service(XgSklServingBaseService):
 
     def _postprocess(self, data):
         return [{"predictresult": value} for value in data]
-'''
+"""
 BODY = {"type": "object", "properties": {"data": {"type": "object", "properties": {}}}}
-ROWS = {"type": "array", "items": [{"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}]}
+ROWS = {
+    "type": "array",
+    "items": [{"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}],
+}
 RESULTS = {"type": "array", "items": [{"type": "object", "properties": {"predictresult": {"type": "number"}}}]}
 
 

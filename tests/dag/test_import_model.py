@@ -9,7 +9,18 @@ import pytest
 from tests.conftest import Bucket
 from tests.dag.conftest import Installation, Outcome, Upload, load_dag
 
-TASKS = ["accept", "fetch", "validate", "detect", "build", "smoke_cpu", "smoke_gpu", "smoke_ascend", "register", "close"]
+TASKS = [
+    "accept",
+    "fetch",
+    "validate",
+    "detect",
+    "build",
+    "smoke_cpu",
+    "smoke_gpu",
+    "smoke_ascend",
+    "register",
+    "close",
+]
 
 
 def test_the_dag_is_one_straight_line_with_three_tests_beside_each_other(installation: Installation) -> None:

@@ -26,7 +26,9 @@ def leftovers(installation: Installation) -> list[str]:
         import docker
 
         client = docker.from_env()
-        found += [f"container {one.name}" for one in client.containers.list(all=True, filters={"label": "io.airlock.run"})]
+        found += [
+            f"container {one.name}" for one in client.containers.list(all=True, filters={"label": "io.airlock.run"})
+        ]
         client.close()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -34,7 +36,10 @@ def leftovers(installation: Installation) -> list[str]:
                 command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"model_service.server" in command and str(installation.home).encode() in (entry / "environ").read_bytes():
+            if (
+                b"model_service.server" in command
+                and str(installation.home).encode() in (entry / "environ").read_bytes()
+            ):
                 found.append(f"process {entry.name}")
     return found
 
@@ -134,7 +139,9 @@ def test_an_answer_that_breaks_its_schema_is_refused(either: Installation, uploa
     set_config(upload, apis=apis)
     name = f"schema-{either.backend}"
     outcome = run_import(model_name=name, source_location=upload.go())
-    refused(either, outcome, "smoke_cpu", name, "[SMK005]", "/data/resp_data/0/predictresult", "is not of type 'string'")
+    refused(
+        either, outcome, "smoke_cpu", name, "[SMK005]", "/data/resp_data/0/predictresult", "is not of type 'string'"
+    )
 
 
 def test_a_service_that_never_gets_ready_is_refused_in_time(

@@ -11,7 +11,7 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.image import Image
-from airlock.domain.package import Package
+from airlock.domain.package import FetchLimits, Package
 from airlock.domain.record import Accepted, ModelVersion, Validated, VersionRow
 from airlock.domain.smoke import SmokeReport
 from airlock.domain.version import RunRef
@@ -19,7 +19,7 @@ from airlock.steps.accept import accept
 from airlock.steps.build import build
 from airlock.steps.close import close
 from airlock.steps.detect import detect
-from airlock.steps.fetch import FetchLimits, fetch
+from airlock.steps.fetch import fetch
 from airlock.steps.register import register
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate

@@ -31,10 +31,7 @@ ALLOWED = {
 }
 
 #: Single imports against the rule, each with its reason.
-EXCEPTIONS = {
-    # Wiring puts together what the steps are called with, and a limit is one of those values.
-    ("airlock/adapters/wiring.py", "airlock.steps.fetch"),
-}
+EXCEPTIONS: set[tuple[str, str]] = set()
 
 #: What the domain may import beside itself: pure parts of the standard library and two pure checkers.
 PURE = {

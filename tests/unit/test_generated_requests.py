@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airlock.domain.apis import FILE_MARK, Api, Body
-from airlock.domain.smoke import MAX_SAMPLES, HttpRequest, example, multipart_body, sample_requests, small_png
+from airlock.domain.sample_requests import MAX_SAMPLES, example, multipart_body, sample_requests, small_png
+from airlock.domain.smoke import HttpRequest
 from airlock.errors import SmokeFailed
 from tests.unit.given import IRIS_CONFIG, good_config
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlock.domain.apis import Api, Body
-from airlock.domain.smoke import HttpResponse, Judgement, judge, latency_of, same
+from airlock.domain.judging import Judgement, judge, same
+from airlock.domain.smoke import HttpResponse, latency_of
 
 
 def judged(

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from airlock.domain.package import ListedObject
+from airlock.domain.package import FetchLimits, ListedObject
 from airlock.errors import PackageRejected, SourceChanged, SourceRefused, StorageUnavailable
-from airlock.steps.fetch import FetchLimits, listing_identity
+from airlock.steps.fetch import listing_identity
 from tests.unit.given import iris_files
 from tests.unit.line import Line
 

@@ -12,8 +12,8 @@ from typing import Any
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
+from airlock.domain.package import FetchLimits
 from airlock.ports import Clock, ObjectStorage, PackageStore, Registry, RuntimeBackend
-from airlock.steps.fetch import FetchLimits
 
 log = logging.getLogger(__name__)
 

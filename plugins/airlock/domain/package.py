@@ -31,6 +31,19 @@ class ListedObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """How much one package may hold.
+
+    Attributes:
+        max_package_bytes: Sum of all files.
+        max_objects: Objects below the folder, those outside `model/` included.
+    """
+
+    max_package_bytes: int
+    max_objects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """One file of a package.
 

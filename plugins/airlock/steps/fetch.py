@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from airlock.domain.findings import Finding, Severity, by_weight, finding, has_errors, shown
-from airlock.domain.package import MODEL_FOLDER, ListedObject, Package, check_names
+from airlock.domain.package import MODEL_FOLDER, FetchLimits, ListedObject, Package, check_names
 from airlock.domain.record import Accepted
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind
@@ -17,19 +16,6 @@ from airlock.errors import PackageRejected
 from airlock.ports import ObjectStorage, PackageStore, Registry
 
 MAX_SHOWN_NAMES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
-    """How much one package may hold.
-
-    Attributes:
-        max_package_bytes: Sum of all files.
-        max_objects: Objects below the folder, those outside `model/` included.
-    """
-
-    max_package_bytes: int
-    max_objects: int
 
 
 def fetch(

@@ -16,8 +16,10 @@ from airlock.domain.device import Device
 from airlock.domain.engines import ENGINES
 from airlock.domain.findings import shown
 from airlock.domain.image import Image
+from airlock.domain.judging import judge
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
+from airlock.domain.sample_requests import sample_requests
 from airlock.domain.smoke import (
     MAX_KEPT_CHARACTERS,
     MAX_RESPONSE_BYTES,
@@ -29,9 +31,7 @@ from airlock.domain.smoke import (
     Silence,
     SmokeReport,
     Verdict,
-    judge,
     latency_of,
-    sample_requests,
 )
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
