@@ -7,11 +7,18 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import datetime, timezone
 from typing import Any
 
 from scripts.local_state import LocalError
 
 TIMEOUT_S = 30.0
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def moment(text: str) -> datetime:
+    """Returns a point in time as Airflow writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 class ApiError(LocalError):
@@ -69,25 +76,36 @@ class AirflowApi:
         found: dict[str, dict[str, Any]] = self._send("GET", "/api/v2/monitor/health", None)
         return found
 
-    def wait_for_dag(self, dag_id: str, timeout_s: float) -> None:
+    def wait_for_dag(self, dag_id: str, timeout_s: float, since: datetime = LONG_AGO) -> None:
         """Waits until a DAG can be triggered.
 
+        Args:
+            dag_id: Its id.
+            timeout_s: How long at most.
+            since: When Airflow was started. What it knows of the DAG from an earlier start is not enough: the file may
+                have changed, and until it is read again a trigger may be refused.
+
         Raises:
-            ApiError: It is not there when the time is over; the detail holds Airflow's import errors.
+            ApiError: It is not there when the time is over, or its file cannot be imported; the detail says why.
         """
         deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self.request("GET", f"/api/v2/dags/{dag_id}/details")
-                return
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                errors = self.request("GET", "/api/v2/importErrors")["import_errors"]
-                if errors or time.monotonic() > deadline:
-                    texts = "\n".join(f"{found['filename']}:\n{found['stack_trace']}" for found in errors)
-                    raise ApiError(404, f"there is no DAG {dag_id}\n{texts}".rstrip()) from error
+        while not self._is_ready(dag_id, since):
+            found = self.request("GET", "/api/v2/importErrors")["import_errors"]
+            errors = [error for error in found if moment(error["timestamp"]) >= since]
+            if errors or time.monotonic() > deadline:
+                texts = "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in errors)
+                raise ApiError(404, f"there is no DAG {dag_id}\n{texts}".rstrip())
             time.sleep(0.2)
+
+    def _is_ready(self, dag_id: str, since: datetime) -> bool:
+        try:
+            dag = self.request("GET", f"/api/v2/dags/{dag_id}/details")
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        parsed = dag["last_parsed_time"]
+        return not dag["is_stale"] and parsed is not None and moment(parsed) >= since
 
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
         """Starts a run of a DAG and returns its id."""

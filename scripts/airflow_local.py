@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from scripts import airflow_config, bootstrap
-from scripts.airflow_api import AirflowApi, ApiError
+from scripts.airflow_api import AirflowApi, ApiError, moment
 from scripts.children import ChildFailed, Interrupted, Keeper, interruptible
 from scripts.local_state import (
     ROOT,
@@ -77,6 +77,7 @@ class AirflowLocal:
         home: AIRFLOW_HOME.
         url: The page's address, known after start().
         env: The environment of the Airflow processes, known after start().
+        launched_at: When its processes were started.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class AirflowLocal:
         self.home = self.state / "airflow"
         self.url = ""
         self.env: dict[str, str] = {}
+        self.launched_at = datetime.min.replace(tzinfo=timezone.utc)
         self._dags_folder = dags_folder
         self._plugins_folder = plugins_folder
         self._port = port
@@ -169,7 +171,7 @@ class AirflowLocal:
         """
         try:
             self.env.update(extra_env or {})
-            since = datetime.now(timezone.utc)
+            self.launched_at = datetime.now(timezone.utc)
             for name, arguments in COMPONENTS.items():
                 self._keeper.start(
                     name,
@@ -179,7 +181,7 @@ class AirflowLocal:
                     ask_group=name not in ENDS_ITS_OWN_CHILDREN,
                     grace_s=GRACE_S if name == "scheduler" else SHORT_GRACE_S,
                 )
-            self._wait_until_healthy(since)
+            self._wait_until_healthy(self.launched_at)
         except BaseException:
             self.stop()
             raise
@@ -280,9 +282,7 @@ def _sick(report: dict[str, dict[str, Any]], since: datetime) -> list[str]:
     for part in ("metadatabase", *HEARTBEATS):
         status = report.get(part) or {}
         beat = status.get(HEARTBEATS.get(part, ""))
-        fresh = part not in HEARTBEATS or (
-            beat is not None and datetime.fromisoformat(beat.replace("Z", "+00:00")) >= since
-        )
+        fresh = part not in HEARTBEATS or (beat is not None and moment(beat) >= since)
         if status.get("status") != "healthy" or not fresh:
             found.append(part)
     return found

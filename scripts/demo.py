@@ -28,6 +28,7 @@ DAG_TIMEOUT_S = 120.0
 # Downloading a large engine into a runtime is part of a first import.
 IMPORT_TIMEOUT_S = 3600.0
 CANCEL_TIMEOUT_S = 15.0
+WITHOUT_ISOLATION = "WITHOUT ISOLATION: the process backend runs the models' code as you, with your rights"
 
 
 class Demo:
@@ -131,6 +132,7 @@ class Demo:
 
     def _choose_backend(self, examples: list[Example]) -> str:
         if self._backend == "process":
+            self.progress.note(WITHOUT_ISOLATION)
             return "process"
         self.progress.begin(SETUP, "containers")
         try:
@@ -142,7 +144,7 @@ class Demo:
             if self._backend == "docker":
                 raise
             self.progress.end(SETUP, "containers", "NOT USED")
-            self.progress.note(f"WITHOUT ISOLATION: the process backend runs the models' code as you. {error}")
+            self.progress.note(f"{WITHOUT_ISOLATION}, because {error}")
             self._backend = "process"
         else:
             self._backend = "docker"
@@ -157,7 +159,7 @@ class Demo:
             CONNECTION_VARIABLE: self._server.airflow_connection_json(),
             "AIRFLOW__AIRLOCK__BACKEND": backend,
         })
-        self._airflow.api().wait_for_dag(DAG_ID, DAG_TIMEOUT_S)
+        self._airflow.api().wait_for_dag(DAG_ID, DAG_TIMEOUT_S, self._airflow.launched_at)
         self.progress.end(SETUP, "airflow", f"healthy at {self._airflow.url}")
 
     def _look_at(self, futures: list[Future[None] | Future[Path]]) -> None:

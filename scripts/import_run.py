@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from scripts.airflow_api import AirflowApi, ApiError
+from scripts.airflow_api import AirflowApi, ApiError, moment
 from scripts.progress import Progress
 
 DAG_ID = "import_model"
@@ -94,7 +94,7 @@ class ImportRun:
     def _finish(self, state: str, tasks: list[dict[str, Any]]) -> None:
         self.is_finished = True
         end = next((task["end_date"] for task in tasks if task["task_id"] == LAST_STEP and task["end_date"]), None)
-        ended = datetime.fromisoformat(end.replace("Z", "+00:00")) if end else datetime.now(timezone.utc)
+        ended = moment(end) if end else datetime.now(timezone.utc)
         self.seconds = (ended - self._triggered).total_seconds()
         if state == "success":
             self.record = self._api.xcom(DAG_ID, self.run_id, LAST_STEP)
