@@ -35,10 +35,12 @@ with DAG(
         "retry_delay": timedelta(seconds=5),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=5),
+        "execution_timeout": timedelta(minutes=30),
     },
 ) as dag:
     accepted = AcceptOperator(task_id="accept")
-    package = FetchOperator(task_id="fetch", accepted=accepted.output)
+    # Steps bound their own work; these bounds are for what no step foresaw.
+    package = FetchOperator(task_id="fetch", execution_timeout=timedelta(hours=6), accepted=accepted.output)
     validated = ValidateOperator(task_id="validate", accepted=accepted.output, package=package.output)
     detection = DetectOperator(
         task_id="detect", accepted=accepted.output, package=package.output, validated=validated.output
@@ -49,9 +51,16 @@ with DAG(
         "validated": validated.output,
         "detection": detection.output,
     }
-    image = BuildOperator(task_id="build", **known)
+    image = BuildOperator(task_id="build", execution_timeout=timedelta(hours=3), **known)
     tests = [
-        SmokeOperator(task_id=f"smoke_{device}", device=device, queue=queue, image=image.output, **known)
+        SmokeOperator(
+            task_id=f"smoke_{device}",
+            device=device,
+            queue=queue,
+            execution_timeout=timedelta(hours=2),
+            image=image.output,
+            **known,
+        )
         for device, queue in (("cpu", "cpu"), ("gpu", "gpu"), ("ascend", "ascend"))
     ]
     version = RegisterOperator(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -333,6 +333,7 @@ class _Row:
     reason: str
     created_at: float
     updated_at: float
+    failed_step: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -355,7 +356,7 @@ class FakeRegistry:
         self._answer()
         held = self.reservation_of(run)
         if held is not None and held.model_name == request.model_name:
-            self.resume(held)
+            self._resume(held)
             return held
         name = request.model_name
         following = next_version(version for model, version in self.rows if model == name)
@@ -376,7 +377,13 @@ class FakeRegistry:
                 return Reservation(model_name=name, model_version=version, run=run)
         return None
 
-    def resume(self, reservation: Reservation) -> None:
+    def resume(self, reservation: Reservation, steps: Collection[str]) -> None:
+        row = self._own(reservation)
+        if row.status is Status.FAILED and row.failed_step not in steps:
+            return
+        self._resume(reservation)
+
+    def _resume(self, reservation: Reservation) -> None:
         row = self._own(reservation)
         if row.status is Status.IMPORTING:
             return
@@ -398,7 +405,7 @@ class FakeRegistry:
         if not again:
             self._event(row, EventKind.NORMAL, "Model imported.")
 
-    def fail(self, reservation: Reservation, code: str, reason: str) -> bool:
+    def fail(self, reservation: Reservation, step: str, code: str, reason: str) -> bool:
         row = self._own(reservation)
         if row.status is not Status.IMPORTING:
             return False
@@ -406,6 +413,7 @@ class FakeRegistry:
         # As a database does, so that a text which cannot be written is noticed here.
         text.encode()
         self._set(row, Status.FAILED, text)
+        row.failed_step = step
         self._event(row, EventKind.ABNORMAL, f"Import failed: {text}")
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -211,8 +211,12 @@ class Registry(Protocol):
     def reservation_of(self, run: RunRef) -> Reservation | None:
         """What the run holds, if anything."""
 
-    def resume(self, reservation: Reservation) -> None:
-        """Make the version Importing again, where a former try of the same run had failed.
+    def resume(self, reservation: Reservation, steps: Collection[str]) -> None:
+        """Make the version Importing again, where it had failed in one of these steps.
+
+        Args:
+            reservation: The version.
+            steps: The step that begins and those after it. A step beside the failed one must not take the failure back.
 
         Raises:
             VersionGone: It was deleted, or is another run's.
@@ -228,7 +232,7 @@ class Registry(Protocol):
             VersionGone: It is no longer this run's to complete.
         """
 
-    def fail(self, reservation: Reservation, code: str, reason: str) -> bool:
+    def fail(self, reservation: Reservation, step: str, code: str, reason: str) -> bool:
         """Make the version Failed, with an event. Returns False where it was not Importing (any more)."""
 
     def find(self, model_name: str, model_version: str) -> VersionRow | None:

@@ -91,13 +91,17 @@ def test_events_are_kept_in_order_with_time_kind_and_run(registry: SqlRegistry) 
 
 def test_a_failed_version_says_why_and_the_same_run_may_take_it_up_again(registry: SqlRegistry) -> None:
     held = registry.reserve(a_request(), a_run())
-    assert registry.fail(held, "BLD002", "No such package.")
-    assert not registry.fail(held, "RUN001", "second word")
+    assert registry.fail(held, "build", "BLD002", "No such package.")
+    assert not registry.fail(held, "build", "RUN001", "second word")
     row = registry.find("iris", "0.0.1")
     assert row is not None
     assert (row.status, row.reason) == (Status.FAILED, "[BLD002] No such package.")
     assert row.events[-1].text == "Import failed: [BLD002] No such package."
-    registry.resume(held)
+    registry.resume(held, {"smoke_gpu", "register"})
+    row = registry.find("iris", "0.0.1")
+    assert row is not None
+    assert row.status is Status.FAILED, "a step beside the failed one does not take the failure back"
+    registry.resume(held, {"fetch", "build", "register"})
     row = registry.find("iris", "0.0.1")
     assert row is not None
     assert (row.status, row.reason) == (Status.IMPORTING, "")
@@ -108,8 +112,8 @@ def test_another_run_can_neither_write_nor_fail_a_version_that_it_does_not_hold(
     stranger = replace(held, run=a_run(2))
     for act in (
         lambda: registry.add_event(stranger, EventKind.NORMAL, "x"),
-        lambda: registry.fail(stranger, "X", "x"),
-        lambda: registry.resume(stranger),
+        lambda: registry.fail(stranger, "build", "X", "x"),
+        lambda: registry.resume(stranger, {"build"}),
     ):
         with pytest.raises(VersionGone, match="REG007"):
             act()

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from airlock.adapters.s3 import S3Storage
 from airlock.domain.source import SourceLocation
 from airlock.errors import SourceChanged, SourceRefused, StorageUnavailable
-
 from tests.conftest import Bucket
 
 
@@ -94,7 +94,7 @@ def test_a_wrong_secret_is_refused_without_showing_it(connection: dict[str, Any]
 
 def test_an_unknown_access_key_is_refused(connection: dict[str, Any], bucket: Bucket) -> None:
     connect("unknown_s3", {**connection, "login": "nobody:nobody"})
-    with pytest.raises(SourceRefused, match="SRC00[23]"):
+    with pytest.raises(SourceRefused, match=r"SRC00[23]"):
         list(S3Storage("unknown_s3").list(folder(bucket)))
 
 

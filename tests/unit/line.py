@@ -112,7 +112,7 @@ class Line:
         )
 
     def close(self, run: RunRef = RUN, ended: str = "failed") -> int:
-        return close(run, registry=self.registry, backend=self.backend, ended=ended)
+        return close(run, step="close", registry=self.registry, backend=self.backend, ended=ended)
 
     def import_model(self, run: RunRef = RUN, **conf: Any) -> ModelVersion:
         """The whole line."""

@@ -279,7 +279,7 @@ def test_a_version_that_is_decided_stays_as_it_is() -> None:
 def test_a_failed_version_keeps_its_first_reason() -> None:
     line = Line()
     accepted = line.accept()
-    line.registry.fail(accepted.reservation, "PKG001", "No folder.")
+    line.registry.fail(accepted.reservation, "build", "PKG001", "No folder.")
     line.close()
     assert line.row().reason == "[PKG001] No folder."
 

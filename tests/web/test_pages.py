@@ -64,7 +64,7 @@ def test_an_empty_registry_says_so(get: Callable[[str], httpx.Response]) -> None
 
 def test_a_failed_version_shows_its_reason_and_its_history(registry: Any, get: Callable[[str], httpx.Response]) -> None:
     held = reserve(registry, "manual__1")
-    registry.fail(held, "CFG001", "Line 3 is no JSON.")
+    registry.fail(held, "build", "CFG001", "Line 3 is no JSON.")
     assert "[CFG001] Line 3 is no JSON." in get("/").text
     page = get("/models/iris/0.0.1")
     assert page.status_code == 200
@@ -74,7 +74,7 @@ def test_a_failed_version_shows_its_reason_and_its_history(registry: Any, get: C
 
 def test_what_comes_from_a_package_is_shown_escaped(registry: Any, get: Callable[[str], httpx.Response]) -> None:
     held = reserve(registry, XSS)
-    registry.fail(held, "SMK003", f"{XSS}\nsecond line")
+    registry.fail(held, "build", "SMK003", f"{XSS}\nsecond line")
     for path in ("/", "/models/iris/0.0.1"):
         text = get(path).text
         assert "<script" not in text

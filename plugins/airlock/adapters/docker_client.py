@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import docker
 import requests
 import urllib3
+from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import DockerException
 
 from airlock.domain.findings import shown
@@ -52,6 +56,15 @@ def engine_gone(doing: str, error: BaseException | str) -> BackendUnavailable:
 
 def docker_answers(timeout_s: float = 2.0) -> bool:
     """Whether a container engine answers within the time."""
+    host = os.environ.get("DOCKER_HOST") or DEFAULT_UNIX_SOCKET
+    if host.startswith("unix:"):
+        # Asked first without the client, which leaves a socket open where nobody listens.
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+            try:
+                probe.settimeout(timeout_s)
+                probe.connect(urlsplit(host.removeprefix("http+")).path)
+            except OSError:
+                return False
     try:
         client = docker.from_env(timeout=max(1, round(timeout_s)))
     except ENGINE_ERRORS:

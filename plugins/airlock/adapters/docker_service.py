@@ -127,7 +127,7 @@ class ContainerService:
         while not self._over.wait(WATCH_S):
             # The folder is the one place outside memory that the service can write to.
             with contextlib.suppress(OSError):
-                if any(entry.name != SOCKET_NAME for entry in os.scandir(folder)):
+                if set(os.listdir(folder)) - {SOCKET_NAME}:
                     self._note = "\nairlock: the service was ended because it wrote files into its socket's folder.\n"
                     log.warning("A service wrote into its socket's folder and is ended.")
                     with contextlib.suppress(*ENGINE_ERRORS):

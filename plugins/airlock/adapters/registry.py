@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
@@ -134,18 +134,20 @@ class SqlRegistry:
         return None if row is None else Reservation(model_name=row.model_name, model_version=row.model_version, run=run)
 
     @_guarded
-    def resume(self, reservation: Reservation) -> None:
-        """Make the version Importing again, where a former try of the same run had failed."""
+    def resume(self, reservation: Reservation, steps: Collection[str]) -> None:
+        """Make the version Importing again, where it had failed in one of these steps."""
         with self.engine.begin() as connection:
-            self._resume(connection, reservation)
+            self._resume(connection, reservation, steps)
 
-    def _resume(self, connection: Connection, reservation: Reservation) -> None:
+    def _resume(self, connection: Connection, reservation: Reservation, steps: Collection[str] | None = None) -> None:
         row = self._own_row(connection, reservation)
         if row.status == Status.IMPORTING.value:
             return
         if row.status == Status.DELETED.value:
             raise VersionGone("REG006", f"{reservation} was deleted.", "Import it as a new version.")
-        self._set_status(connection, row.id, Status.IMPORTING, "")
+        if steps is not None and row.failed_step not in steps:
+            return
+        self._set_status(connection, row.id, Status.IMPORTING, "", failed_step="")
         self._add_event(connection, row.id, reservation, EventKind.NORMAL, "Import taken up again.")
 
     @_guarded
@@ -171,7 +173,7 @@ class SqlRegistry:
                 self._add_event(connection, row.id, reservation, EventKind.NORMAL, "Model imported.")
 
     @_guarded
-    def fail(self, reservation: Reservation, code: str, reason: str) -> bool:
+    def fail(self, reservation: Reservation, step: str, code: str, reason: str) -> bool:
         """Make the version Failed, with an event."""
         with self.engine.begin() as connection:
             row = self._own_row(connection, reservation)
@@ -179,7 +181,7 @@ class SqlRegistry:
                 return False
             text = f"[{code}] {reason}" if not reason.startswith(f"[{code}]") else reason
             text = text[:MAX_REASON_CHARACTERS]
-            self._set_status(connection, row.id, Status.FAILED, text)
+            self._set_status(connection, row.id, Status.FAILED, text, failed_step=step)
             self._add_event(connection, row.id, reservation, EventKind.ABNORMAL, f"Import failed: {text}")
             return True
 
@@ -222,7 +224,13 @@ class SqlRegistry:
 
     def _own_row(self, connection: Connection, reservation: Reservation) -> Any:
         row = connection.execute(
-            select(model_versions.c.id, model_versions.c.status, model_versions.c.dag_id, model_versions.c.run_id)
+            select(
+                model_versions.c.id,
+                model_versions.c.status,
+                model_versions.c.failed_step,
+                model_versions.c.dag_id,
+                model_versions.c.run_id,
+            )
             .where(
                 model_versions.c.model_name == reservation.model_name,
                 model_versions.c.model_version == reservation.model_version,

@@ -34,6 +34,8 @@ model_versions = Table(
     Column("model_version", String(8), nullable=False),
     Column("status", String(16), nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
+    # The step in which a Failed version failed: what may take it up again.
+    Column("failed_step", String(250), nullable=False, server_default=""),
     Column("dag_id", String(250), nullable=False),
     Column("run_id", String(250), nullable=False),
     Column("created_at", Float, nullable=False),

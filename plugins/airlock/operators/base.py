@@ -48,7 +48,8 @@ class StepOperator(BaseOperator):
         try:
             reservation = self.reservation(context)
             if reservation is not None:
-                wiring.registry.resume(reservation)
+                # Cleared tasks take a failed version up again; tasks that run beside the failed one do not.
+                wiring.registry.resume(reservation, {self.task_id, *self.get_flat_relative_ids()})
             return self.run_step(wiring, context)
         except AirflowSkipException:
             raise
@@ -90,7 +91,7 @@ class StepOperator(BaseOperator):
         with self._registry_may_be_away():
             reservation = self.reservation(context) or wiring.registry.reservation_of(self.run_ref(context))
             if reservation is not None:
-                wiring.registry.fail(reservation, code, text)
+                wiring.registry.fail(reservation, self.task_id, code, text)
 
     def _tried(self, wiring: Wiring, context: Context, code: str, text: str) -> None:
         ti = context["ti"]

@@ -290,6 +290,12 @@ class CloseOperator(StepOperator):
         bad = sorted(
             f"{task} {state}" for task, state in states.items() if state in ("failed", "upstream_failed", "removed")
         )
-        removed = close(run, registry=wiring.registry, backend=wiring.backend, ended=", ".join(bad) or "no task failed")
+        removed = close(
+            run,
+            step=self.task_id,
+            registry=wiring.registry,
+            backend=wiring.backend,
+            ended=", ".join(bad) or "no task failed",
+        )
         self.log.info("%d leftovers removed", removed)
         return removed

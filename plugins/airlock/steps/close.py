@@ -6,13 +6,14 @@ from airlock.domain.version import RunRef
 from airlock.ports import Registry, RuntimeBackend
 
 
-def close(run: RunRef, *, registry: Registry, backend: RuntimeBackend, ended: str) -> int:
+def close(run: RunRef, *, step: str, registry: Registry, backend: RuntimeBackend, ended: str) -> int:
     """Decide an undecided version and sweep.
 
     A task that is killed can say nothing; its version would stay Importing for ever.
 
     Args:
         run: The run that ends.
+        step: The name of this step.
         registry: Where its version is.
         backend: Where its leftovers are.
         ended: How the run's tasks ended, for the version's history.
@@ -22,5 +23,5 @@ def close(run: RunRef, *, registry: Registry, backend: RuntimeBackend, ended: st
     """
     reservation = registry.reservation_of(run)
     if reservation is not None:
-        registry.fail(reservation, "RUN001", f"The import ended without a result: {ended}. Start it again.")
+        registry.fail(reservation, step, "RUN001", f"The import ended without a result: {ended}. Start it again.")
     return backend.sweep(run)

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("model_version", sa.String(8), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False, server_default=""),
+        sa.Column("failed_step", sa.String(250), nullable=False, server_default=""),
         sa.Column("dag_id", sa.String(250), nullable=False),
         sa.Column("run_id", sa.String(250), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
