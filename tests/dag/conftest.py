@@ -1,4 +1,4 @@
-"""A whole installation for the tests: Airflow's database, the registry, the store, a real S3 server and both backends."""
+"""A whole installation for the tests: Airflow's database, registry, store, a real S3 server and both backends."""
 
 from __future__ import annotations
 
