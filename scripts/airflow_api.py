@@ -12,7 +12,8 @@ from typing import Any
 
 from scripts.local_state import LocalError
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
+TRIES = 3
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -55,16 +56,18 @@ class AirflowApi:
             ApiError: The answer's status is not 2xx.
             OSError: No answer.
         """
-        if not self._token:
-            self._sign_in()
         suffix = "?" + urllib.parse.urlencode(query, doseq=True) if query else ""
-        try:
-            return self._send(method, path + suffix, body)
-        except ApiError as error:
-            if error.status != 401:
-                raise
-        self._sign_in()
-        return self._send(method, path + suffix, body)
+        for attempt in range(1, TRIES + 1):
+            if not self._token:
+                self._sign_in()
+            try:
+                return self._send(method, path + suffix, body)
+            except ApiError as error:
+                # An old token, or a database that was busy for too long.
+                if attempt == TRIES or (error.status != 401 and error.status < 500):
+                    raise
+            self._token = ""
+            time.sleep(0.5)
 
     def health(self) -> dict[str, dict[str, Any]]:
         """Returns Airflow's health report.
@@ -75,6 +78,10 @@ class AirflowApi:
             self._sign_in()
         found: dict[str, dict[str, Any]] = self._send("GET", "/api/v2/monitor/health", None)
         return found
+
+    def warm_up(self) -> None:
+        """Makes the API server build the part that tasks talk to, which it would do, for seconds, at the first task."""
+        self._send("GET", "/execution/health", None)
 
     def wait_for_dag(self, dag_id: str, timeout_s: float, since: datetime = LONG_AGO) -> None:
         """Waits until a DAG can be triggered.
@@ -112,7 +119,13 @@ class AirflowApi:
         body: dict[str, Any] = {"logical_date": None, "conf": conf}
         if run_id:
             body["dag_run_id"] = run_id
-        run: dict[str, Any] = self.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        try:
+            run: dict[str, Any] = self.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        except ApiError as error:
+            # The answer to an earlier try was an error, although the run was made.
+            if error.status == 409 and run_id:
+                return run_id
+            raise
         return str(run["dag_run_id"])
 
     def run_of(self, dag_id: str, run_id: str) -> dict[str, Any]:

@@ -68,7 +68,8 @@ execution_api_server_url = {url}/execution/
 hostname_callable = socket.gethostname
 
 [database]
-sql_alchemy_conn = sqlite:///{home / "airflow.db"}
+# Who finds the file locked waits so many seconds. Five, the default, is less than the API server's first request takes.
+sql_alchemy_conn = sqlite:///{home / "airflow.db"}?timeout=60
 
 [api]
 host = 127.0.0.1

@@ -263,9 +263,13 @@ class AirflowLocal:
         # Signed in: on a machine where another Airflow took the port, that one is healthy, too.
         api = self.api()
         sick = ["api-server"]
+        is_warm = False
         while time.monotonic() < deadline:
             self.wait(0.2)
             try:
+                if not is_warm:
+                    api.warm_up()
+                    is_warm = True
                 sick = _sick(api.health(), since)
             except (OSError, ApiError, ValueError):
                 continue

@@ -19,6 +19,8 @@ from typing import Any
 from scripts.local_state import ROOT, LocalError, log_tail
 
 GRACE_S = 15.0
+# Enough for what only has to write its last words.
+HURRIED_GRACE_S = 1.0
 # The keeper itself has nothing to wait for once the grace is over: this much more means that it hangs.
 KEEPER_LAG_S = 15.0
 
@@ -235,7 +237,8 @@ class Keeper:
             reader.join()
 
     def hurry(self) -> None:
-        """Takes away what is left of the grace of a stop that is going on."""
+        """Takes away most of the grace, of a stop that is going on or of the one to come."""
+        self._grace_s = min(self._grace_s, HURRIED_GRACE_S)
         process = self._process
         if self._closed and process is not None:
             self._send(process, {"do": "stop", "grace_s": 0.0})

@@ -13,13 +13,7 @@ from scripts.progress import Progress
 DAG_ID = "import_model"
 # The task after which the version is Normal.
 LAST_STEP = "register"
-OUTCOMES = {
-    "success": "done",
-    "failed": "FAILED",
-    "skipped": "skipped",
-    "upstream_failed": "not reached",
-    "removed": "removed",
-}
+OUTCOMES = {"success": "done", "failed": "FAILED", "skipped": "skipped"}
 STATES_OF_A_FINISHED_RUN = ("success", "failed")
 
 
@@ -82,12 +76,17 @@ class ImportRun:
         if name in self._ended:
             return
         tries = task["try_number"] or 0
+        if state == "skipped" and task["start_date"] is None:
+            # Never begun, because the run was cancelled.
+            self._ended.add(name)
+            return
         if state in ("up_for_retry", "running") and tries > self._tries.get(name, 1):
             self._progress.end(self.model_name, name, f"failed, try {tries} follows")
         self._tries[name] = max(tries, self._tries.get(name, 1))
         if state in OUTCOMES:
             self._ended.add(name)
-            self._progress.end(self.model_name, name, OUTCOMES[state], task["duration"])
+            took = None if state == "skipped" else task["duration"]
+            self._progress.end(self.model_name, name, OUTCOMES[state], took)
         elif state == "running":
             self._progress.begin(self.model_name, name)
 
