@@ -1,0 +1,244 @@
+"""What an image build is given, and which wheels on disk it may use."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from backend_bench import TINY, write_package
+
+from airlock.adapters.docker_context import build_arguments, build_context
+from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable_wheels
+from airlock.adapters.serving_code import serving_digest, serving_files
+from airlock.domain.dependencies import Dependency
+from airlock.domain.image import BuildPlan, plan_build
+
+PYTORCH = "https://wheels.example/cpu"
+WHEEL = "wheels/brought-1.0-py3-none-any.whl"
+RUNTIME = replace(TINY, constraints="numpy==2.0.0\ntorch==2.13.0+cpu\n", extra_index_urls=(PYTORCH,))
+
+
+def plan(*dependencies: Dependency) -> BuildPlan:
+    return plan_build(
+        RUNTIME,
+        dependencies,
+        serving_digest="s",
+        base_image_prefix="",
+        package_digest="d",
+        bundled_digests={WHEEL: "0"},
+    )
+
+
+def wheels(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Path:
+    folder = tmp_path / "serving"
+    (folder / "model_service" / "__pycache__").mkdir(parents=True)
+    (folder / "log.py").write_text("x = 1\n")
+    (folder / "model_service" / "server.py").write_text("y = 1\n")
+    (folder / "model_service" / "__pycache__" / "server.cpython-311.pyc").write_bytes(b"z")
+    return folder
+
+
+def contents(
+    plan: BuildPlan, number: int, install: InstallSettings, serving: Path, package: Path | None = None
+) -> dict[str, bytes]:
+    layer = plan.layers[number]
+    with (
+        build_context(
+            plan,
+            layer,
+            install=install,
+            serving_folder=serving,
+            package_folder=package,
+            machine="x86_64",
+            work_dir=serving.parent / "work",
+        ) as context,
+        tarfile.open(fileobj=context) as tar,
+    ):
+        members = tar.getmembers()
+        assert {(member.uid, member.gid, member.mtime) for member in members} == {(0, 0, 0)}
+        assert list((serving.parent / "work").iterdir()) == []
+        found = {}
+        for member in members:
+            file = tar.extractfile(member)
+            found[member.name] = file.read() if file else b""
+        return found
+
+
+def test_the_base_layer_gets_pins_certificates_and_serving_code(tmp_path: Path, serving: Path) -> None:
+    (tmp_path / "ca.pem").write_text("certificates")
+    made = contents(plan(), 0, InstallSettings(cert=str(tmp_path / "ca.pem")), serving)
+    assert made["Dockerfile"].decode() == plan().layers[0].dockerfile
+    assert made["install/requirements.txt"] == made["install/constraints.txt"] == RUNTIME.constraints.encode()
+    assert made["install/ca.pem"] == b"certificates"
+    assert "install/wheels" in made
+    assert {name for name in made if name.startswith("serving/")} == {
+        "serving/log.py",
+        "serving/model_service/server.py",
+    }
+
+
+def test_the_same_inputs_give_the_same_context(serving: Path) -> None:
+    def read() -> bytes:
+        made = plan()
+        with build_context(
+            made,
+            made.layers[0],
+            install=InstallSettings(),
+            serving_folder=serving,
+            package_folder=None,
+            machine="x86_64",
+            work_dir=serving.parent / "work",
+        ) as context:
+            return context.read()
+
+    assert read() == read()
+
+
+def test_the_dependency_layer_gets_its_lines_the_pins_and_the_packages_wheels(tmp_path: Path, serving: Path) -> None:
+    write_package(tmp_path / "package", "pass", "return 0")
+    made = contents(
+        plan(Dependency(name="six"), Dependency(name=WHEEL, bundled=True)),
+        1,
+        InstallSettings(),
+        serving,
+        tmp_path / "package",
+    )
+    assert made["install/requirements.txt"].decode().splitlines() == ["six", f"/tmp/install/bundled/{WHEEL}"]
+    assert made["install/constraints.txt"] == RUNTIME.constraints.encode()
+    assert made[f"install/bundled/{WHEEL}"].startswith(b"PK")
+    assert not [name for name in made if name.startswith("serving/")]
+
+
+def test_only_wheels_that_fit_a_pin_are_copied(tmp_path: Path, serving: Path) -> None:
+    folder = wheels(
+        tmp_path / "wheels",
+        "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl",
+        "torch-2.12.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl",
+        "torch-2.13.0+cpu-cp310-cp310-manylinux_2_28_x86_64.whl",
+        "torch-2.13.0+cpu-cp311-cp311-win_amd64.whl",
+        "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_aarch64.whl",
+        "other-1.0-py3-none-any.whl",
+        "no wheel.whl",
+    )
+    made = contents(plan(), 0, InstallSettings(find_links=(str(folder),)), serving)
+    assert [name for name in made if name.endswith(".whl")] == [
+        "install/wheels/torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
+    ]
+
+
+def test_without_an_index_dependencies_get_every_wheel_they_could_need(tmp_path: Path, serving: Path) -> None:
+    folder = wheels(
+        tmp_path / "wheels",
+        "six-1.17.0-py2.py3-none-any.whl",
+        "needed_by_six-1.0-py3-none-any.whl",
+        "numpy-2.0.0-cp311-cp311-manylinux_2_17_x86_64.whl",
+    )
+    made_plan = plan(Dependency(name="six"))
+
+    def copied(**settings: bool) -> list[str]:
+        made = contents(made_plan, 1, InstallSettings(find_links=(str(folder),), **settings), serving)  # type: ignore[arg-type]
+        return sorted(name.rpartition("/")[2].partition("-")[0] for name in made if name.endswith(".whl"))
+
+    assert copied() == ["six"]
+    # numpy is in the layer below already.
+    assert copied(no_index=True) == ["needed_by_six", "six"]
+
+
+def test_the_runtimes_own_index_is_asked_only_where_no_wheel_on_disk_will_do(tmp_path: Path) -> None:
+    folder = wheels(tmp_path / "wheels", "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl")
+    made = plan()
+
+    def asked(install: InstallSettings) -> str:
+        return build_arguments(made, made.layers[0], install, "x86_64").get("PIP_EXTRA_INDEX_URL", "")
+
+    assert asked(InstallSettings()) == PYTORCH
+    assert asked(InstallSettings(extra_index_url=("https://own.example",))) == f"https://own.example {PYTORCH}"
+    assert asked(InstallSettings(find_links=(str(folder),))) == ""
+    assert asked(InstallSettings(no_index=True)) == ""
+    second = plan(Dependency(name="six"))
+    assert "PIP_EXTRA_INDEX_URL" not in build_arguments(second, second.layers[1], InstallSettings(), "x86_64")
+
+
+def test_an_index_on_this_machines_disk_is_not_handed_to_a_container() -> None:
+    install = InstallSettings(index_url="file:///opt/simple", extra_index_url=("file:///opt/more",), no_index=False)
+    made = plan(Dependency(name="six"))
+    assert build_arguments(made, made.layers[1], install, "x86_64") == {}
+
+
+def test_only_what_is_set_becomes_an_argument() -> None:
+    made = plan(Dependency(name="six"))
+    install = InstallSettings(
+        index_url="https://index.example/simple",
+        trusted_host=("index.example",),
+        find_links=("https://links.example",),
+        https_proxy="http://proxy.example",
+    )
+    assert build_arguments(made, made.layers[1], install, "x86_64") == {
+        "PIP_INDEX_URL": "https://index.example/simple",
+        "PIP_TRUSTED_HOST": "index.example",
+        "PIP_FIND_LINKS": "https://links.example",
+        "HTTPS_PROXY": "http://proxy.example",
+        "https_proxy": "http://proxy.example",
+    }
+
+
+def test_nothing_of_the_install_stage_reaches_the_image() -> None:
+    for layer in plan(Dependency(name="six")).layers:
+        final = layer.dockerfile.rpartition("\nFROM ")[2]
+        assert "ARG" not in final
+        assert "/tmp/install" not in final
+
+
+@pytest.mark.parametrize(
+    "name, python, fits",
+    [
+        ("a-1-cp311-cp311-manylinux_2_17_x86_64.whl", "3.11", True),
+        ("a-1-cp311-cp311-manylinux_2_17_x86_64.whl", "3.12", False),
+        ("a-1-cp36-abi3-manylinux1_x86_64.whl", "3.11", True),
+        ("a-1-cp312-abi3-manylinux1_x86_64.whl", "3.11", False),
+        ("a-1-py3-none-any.whl", "3.6", True),
+        ("a-1-py2.py3-none-any.whl", "2.7", True),
+        ("a-1-py3-none-any.whl", "2.7", False),
+        ("a-1-cp27-cp27mu-manylinux1_x86_64.whl", "2.7", True),
+        ("a-1-py3-none-macosx_11_0_arm64.whl", "3.11", False),
+    ],
+)
+def test_a_wheel_fits_an_interpreter_or_does_not(tmp_path: Path, name: str, python: str, fits: bool) -> None:
+    wheels(tmp_path, name)
+    assert bool(usable_wheels([tmp_path], python=python, machine="x86_64")) is fits
+
+
+def test_a_folder_that_is_missing_has_no_wheels(tmp_path: Path) -> None:
+    assert usable_wheels([tmp_path / "none"], python="3.11", machine="x86_64") == ()
+
+
+def test_names_are_compared_in_their_normal_form(tmp_path: Path) -> None:
+    folder = wheels(tmp_path / "w", "typing_extensions-4.0-py3-none-any.whl")
+    usable = usable_wheels([folder], python="3.11", machine="x86_64")
+    assert len(chosen_wheels(usable, "Typing.Extensions==4.0\n")) == 1
+    assert chosen_wheels(usable, "Typing.Extensions==4.1\n") == ()
+    assert further_indexes((PYTORCH,), "typing-extensions==4.0\n", usable) == ()
+
+
+def test_the_serving_codes_digest_covers_names_and_bytes_and_no_caches(serving: Path) -> None:
+    before = serving_digest(serving)
+    assert [name for name, _ in serving_files(serving)] == ["log.py", "model_service/server.py"]
+    (serving / "__pycache__").mkdir()
+    (serving / "__pycache__" / "log.cpython-311.pyc").write_bytes(b"new")
+    assert serving_digest(serving) == before
+    (serving / "log.py").rename(serving / "log2.py")
+    assert serving_digest(serving) != before
+    (serving / "log2.py").rename(serving / "log.py")
+    (serving / "log.py").write_text("x = 2\n")
+    assert serving_digest(serving) != before
