@@ -57,14 +57,16 @@ class AirflowApi:
             OSError: No answer.
         """
         suffix = "?" + urllib.parse.urlencode(query, doseq=True) if query else ""
-        for attempt in range(1, TRIES + 1):
+        tries = TRIES
+        while True:
+            tries -= 1
             if not self._token:
                 self._sign_in()
             try:
                 return self._send(method, path + suffix, body)
             except ApiError as error:
                 # An old token, or a database that was busy for too long.
-                if attempt == TRIES or (error.status != 401 and error.status < 500):
+                if tries == 0 or (error.status != 401 and error.status < 500):
                     raise
             self._token = ""
             time.sleep(0.5)
