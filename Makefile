@@ -32,8 +32,9 @@ setup: ## The virtual environment, from the lock
 setup-dev:
 	@$(BOOTSTRAP) --dev
 
+demo: BEGAN := $(shell date +%s)
 demo: setup ## Train, upload, import and register the example models (ENGINES=all, BACKEND=auto|docker|process)
-	@exec $(VENV_PYTHON) -m scripts.demo --engines "$(ENGINES)" --backend "$(BACKEND)"
+	@exec $(VENV_PYTHON) -m scripts.demo --engines "$(ENGINES)" --backend "$(BACKEND)" --began $(BEGAN)
 
 up: setup ## Object server and Airflow in the foreground (PORT=8080)
 	@exec $(VENV_PYTHON) -m scripts.airflow_local up $(if $(PORT),--port $(PORT))

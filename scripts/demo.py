@@ -34,14 +34,15 @@ WITHOUT_ISOLATION = "WITHOUT ISOLATION: the process backend runs the models' cod
 class Demo:
     """Everything that one demo runs, and its end."""
 
-    def __init__(self, engines: str, backend: str) -> None:
+    def __init__(self, engines: str, backend: str, elapsed_s: float = 0.0) -> None:
         """Prepares nothing yet.
 
         Args:
             engines: Which examples, as `example_packages.choose` takes them.
             backend: `auto`, `docker` or `process`.
+            elapsed_s: Seconds that belong to the demo and have passed already.
         """
-        self.progress = Progress(sys.stdout)
+        self.progress = Progress(sys.stdout, elapsed_s=elapsed_s)
         self.runs: list[ImportRun] = []
         self._engines = engines
         self._backend = backend
@@ -191,11 +192,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.demo", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--engines", default="", help="all, or names with commas (default: those that download little)")
     parser.add_argument("--backend", default="auto", choices=("auto", "docker", "process"))
+    parser.add_argument("--began", type=float, help="when the demo began, with its setup, in seconds since 1970")
     arguments = parser.parse_args()
+    elapsed_s = max(0.0, time.time() - arguments.began) if arguments.began else 0.0
     failure = ""
     try:
         with interruptible() as patience:
-            demo = Demo(arguments.engines, arguments.backend)
+            demo = Demo(arguments.engines, arguments.backend, elapsed_s)
             try:
                 demo.run()
             except (LocalError, OSError) as error:

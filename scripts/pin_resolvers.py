@@ -20,7 +20,9 @@ RESOLVE_TIMEOUT_S = 300
 PIP_TIMEOUT_S = 1800
 #: The last pip for Python 2.7.
 OLD_PIP = "20.3.4"
-_FILE = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)-(?P<version>[0-9][A-Za-z0-9.+]*)(?:-.*\.whl|\.tar\.gz|\.zip)$")
+_FILE = re.compile(
+    r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)-(?P<version>[0-9][A-Za-z0-9.+]*)(?:-.*\.whl|\.tar\.gz|\.zip)$"
+)
 
 
 def resolve(entry: Entry) -> dict[str, str]:

@@ -27,7 +27,7 @@ from pathlib import Path
 # Started as a file, this script has only its own folder on the path.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-from scripts.pin_entries import (  # noqa: E402
+from scripts.pin_entries import (
     ROOT,
     Entry,
     PinError,
@@ -38,8 +38,8 @@ from scripts.pin_entries import (  # noqa: E402
     render,
     select,
 )
-from scripts.pin_resolvers import resolve  # noqa: E402
-from scripts.uv_tool import UvError  # noqa: E402
+from scripts.pin_resolvers import resolve
+from scripts.uv_tool import UvError
 
 
 def check(entries: Sequence[Entry], *, again: bool) -> int:

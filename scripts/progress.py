@@ -18,17 +18,18 @@ class _Running(NamedTuple):
 class Progress:
     """Steps of several subjects, some of them at the same time. Safe to use from threads."""
 
-    def __init__(self, stream: TextIO, *, subject_width: int = 18) -> None:
+    def __init__(self, stream: TextIO, *, subject_width: int = 18, elapsed_s: float = 0.0) -> None:
         """Starts the clock that every line shows.
 
         Args:
             stream: Where to write; lines move only when it is a terminal.
             subject_width: Characters for the subject's name.
+            elapsed_s: What the clock shows at first.
         """
         self._stream = stream
         self._live = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._width = subject_width
-        self._began = time.monotonic()
+        self._began = time.monotonic() - elapsed_s
         self._running: dict[tuple[str, str], _Running] = {}
         self._shown = 0
         self._lock = threading.RLock()

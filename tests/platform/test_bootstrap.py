@@ -70,7 +70,7 @@ def test_a_wrong_hash_is_refused_and_leaves_no_stamp(tmp_path: Path, lock: Path)
     text = lock.read_text(encoding="utf-8")
     lock.write_text(re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text), encoding="utf-8")
 
-    with pytest.raises(UvError, match="(?i)hash"):
+    with pytest.raises(UvError, match=r"(?i)hash"):
         bootstrap.sync_environment(tmp_path / "venv", lock, lambda line: None)
 
     assert not (tmp_path / "venv" / bootstrap.STAMP).exists()
