@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from scripts import pin_runtimes
+from scripts import pin_entries
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "include" / "runtimes" / "catalogue"
@@ -31,7 +31,7 @@ every_built_entry = pytest.mark.parametrize("key", [key for key, row in ENTRIES.
 
 
 def pins_of(key):
-    return pin_runtimes.parse_pins((CONSTRAINTS / f"{key}.txt").read_text(encoding="utf-8"))
+    return pin_entries.parse_pins((CONSTRAINTS / f"{key}.txt").read_text(encoding="utf-8"))
 
 
 def test_the_schema_itself_is_valid():
@@ -103,7 +103,7 @@ def test_a_runtime_that_is_not_available_names_one_that_is(key):
 @every_built_entry
 def test_the_constraints_pin_everything_and_hold_the_direct_requirements(key):
     pins = pins_of(key)
-    direct = pin_runtimes.parse_pins("\n".join(ENTRIES[key]["requirements"]))
+    direct = pin_entries.parse_pins("\n".join(ENTRIES[key]["requirements"]))
     assert direct.items() <= pins.items()
     assert {"gunicorn", "werkzeug"} <= set(pins)
 
@@ -115,9 +115,9 @@ def test_the_constraints_of_a_cpu_runtime_bring_no_gpu_library(key):
 
 
 def test_the_constraints_are_up_to_date_and_none_is_left_over():
-    entries = pin_runtimes.load_entries()
+    entries = pin_entries.load_entries()
     stale = {
-        entry.key: pin_runtimes.find_problems(entry, entry.constraints.read_text(encoding="utf-8")) for entry in entries
+        entry.key: pin_entries.find_problems(entry, entry.constraints.read_text(encoding="utf-8")) for entry in entries
     }
     assert {key: problems for key, problems in stale.items() if problems} == {}
-    assert pin_runtimes.find_orphans(entries) == []
+    assert pin_entries.find_orphans(entries) == []
