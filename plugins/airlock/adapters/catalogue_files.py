@@ -16,7 +16,7 @@ import jsonschema
 import yaml
 from referencing import Registry
 
-from airlock.domain.catalogue import Catalogue, Runtime, ServiceSpec
+from airlock.domain.catalogue import Catalogue, Runtime, ServiceSpec, Variant
 from airlock.domain.device import Device
 from airlock.errors import SettingInvalid
 
@@ -82,6 +82,25 @@ def _runtime(path: Path, constraints: Path, validator: jsonschema.Draft202012Val
         startup_timeout_s=float(entry["startup_timeout_s"]),
         memory_mb=entry["memory_mb"],
         constraints=_constraints(pins) if entry["available"] else "",
+        base_recipe=entry.get("base_recipe", ""),
+        stand_in=entry.get("stand_in", "").strip(),
+        variants=_variants(entry, pins) if entry["available"] else (),
+    )
+
+
+def _variants(entry: Mapping[str, Any], pins: Path) -> tuple[Variant, ...]:
+    """The other builds of a row; what a variant does not give is that of the row."""
+    return tuple(
+        Variant(
+            name=name,
+            devices=tuple(Device(device) for device in variant["devices"]),
+            base_image=variant["base_image"],
+            base_recipe=variant.get("base_recipe", ""),
+            system_packages=tuple(variant.get("system_packages", entry["system_packages"])),
+            environment=tuple(sorted(variant.get("environment", entry["environment"]).items())),
+            constraints=_constraints(pins.with_name(f"{entry['runtime']}.{name}.txt")),
+        )
+        for name, variant in sorted(entry.get("variants", {}).items())
     )
 
 

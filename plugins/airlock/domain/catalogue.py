@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airlock.domain.device import Device
+from airlock.domain.runtime_names import UnifiedName, parse_unified_name, version_distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,29 @@ class ServiceSpec:
 
     base_class: str
     model_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Another build of a row.
+
+    Attributes:
+        name: `gpu` where one build cannot serve both devices, `genuine` where the row's own build is a stand-in.
+        devices: Devices that this build serves.
+        base_image: Readable image tag.
+        base_recipe: Dockerfile text of the base image where no registry has it, else empty.
+        system_packages: Debian packages that the engine's libraries need.
+        environment: Variables of the serving process.
+        constraints: Text of the pinned requirements.
+    """
+
+    name: str
+    devices: tuple[Device, ...]
+    base_image: str
+    base_recipe: str
+    system_packages: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    constraints: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +71,9 @@ class Runtime:
         startup_timeout_s: Seconds until the first successful prediction.
         memory_mb: Memory limit in megabytes (10^6 bytes) where the request names none.
         constraints: Text of the pinned requirements: every distribution, exactly.
+        base_recipe: Dockerfile text of the base image where no registry has it, else empty.
+        stand_in: What the pins install instead of the engine itself, and what that does not do; else empty.
+        variants: Other builds of the same row, sorted by name.
     """
 
     engine: str
@@ -69,9 +96,62 @@ class Runtime:
     startup_timeout_s: float
     memory_mb: int
     constraints: str
+    base_recipe: str = ""
+    stand_in: str = ""
+    variants: tuple[Variant, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.engine} {self.name}"
+
+    def as_variant(self, name: str) -> Runtime:
+        """The same row in another of its builds.
+
+        Raises:
+            ValueError: It has no such build.
+        """
+        variant = next((variant for variant in self.variants if variant.name == name), None)
+        if variant is None:
+            raise ValueError(f"{self} has no variant {name!r}")
+        return replace(
+            self,
+            devices=variant.devices,
+            base_image=variant.base_image,
+            base_image_digest="",
+            base_recipe=variant.base_recipe,
+            system_packages=variant.system_packages,
+            environment=variant.environment,
+            constraints=variant.constraints,
+            stand_in="" if variant.name == "genuine" else self.stand_in,
+            variants=(),
+        )
+
+    def fits(self, name: UnifiedName) -> bool:
+        """Whether the row is what a unified name says.
+
+        A row carries neither the operating system nor the version of CUDA or CANN, so these are not compared.
+        """
+        return (
+            self.engine == name.engine
+            and self._has_version(name.version)
+            and self.python == name.python
+            and name.accelerator in self.devices
+            and name.architecture in self.architectures
+        )
+
+    def _has_version(self, version: str) -> bool:
+        if not any(version_distance(self.engine_version, version)):
+            return True
+        # A row may say 1.13 and pin 1.13.1.
+        return version.startswith(f"{self.engine_version}.") and f"=={version}\n" in self.constraints
+
+    def distance(self, name: UnifiedName) -> tuple[int, ...]:
+        """How far the row is from what a unified name says; smaller is nearer."""
+        return (
+            int(name.architecture not in self.architectures),
+            int(name.accelerator not in self.devices),
+            *version_distance(self.engine_version, name.version),
+            *version_distance(self.python, name.python),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +170,15 @@ class Catalogue:
         return tuple(runtime for runtime in self.runtimes if runtime.engine == engine)
 
     def find(self, engine: str, name: str) -> Runtime | None:
-        """The row of that key, or None."""
-        return next((runtime for runtime in self.of_engine(engine) if runtime.name == name), None)
+        """The row of that key, or the one that a name of the unified form fits exactly, or None."""
+        rows = self.of_engine(engine)
+        row = next((runtime for runtime in rows if runtime.name == name), None)
+        unified = parse_unified_name(name) if row is None else None
+        if unified is None:
+            return row
+        fitting = [runtime for runtime in rows if runtime.fits(unified)]
+        # One made for that device alone comes first, then the engine's default.
+        return min(fitting, key=lambda runtime: (len(runtime.devices), not runtime.default), default=None)
 
     def default(self, engine: str) -> Runtime | None:
         """The engine's default row, or None where the engine has no rows."""
@@ -99,9 +186,28 @@ class Catalogue:
 
     def suggestion(self, engine: str, name: str) -> str:
         """The engine's rows and its default as a sentence, the likeliest meant first."""
-        names = [runtime.name for runtime in self.of_engine(engine) if runtime.available]
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        rows = [runtime for runtime in self.of_engine(engine) if runtime.available]
+        names = [runtime.name for runtime in rows]
+        unified = parse_unified_name(name)
+        if unified is not None:
+            text = _nearest(engine, unified, rows)
+        else:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            text = f"Did you mean {near[0]!r}? " if near else ""
         default = self.default(engine)
-        text = f"Did you mean {near[0]!r}? " if near else ""
         text += f"Runtimes of {engine}: {', '.join(names) or 'none'}."
         return text + (f" Its default is {default.name!r}." if default else "")
+
+
+def _nearest(engine: str, name: UnifiedName, rows: list[Runtime]) -> str:
+    """The row nearest to a unified name, as a sentence that ends with a space."""
+    if name.engine != engine:
+        return f"The name says {name.engine}, not {engine}. "
+    if not rows:
+        return ""
+    row = min(rows, key=lambda runtime: runtime.distance(name))
+    devices = " and ".join(device.value for device in row.devices)
+    architectures = " or ".join(row.architectures)
+    return (
+        f"The nearest is {row.name!r}: version {row.engine_version}, Python {row.python}, {devices}, {architectures}. "
+    )
