@@ -39,8 +39,8 @@ demo: setup ## Train, upload, import and register the example models (ENGINES=al
 up: setup ## Object server and Airflow in the foreground (PORT=8080)
 	@exec $(VENV_PYTHON) -m scripts.airflow_local up $(if $(PORT),--port $(PORT))
 
-down: setup ## Stop what `make up` runs in another terminal
-	@exec $(VENV_PYTHON) -m scripts.airflow_local down
+down: ## Stop what `make up` runs in another terminal
+	@$(or $(PYTHON),python3) -m scripts.airflow_local down
 
 test: setup-dev ## The whole test suite (TESTS=tests/unit)
 	@exec $(VENV_PYTHON) -m pytest $(TESTS)
