@@ -261,6 +261,14 @@ def processes_with(mark: bytes) -> list[int]:
     return found
 
 
+def until_detached(bench: Bench, count: int, seconds: float = 10.0) -> None:
+    """Wait until a package has let that many processes go."""
+    deadline = time.monotonic() + seconds
+    while len(detached_processes(bench)) != count:
+        assert time.monotonic() < deadline, detached_processes(bench)
+        time.sleep(0.05)
+
+
 def detached_processes(bench: Bench) -> list[int]:
     """What a package started and let go; this machine sees the processes of its containers too."""
     found = []

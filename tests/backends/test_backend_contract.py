@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from backend_bench import (
@@ -18,6 +19,7 @@ from backend_bench import (
     ask,
     detached_processes,
     predict,
+    until_detached,
     until_ended,
     until_ready,
 )
@@ -52,6 +54,7 @@ def test_a_runtime_is_made_once_and_then_reused(bench: Bench) -> None:
     assert again.layers[0].seconds < 1
     assert (again.reference, again.digest, again.size_bytes) == (first.reference, first.digest, first.size_bytes)
     assert first.digest.startswith("sha256:")
+    assert (again.log, "made in" in Path(first.log).read_text()) == ("", True)
     assert first.size_bytes > 100_000
     assert first.backend is bench.backend().kind
     assert first.isolation is bench.backend().isolation
@@ -100,7 +103,7 @@ def test_a_build_that_takes_too_long_is_ended_and_leaves_nothing(bench: Bench) -
     runtime = replace(bench.runtime, name="slow")
     plan = bench.plan(runtime=runtime)
     with pytest.raises(BuildFailed) as caught:
-        bench.backend(build_timeout_s=0.8).build(plan, bench.lines.append)
+        bench.backend(build_timeout_s=0.2).build(plan, bench.lines.append)
     assert caught.value.code == "BLD005"
     assert _litter(bench, plan.layers[-1].tag) == []
 
@@ -230,7 +233,7 @@ def test_a_process_that_the_package_detached_is_gone_afterwards(bench: Bench) ->
     with bench.serve("leaves-a-process") as service:
         until_ready(service)
         assert ask(service) > 0
-        assert len(detached_processes(bench)) == 1
+        until_detached(bench, 1)
     assert detached_processes(bench) == []
 
 
@@ -247,7 +250,7 @@ def test_what_a_killed_worker_leaves_is_swept(bench: Bench) -> None:
     with another_process(bench, "serve", "killed") as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline().startswith("ready ")
-        assert len(detached_processes(bench)) == 1
+        until_detached(bench, 1)
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
     run = RunRef(dag_id=f"test-{bench.token}", run_id="killed")

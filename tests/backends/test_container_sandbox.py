@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import socket
 import socketserver
@@ -16,10 +17,11 @@ from typing import Any
 
 import docker
 import pytest
-from backend_bench import PACKAGES, Bench, ask, until_ended, until_ready
+from backend_bench import BASE_IMAGE, PACKAGES, Bench, ask, until_ended, until_ready
 
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_backend import DockerBackend
+from airlock.adapters.docker_build import remove_old_litter
 from airlock.adapters.docker_client import docker_answers
 from airlock.adapters.install_settings import InstallSettings
 from airlock.domain.version import RunRef
@@ -143,6 +145,25 @@ def test_a_base_image_that_nobody_has_is_said_with_what_to_do(docker_bench: Benc
     assert caught.value.code == "BLD007"
     assert "base_image_prefix" in caught.value.remedy
     assert "127.0.0.1:9/nobody/python:3.11-slim" in caught.value.message
+
+
+def test_what_killed_builds_left_long_ago_is_removed_and_nothing_younger(docker_bench: Bench) -> None:
+    tag = f"litter-{docker_bench.token}"
+    client = docker.from_env()
+    try:
+        dockerfile = f"FROM {BASE_IMAGE}\nLABEL io.airlock.layer={tag}\nENV A=1\n".encode()
+        for _ in client.api.build(fileobj=io.BytesIO(dockerfile), rm=True, decode=True):
+            pass
+        label = f"io.airlock.layer={tag}"
+        assert len(client.images.list(filters={"label": label, "dangling": True})) == 1
+        container = client.containers.create(client.images.list(filters={"label": label})[0].id, ["true"])
+        now = time.time()
+        assert remove_old_litter(client, now - 60, label) == 0
+        assert remove_old_litter(client, now + 60, label) == 2
+        assert client.images.list(filters={"label": label}) == []
+        assert container.id not in {found.id for found in client.containers.list(all=True)}
+    finally:
+        client.close()
 
 
 # ── an engine that is away, or dies ──────────────────────────────────────────────────────────────────────────────────

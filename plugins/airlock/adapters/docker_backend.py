@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import docker
 from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from airlock.adapters.docker_build import BuildLog, LayerBuild
+from airlock.adapters.build_log import BuildLog
+from airlock.adapters.docker_build import LayerBuild, remove_old_litter
 from airlock.adapters.docker_client import (
     ENGINE_ERRORS,
     RUN_LABEL,
@@ -42,7 +42,7 @@ __all__ = ["DockerBackend", "docker_answers"]
 
 log = logging.getLogger(__name__)
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+OLD_LITTER_S = 600.0
 
 
 class DockerBackend:
@@ -133,7 +133,7 @@ class DockerBackend:
             log(f"The image {last.tag} is there already.")
             found = (BuiltLayer(name=layer.name, tag=layer.tag, reused=True, seconds=seconds) for layer in plan.layers)
             return self._image(last, tuple(found), "")
-        build_log = BuildLog(self._settings.work_dir / "build-logs" / f"{_UNSAFE.sub('-', plan.key)}.log", log)
+        build_log = BuildLog(self._settings.work_dir, plan.key, log)
         layers = tuple(self._layer(plan, layer, machine, build_log) for layer in plan.layers)
         return self._image(last, layers, str(build_log.path))
 
@@ -254,7 +254,11 @@ class DockerBackend:
         return True
 
     def sweep(self, run: RunRef) -> int:
-        """Remove the containers and folders of a run."""
+        """Remove the containers and folders of a run; and what builds left so long ago that none can be going on."""
+        with engine_errors("looking for litter of builds"):
+            old = remove_old_litter(self._client, self._clock.now() - self._settings.build_timeout_s - OLD_LITTER_S)
+        if old:
+            log.info("Removed %d leftovers of builds whose workers were killed.", old)
         return self._remove(run, None)
 
     def _remove(self, run: RunRef, task: str | None) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 import docker
@@ -21,7 +20,6 @@ from airlock.domain.image import LAYER_LABEL, BuildPlan, Layer
 from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock
 
-MAX_LOG_BYTES = 20_000_000
 #: Enough for the longest traceback of a build script; the reason of a failure is near the end.
 KEPT_LINES = 2000
 #: How long a killed build may take to end before its stream is left to itself.
@@ -237,26 +235,26 @@ def remove_litter(client: docker.DockerClient, tag: str) -> int:
     return count
 
 
-class BuildLog:
-    """A build's log on disk, cut where it grows too large.
+def remove_old_litter(client: docker.DockerClient, before: float, label: str = LAYER_LABEL) -> int:
+    """Remove what builds left that nobody builds again: their workers were killed, so that none of them could.
 
     Args:
-        path: The file; an earlier one is replaced.
-        log: Takes each line too.
+        client: The engine's client.
+        before: Seconds since 1970. Older than any build may take: a younger one may be going on, of another worker.
+        label: Which builds.
+
+    Returns:
+        How many things were removed.
     """
-
-    def __init__(self, path: Path, log: Callable[[str], None]) -> None:
-        self.path = path
-        self._log = log
-        self._left = MAX_LOG_BYTES
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
-
-    def line(self, text: str) -> None:
-        """Take a line."""
-        self._log(text)
-        data = text + "\n"
-        if self._left > 0:
-            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(data[: self._left])
-        self._left -= len(data)
+    count = 0
+    for container in client.api.containers(all=True, filters={"label": [label]}):
+        if container["Created"] < before and RUN_LABEL not in (container.get("Labels") or {}):
+            with contextlib.suppress(APIError):
+                client.api.remove_container(container["Id"], force=True, v=True)
+                count += 1
+    for image in client.api.images(all=False, filters={"label": [label], "dangling": True}):
+        if image["Created"] < before:
+            with contextlib.suppress(APIError):
+                client.api.remove_image(image["Id"])
+                count += 1
+    return count

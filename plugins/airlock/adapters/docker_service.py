@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 MAX_TAIL_BYTES = 64 * 1024
 WATCH_S = 0.5
 _KILLED_STATUS = 137
-_STOPPED_STATUSES = (137, 143)
+# Nothing inside sends SIGTERM to a container's first process; an engine that goes down does.
+_STOPPED_STATUS = 143
 # Where the engine puts a container's control group, by version of the interface and by driver.
 _PEAK_FILES = (
     "/sys/fs/cgroup/memory/docker/{id}/memory.max_usage_in_bytes",
@@ -75,8 +76,10 @@ class ContainerService:
             if state.get("Running"):
                 return ServiceExit(status=_KILLED_STATUS, out_of_memory=True) if self._memory_ran_out() else None
             status = int(state.get("ExitCode") or 0)
-            if status in _STOPPED_STATUSES:
-                # An engine that goes down stops its containers with the same statuses as a limit does.
+            if status == _STOPPED_STATUS:
+                raise engine_gone("running a container", "the container was stopped from outside")
+            if status == _KILLED_STATUS:
+                # An engine that dies ends its containers as the memory limit does.
                 self._client.ping()
             return ServiceExit(status=status, out_of_memory=bool(state.get("OOMKilled")) or self._memory_ran_out())
 

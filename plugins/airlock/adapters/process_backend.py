@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import math
 import os
 import platform
 import shutil
-import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from airlock.adapters.build_log import BuildLog
 from airlock.adapters.child_process import Child
 from airlock.adapters.file_lock import file_lock
 from airlock.adapters.host_devices import ascend_devices, has_gpu
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.process_environment import EnvironmentMaker, Made, read_marker
+from airlock.adapters.process_lease import LEASE_VARIABLE, end_lease, kill_marked, write_lease
 from airlock.adapters.process_service import ChildService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
@@ -29,9 +29,6 @@ from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock, Launch
 
-LEASE_FILE = "lease.json"
-#: Every process of a service carries it in its environment, so that even one that detached itself is found.
-LEASE_VARIABLE = "AIRLOCK_LEASE"
 DEFAULT_CPUS = 2.0
 MEGABYTE = 1_000_000
 MAX_OPEN_FILES = 4096
@@ -115,31 +112,38 @@ class ProcessBackend:
                 "Choose another runtime, or a worker of that architecture.",
             )
         log("Isolation: none. The package's code will run as an ordinary process of this worker.")
-        built: list[BuiltLayer] = []
-        # A second environment holds everything that the first one does, so that a finished one needs no look at it.
-        whole = self._found(plan.layers[-1]) is not None
-        for layer in plan.layers:
-            started = self._clock.monotonic()
-            reused = whole or self._found(layer) is not None
-            if not reused:
-                reused = self._make(plan, layer, machine, log)
-            seconds = self._clock.monotonic() - started
-            log(f"Layer {layer.name}: {_key(layer)} {'reused' if reused else 'made'} in {seconds:.1f} s.")
-            built.append(BuiltLayer(name=layer.name, tag=layer.tag, reused=reused, seconds=round(seconds, 3)))
+        made = self._found(plan.layers[-1])
+        if made is not None:
+            # It holds everything that the layers before it do, so that they need no look.
+            log(f"The environment {plan.key} is there already.")
+            found = (BuiltLayer(name=layer.name, tag=layer.tag, reused=True, seconds=0.0) for layer in plan.layers)
+            return self._image(plan, made, tuple(found), "")
+        build_log = BuildLog(self._settings.work_dir, plan.key, log)
+        layers = tuple(self._layer(plan, layer, machine, build_log.line) for layer in plan.layers)
         made = self._found(plan.layers[-1])
         if made is None:
             raise BackendUnavailable(
                 "BLD012", f"The environment {plan.key} was removed while it was made.", "Try again."
             )
+        return self._image(plan, made, layers, str(build_log.path))
+
+    def _image(self, plan: BuildPlan, made: Made, layers: tuple[BuiltLayer, ...], log_path: str) -> Image:
         return Image(
             backend=self.kind,
             isolation=self.isolation,
             reference=plan.key,
             digest=made.digest,
             size_bytes=made.size_bytes,
-            layers=tuple(built),
-            log="",
+            layers=layers,
+            log=log_path,
         )
+
+    def _layer(self, plan: BuildPlan, layer: Layer, machine: str, log: Callable[[str], None]) -> BuiltLayer:
+        started = self._clock.monotonic()
+        reused = self._found(layer) is not None or self._make(plan, layer, machine, log)
+        seconds = self._clock.monotonic() - started
+        log(f"Layer {layer.name}: {_key(layer)} {'reused' if reused else 'made'} in {seconds:.1f} s.")
+        return BuiltLayer(name=layer.name, tag=layer.tag, reused=reused, seconds=round(seconds, 3))
 
     def _make(self, plan: BuildPlan, layer: Layer, machine: str, log: Callable[[str], None]) -> bool:
         """Make an environment; True where another process made it meanwhile."""
@@ -202,7 +206,7 @@ class ProcessBackend:
             temporary = folder / "tmp"
             for path in (socket.parent, home, temporary):
                 path.mkdir(parents=True)
-            _write_lease(folder, token, None)
+            write_lease(folder, token, None)
             environment = self._folder(launch.image.reference)
             child = Child(
                 [str(environment / "bin" / "python"), "-m", "model_service.server"],
@@ -210,7 +214,7 @@ class ProcessBackend:
                 cwd=home,
                 limits=_limits(launch),
             )
-            _write_lease(folder, token, child.keeper_pid)
+            write_lease(folder, token, child.keeper_pid)
             service = ChildService(child, str(socket), launch.memory_mb * MEGABYTE)
             yield service
         finally:
@@ -218,7 +222,7 @@ class ProcessBackend:
                 service.close()
             elif child is not None:
                 child.close()
-            _kill_marked(token)
+            kill_marked(token)
             self._folders.remove(folder)
 
     def sweep(self, run: RunRef) -> int:
@@ -228,7 +232,7 @@ class ProcessBackend:
     def _remove(self, run: RunRef, task: str | None) -> int:
         count = 0
         for folder in self._folders.found(run, task):
-            _end_lease(folder)
+            end_lease(folder)
             self._folders.remove(folder)
             count += 1
         return count
@@ -275,54 +279,3 @@ def _variables(
         **dict(launch.runtime.environment),
         LEASE_VARIABLE: token,
     }
-
-
-# ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _write_lease(folder: Path, token: str, pid: int | None) -> None:
-    lease = {"token": token, "pid": pid, "started": None if pid is None else _start_time(pid)}
-    partial = folder / f"{LEASE_FILE}.partial"
-    partial.write_text(json.dumps(lease))
-    partial.replace(folder / LEASE_FILE)
-
-
-def _end_lease(folder: Path) -> None:
-    """End what a folder's lease names: the process of that id only where it is still the one that got the lease."""
-    try:
-        lease = json.loads((folder / LEASE_FILE).read_text())
-        token, pid, started = str(lease["token"]), lease["pid"], lease["started"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    if isinstance(pid, int) and started is not None and _start_time(pid) == started:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    _kill_marked(token)
-
-
-def _start_time(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks since boot: with its id, it names one process for ever."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
-
-
-def _kill_marked(token: str) -> None:
-    """Kill every process that carries the lease's token, wherever it has gone, until there is none."""
-    mark = f"{LEASE_VARIABLE}={token}".encode()
-    for _ in range(50):
-        found = False
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            try:
-                carries = mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if carries:
-                found = True
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(int(name), signal.SIGKILL)
-        if not found:
-            return

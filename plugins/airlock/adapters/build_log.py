@@ -1,0 +1,36 @@
+"""A build's log on disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+MAX_LOG_BYTES = 20_000_000
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class BuildLog:
+    """A build's log on disk, cut where it grows too large.
+
+    Args:
+        work_dir: The installation's folder of short-lived files.
+        key: Names what is built; an earlier log of the same name is replaced.
+        log: Takes each line too.
+    """
+
+    def __init__(self, work_dir: Path, key: str, log: Callable[[str], None]) -> None:
+        self.path = work_dir / "build-logs" / f"{_UNSAFE.sub('-', key)}.log"
+        self._log = log
+        self._left = MAX_LOG_BYTES
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("")
+
+    def line(self, text: str) -> None:
+        """Take a line."""
+        self._log(text)
+        data = text + "\n"
+        if self._left > 0:
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(data[: self._left])
+        self._left -= len(data)
