@@ -84,6 +84,10 @@ def resolve_with_uv(entry: Entry, uv: str) -> dict[str, str]:
         PinError: no set of wheels satisfies the entry; the resolver's own words are in the message.
     """
     said = ""
+    environment = uv_environment(os.environ)
+    if not any("+" in pin for pin in entry.requirements):
+        # On disk may lie a build of a pinned release with a local version, such as 2.13.0+cpu, which satisfies 2.13.0.
+        environment.pop("UV_FIND_LINKS", None)
     with tempfile.TemporaryDirectory() as scratch:
         # Given a file, uv reads no other, so that no setting of the machine changes the pins.
         settings = Path(scratch) / "uv.toml"
@@ -92,7 +96,7 @@ def resolve_with_uv(entry: Entry, uv: str) -> dict[str, str]:
             result = subprocess.run(
                 uv_command(entry, uv, settings, with_extra_indexes=with_extra_indexes),
                 input="\n".join(entry.direct) + "\n",
-                env=uv_environment(os.environ),
+                env=environment,
                 capture_output=True,
                 text=True,
                 timeout=RESOLVE_TIMEOUT_S,

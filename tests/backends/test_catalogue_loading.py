@@ -24,10 +24,10 @@ def include(tmp_path: Path) -> Path:
 
 def test_the_projects_own_catalogue_loads() -> None:
     catalogue = load_catalogue(INCLUDE)
-    files = sorted((INCLUDE / "runtimes" / "catalogue").glob("*/*.yaml"))
-    assert [(runtime.engine, runtime.name) for runtime in catalogue.runtimes] == [
+    files = (INCLUDE / "runtimes" / "catalogue").glob("*/*.yaml")
+    assert [(runtime.engine, runtime.name) for runtime in catalogue.runtimes] == sorted(
         (path.parent.name, path.stem) for path in files
-    ]
+    )
     for runtime in catalogue.runtimes:
         assert bool(runtime.constraints) == runtime.available
         assert "#" not in runtime.constraints

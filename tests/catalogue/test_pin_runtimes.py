@@ -121,6 +121,14 @@ def test_what_has_no_wheel_is_described_to_the_resolver_and_asked_for(tmp_path):
     )
 
 
+@pytest.mark.parametrize("requirement, looked_at", [("torch==9.0+cpu", "/wheels"), ("torch==9.0", "nowhere")])
+def test_wheels_on_disk_count_only_for_a_pin_with_a_local_version(tmp_path, monkeypatch, requirement, looked_at):
+    monkeypatch.setenv("UV_FIND_LINKS", "/wheels")
+    uv = fake_uv(tmp_path, f"echo ${{UV_FIND_LINKS:-nowhere}} > {tmp_path}/links; cat")
+    pin_resolvers.resolve_with_uv(dataclasses.replace(ENTRY, requirements=(requirement,)), uv)
+    assert (tmp_path / "links").read_text(encoding="utf-8").strip() == looked_at
+
+
 def test_a_row_of_the_other_architecture_is_resolved_for_it(tmp_path):
     uv = fake_uv(tmp_path, "cat")
     pin_resolvers.resolve_with_uv(dataclasses.replace(ENTRY, architecture="aarch64"), uv)
