@@ -37,10 +37,10 @@ demo: setup ## Train, upload, import and register the example models (ENGINES=al
 	@exec $(VENV_PYTHON) -m scripts.demo --engines "$(ENGINES)" --backend "$(BACKEND)" --began $(BEGAN)
 
 up: setup ## Object server and Airflow in the foreground (PORT=8080)
-	@exec $(VENV_PYTHON) -m scripts.airflow_local up $(if $(PORT),--port $(PORT))
+	@exec $(VENV_PYTHON) -m scripts.local_run up $(if $(PORT),--port $(PORT))
 
 down: ## Stop what `make up` runs in another terminal
-	@$(or $(PYTHON),python3) -m scripts.airflow_local down
+	@$(or $(PYTHON),python3) -m scripts.local_run down
 
 test: setup-dev ## The whole test suite (TESTS=tests/unit)
 	@exec $(VENV_PYTHON) -m pytest $(TESTS)

@@ -21,7 +21,6 @@ def write(
     dags_folder: Path,
     plugins_folder: Path,
     parallelism: int,
-    load_examples: bool = False,
 ) -> None:
     """Writes airflow.cfg, the generated secrets that go into it, and the password file.
 
@@ -35,7 +34,6 @@ def write(
         dags_folder: Where the DAG files are.
         plugins_folder: Where the plugin file is.
         parallelism: Task processes at most.
-        load_examples: Whether Airflow shows its own examples.
     """
     private_dir(home)
     secret = kept_values(
@@ -58,7 +56,7 @@ executor = LocalExecutor
 parallelism = {parallelism}
 dags_folder = {dags_folder}
 plugins_folder = {plugins_folder}
-load_examples = {load_examples}
+load_examples = False
 dags_are_paused_at_creation = False
 simple_auth_manager_users = {USER}:admin
 simple_auth_manager_passwords_file = {password_file(home)}

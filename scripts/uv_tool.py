@@ -64,7 +64,7 @@ def run_uv(uv: str, arguments: Sequence[str], *, cwd: Path | None = None) -> Non
     visible = sys.stderr.isatty()
     command = [uv, *arguments, *more]
     result = _run(command, env, cwd, visible)
-    if result.returncode != 0 and "SSL_CERT_FILE" not in env and not visible and "certificate" in (result.stderr or ""):
+    if result.returncode != 0 and "SSL_CERT_FILE" not in env and (visible or "certificate" in result.stderr):
         # A network that re-signs its traffic: its authority is in the system's store, which uv does not read by itself.
         env["UV_NATIVE_TLS"] = env["UV_SYSTEM_CERTS"] = "true"
         result = _run(command, env, cwd, visible)

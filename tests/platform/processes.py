@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from scripts.airflow_local import process_birth
 from scripts.keeper import descendants
-from scripts.local_state import ROOT
+from scripts.local_state import ROOT, process_birth
 
 
 class Process(NamedTuple):

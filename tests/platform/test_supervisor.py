@@ -37,7 +37,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start_airflow(command: Start, dags: Path) -> Command:
-    return command("scripts.airflow_local", "up", "--no-storage", "--dags", str(dags))
+    return command("scripts.local_run", "up", "--no-storage", "--dags", str(dags))
 
 
 def port_of(airflow: Command) -> int:
@@ -106,6 +106,6 @@ def test_a_second_supervisor_is_refused_down_stops_the_first_and_a_killed_one_le
     os.kill(airflow.process.pid, signal.SIGKILL)
 
     # `down` waits for what the killed supervisor left, which its keeper is just ending.
-    down = command("scripts.airflow_local", "down")
+    down = command("scripts.local_run", "down")
     assert down.end(END_S) == 0
     assert airflow.left() == []
