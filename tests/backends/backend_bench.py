@@ -180,7 +180,12 @@ class Bench:
 
     @property
     def runtime(self) -> Runtime:
-        return replace(TINY, environment=(("AIRLOCK_TEST_TOKEN", self.token),))
+        # Its own base layer, which an earlier session has not made.
+        return replace(
+            TINY,
+            constraints=f"# {self.token}\n{TINY.constraints}",
+            environment=(("AIRLOCK_TEST_TOKEN", self.token),),
+        )
 
     def backend(self, **changes: Any) -> RuntimeBackend:
         """A new backend object, as each Airflow task has one."""

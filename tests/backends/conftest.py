@@ -28,6 +28,9 @@ def _need_docker() -> None:
         client.close()
 
 
+TEST_RUNTIMES = tuple(f"scikit-learn-{name}-" for name in ("tiny", "slow", "offline", "secret"))
+
+
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A folder with a short path: a Unix socket's path has 107 bytes at most, and pytest's own folders are long."""
@@ -43,12 +46,12 @@ def _make(kind: str, folder: Path) -> Iterator[Bench]:
         import docker
 
         client = docker.from_env()
-        # By the runtime's own mark, whichever test made them; others may remove theirs meanwhile.
-        for found in client.api.images(filters={"label": "io.airlock.layer"}):
-            with contextlib.suppress(docker.errors.APIError):
-                variables = client.images.get(found["Id"]).attrs["Config"]["Env"] or []
-                if f"AIRLOCK_TEST_TOKEN={bench.token}" in variables:
-                    client.images.remove(found["Id"], force=True)
+        # By the names of runtimes that only these tests have.
+        for found in client.images.list(filters={"label": "io.airlock.layer"}):
+            for tag in found.tags:
+                if tag.partition(":")[2].startswith(TEST_RUNTIMES):
+                    with contextlib.suppress(docker.errors.APIError):
+                        client.images.remove(tag, force=True)
         client.close()
 
 

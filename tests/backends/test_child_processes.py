@@ -204,13 +204,17 @@ def test_even_a_killed_keeper_leaves_nothing_behind_after_the_sweep(process_benc
 def test_an_unfinished_environment_is_made_anew(process_bench: Bench) -> None:
     runtime = replace(process_bench.runtime, name="unfinished")
     plan = process_bench.plan(runtime=runtime)
-    folder = process_bench.settings.runtimes_dir / plan.key
+    folders = [process_bench.settings.runtimes_dir / layer.tag.rpartition(":")[2] for layer in plan.layers]
+    folder = folders[0]
+    folders[1].mkdir(parents=True)
+    (folders[1] / "half.py").write_text("half")
     (folder / "lib").mkdir(parents=True)
     (folder / "lib" / "half").write_text("half")
     image = process_bench.backend().build(plan, lambda line: None)
     assert not image.layers[0].reused
     assert not (folder / "lib" / "half").exists()
-    assert (folder / "serving" / "model_service" / "server.py").is_file()
+    assert not (folders[1] / "half.py").exists()
+    assert (folders[1] / "model_service" / "server.py").is_file()
 
 
 def test_python_that_uv_does_not_serve_gets_its_last_pip(process_bench: Bench) -> None:
@@ -219,7 +223,7 @@ def test_python_that_uv_does_not_serve_gets_its_last_pip(process_bench: Bench) -
     runtime = replace(process_bench.runtime, name="old", python="3.7", constraints="six==1.16.0\n")
     lines: list[str] = []
     image = process_bench.backend().build(process_bench.plan(runtime=runtime), lines.append)
-    python = process_bench.settings.runtimes_dir / image.reference / "bin" / "python"
+    python = process_bench.settings.runtimes_dir / image.layers[0].tag.rpartition(":")[2] / "bin" / "python"
     answer = subprocess.run(
         [str(python), "-c", "import pip, six, sys; print(sys.version_info[:2], pip.__version__, six.__version__)"],
         capture_output=True,

@@ -75,17 +75,21 @@ def contents(
         return found
 
 
-def test_the_base_layer_gets_pins_certificates_and_serving_code(tmp_path: Path, serving: Path) -> None:
+def test_the_base_layer_gets_pins_and_certificates_and_no_serving_code(tmp_path: Path, serving: Path) -> None:
     (tmp_path / "ca.pem").write_text("certificates")
     made = contents(plan(), 0, InstallSettings(cert=str(tmp_path / "ca.pem")), serving)
     assert made["Dockerfile"].decode() == plan().layers[0].dockerfile
     assert made["install/requirements.txt"] == made["install/constraints.txt"] == RUNTIME.constraints.encode()
     assert made["install/ca.pem"] == b"certificates"
     assert "install/wheels" in made
-    assert {name for name in made if name.startswith("serving/")} == {
-        "serving/log.py",
-        "serving/model_service/server.py",
-    }
+    assert not [name for name in made if name.startswith("serving/")]
+
+
+def test_the_serving_layer_gets_its_code_and_nothing_else(tmp_path: Path, serving: Path) -> None:
+    (tmp_path / "ca.pem").write_text("certificates")
+    made = contents(plan(), 1, InstallSettings(cert=str(tmp_path / "ca.pem")), serving)
+    assert sorted(made) == ["Dockerfile", "serving/log.py", "serving/model_service/server.py"]
+    assert build_arguments(plan(), plan().layers[1], InstallSettings(no_index=True), "x86_64") == {}
 
 
 def test_the_same_inputs_give_the_same_context(serving: Path) -> None:

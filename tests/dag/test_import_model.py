@@ -106,6 +106,6 @@ def test_a_dependency_is_installed_in_a_layer_of_its_own_and_reused(
     source = upload.go()
     first = run_import(model_name=f"needs-six-{either.backend}", source_location=source)
     assert first.state == "success"
-    assert [layer["name"] for layer in first.xcom["build"]["layers"]] == ["base", "dependencies"]
+    assert [layer["name"] for layer in first.xcom["build"]["layers"]] == ["base", "dependencies", "serving"]
     second = run_import(model_name=f"needs-six-{either.backend}", source_location=source)
-    assert [layer["reused"] for layer in second.xcom["build"]["layers"]] == [True, True]
+    assert [layer["reused"] for layer in second.xcom["build"]["layers"]] == [True, True, True]

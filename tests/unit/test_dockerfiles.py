@@ -66,14 +66,20 @@ def test_the_same_input_gives_the_same_text_and_tag() -> None:
     assert plan(TORCH, NUMPY, WHEEL) == plan(TORCH, NUMPY, WHEEL)
 
 
-def test_without_dependencies_there_is_one_layer() -> None:
-    (layer,) = plan().layers
-    assert (layer.name, layer.requirements) == ("base", runtime().constraints)
+def test_without_dependencies_there_are_two_layers_and_the_second_installs_nothing() -> None:
+    base, serving = plan().layers
+    assert (base.name, base.requirements) == ("base", runtime().constraints)
+    assert (serving.name, serving.requirements, serving.base) == ("serving", "", base.tag)
+
+
+def test_each_layer_is_made_on_the_one_before_it() -> None:
+    base, dependencies, serving = plan(None, NUMPY).layers
+    assert (dependencies.base, serving.base) == (base.tag, dependencies.tag)
 
 
 def test_the_key_is_the_last_layers_tag_without_repository() -> None:
     built = plan(None, NUMPY)
-    assert built.layers[-1].tag == f"airlock/dependencies:{built.key}"
+    assert built.layers[-1].tag == f"airlock/serving:{built.key}"
 
 
 @pytest.mark.parametrize(
@@ -83,9 +89,6 @@ def test_the_key_is_the_last_layers_tag_without_repository() -> None:
         runtime(base_image="python:3.12-slim"),
         runtime(base_image_digest="sha256:" + "0" * 64),
         runtime(system_packages=()),
-        runtime(environment=(("A", "1"),)),
-        runtime(service=ServiceSpec(base_class="a:B", model_path="*.m")),
-        runtime(service=dataclasses.replace(runtime().service, model_path="folder")),
         runtime(name="other"),
         runtime(engine="XGBoost"),
     ],
@@ -94,10 +97,27 @@ def test_every_input_of_the_base_layer_changes_its_tag(row: Runtime) -> None:
     assert plan(row).layers[0].tag != plan().layers[0].tag
 
 
-def test_serving_code_and_registry_prefix_change_the_base_layers_tag() -> None:
-    tag = plan().layers[0].tag
-    assert plan(serving_digest="00" * 32).layers[0].tag != tag
-    assert plan(base_image_prefix="mirror.corp/library/").layers[0].tag != tag
+@pytest.mark.parametrize(
+    "row",
+    [
+        runtime(environment=(("A", "1"),)),
+        runtime(service=ServiceSpec(base_class="a:B", model_path="*.m")),
+        runtime(service=dataclasses.replace(runtime().service, model_path="folder")),
+    ],
+)
+def test_how_a_runtime_is_started_changes_its_serving_layer_and_reinstalls_nothing(row: Runtime) -> None:
+    assert plan(row).layers[0] == plan().layers[0]
+    assert plan(row).key != plan().key
+
+
+def test_a_release_with_other_serving_code_reinstalls_nothing() -> None:
+    old, new = plan(None, NUMPY), plan(None, NUMPY, serving_digest="00" * 32)
+    assert old.layers[:2] == new.layers[:2]
+    assert old.key != new.key
+
+
+def test_a_registry_prefix_changes_the_base_layers_tag() -> None:
+    assert plan(base_image_prefix="mirror.corp/library/").layers[0].tag != plan().layers[0].tag
 
 
 @pytest.mark.parametrize(
@@ -157,24 +177,25 @@ def final_stage(layer: Layer) -> str:
     return stages[2]
 
 
-@pytest.mark.parametrize("layer", plan(TORCH, NUMPY, WHEEL).layers, ids=lambda layer: layer.name)
+INSTALLING = plan(TORCH, NUMPY, WHEEL).layers[:2]
+
+
+@pytest.mark.parametrize("layer", INSTALLING, ids=lambda layer: layer.name)
 def test_no_ca_password_or_index_reaches_the_final_stage(layer: Layer) -> None:
     text = final_stage(layer)
     for word in ("ca.pem", "PIP_", "PROXY", "ARG", "/tmp/install", "index", "pip install"):
         assert word not in text
 
 
-@pytest.mark.parametrize("layer", plan(TORCH, NUMPY, WHEEL).layers, ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", INSTALLING, ids=lambda layer: layer.name)
 def test_both_stages_carry_their_layers_label(layer: Layer) -> None:
     assert layer.dockerfile.count(f"LABEL io.airlock.layer={layer.tag}\n") == 2
 
 
 def test_the_final_image_runs_as_nobody() -> None:
-    (layer,) = plan().layers
-    users = re.findall(r"(?m)^USER (.*)$", final_stage(layer))
-    assert users == ["65534:65534"]
-    # The dependency layer's final stage changes nothing of that.
-    assert "USER" not in final_stage(plan(None, NUMPY).layers[1])
+    serving = plan(None, NUMPY).layers[-1]
+    assert re.findall(r"(?m)^USER (.*)$", serving.dockerfile) == ["65534:65534"]
+    assert serving.dockerfile.count(f"LABEL io.airlock.layer={serving.tag}\n") == 1
 
 
 def test_requirements_are_passed_by_file_and_never_stand_in_the_dockerfile() -> None:
@@ -184,7 +205,7 @@ def test_requirements_are_passed_by_file_and_never_stand_in_the_dockerfile() -> 
 
 
 def test_a_variable_is_taken_literally() -> None:
-    (layer,) = plan(TORCH).layers
+    layer = plan(TORCH).layers[-1]
     assert 'GREETING="a \\"b\\" \\$HOME \\\\ c"' in layer.dockerfile
 
 
@@ -197,4 +218,4 @@ def test_a_pinned_base_image_is_named_by_digest_unless_a_mirror_is_set() -> None
 @pytest.mark.parametrize("row", [runtime(), TORCH, runtime(name="Upper_Case.1-x")])
 def test_tags_are_ones_that_registries_take(row: Runtime) -> None:
     for layer in plan(row, NUMPY).layers:
-        assert re.fullmatch(r"airlock/(base|dependencies):[a-z0-9][a-z0-9_.-]{0,127}", layer.tag)
+        assert re.fullmatch(r"airlock/(base|dependencies|serving):[a-z0-9][a-z0-9_.-]{0,127}", layer.tag)

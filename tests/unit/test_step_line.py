@@ -42,7 +42,7 @@ def test_a_good_package_becomes_a_normal_version_with_its_history() -> None:
         "The package keeps the rules of Scikit_Learn.",
         "Engine Scikit_Learn 1.9.1, runtime sklearn1.9-python3.11, found.",
         "Image task started on backend docker.",
-        "Image created: base layer in 2.0 s.",
+        "Image created: base layer in 2.0 s, serving layer in 2.0 s.",
         "Answered 1 checked and 10 timed requests on cpu, ready after 0.0 s, median 10.0 ms.",
         "Model imported.",
     ]
@@ -163,9 +163,9 @@ def test_dependencies_make_a_second_layer_on_the_same_base() -> None:
     *_, base = plain.until_built()
     line = Line(iris_files(with_dependency("numpy", "1.26", "EXACT"), model__customize_service_dot_py=SERVICE))
     *_, image = line.until_built()
-    assert [layer.name for layer in image.layers] == ["base", "dependencies"]
+    assert [layer.name for layer in image.layers] == ["base", "dependencies", "serving"]
     assert image.layers[0].tag == base.layers[0].tag
-    assert image.reference == image.layers[1].tag
+    assert image.reference == image.layers[2].tag
 
 
 def test_a_wheel_of_the_package_is_part_of_the_images_identity() -> None:

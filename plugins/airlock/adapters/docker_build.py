@@ -16,7 +16,7 @@ from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFacto
 from airlock.adapters.install_failures import install_error, read_failure
 from airlock.adapters.install_settings import without_credentials
 from airlock.domain.findings import shown
-from airlock.domain.image import LAYER_LABEL, BuildPlan, Layer
+from airlock.domain.image import BASE_LAYER, LAYER_LABEL, BuildPlan, Layer
 from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock
 
@@ -63,7 +63,7 @@ class LayerBuild:
         try:
             with engine_errors("looking for litter of an earlier build"):
                 remove_litter(client, layer.tag)
-            if layer is plan.layers[0]:
+            if layer.name == BASE_LAYER:
                 self._have_base(client, layer, log)
             try:
                 self._build(client, plan, layer, context, arguments, log)

@@ -12,7 +12,7 @@ from typing import IO, cast
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable_wheels
 from airlock.adapters.serving_code import serving_files
-from airlock.domain.image import BuildPlan, Layer
+from airlock.domain.image import BASE_LAYER, SERVING_LAYER, BuildPlan, Layer
 
 
 def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> dict[str, str]:
@@ -25,8 +25,11 @@ def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, mac
         machine: As `uname -m` names it.
 
     Returns:
-        Name → value, empty ones left out: pip takes an empty variable for a value.
+        Name → value, empty ones left out: pip takes an empty variable for a value. None for a layer that installs
+        nothing.
     """
+    if layer.name == SERVING_LAYER:
+        return {}
     wheels = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
     more = further_indexes(plan.runtime.extra_index_urls, layer.requirements, wheels)
     # An index on this machine's disk cannot be seen from a build container.
@@ -54,7 +57,7 @@ def layer_wheels(plan: BuildPlan, layer: Layer, install: InstallSettings, machin
     every wheel that could be meant. The first one's pins are complete.
     """
     usable = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
-    if layer is plan.layers[0]:
+    if layer.name == BASE_LAYER:
         return chosen_wheels(usable, layer.requirements)
     return chosen_wheels(usable, layer.requirements, installed=plan.runtime.constraints, all_others=install.no_index)
 
@@ -92,17 +95,18 @@ def build_context(
     try:
         with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
             _add_text(tar, "Dockerfile", layer.dockerfile)
-            _add_text(tar, "install/requirements.txt", layer.requirements)
-            _add_text(tar, "install/constraints.txt", plan.runtime.constraints)
-            _add_text(tar, "install/ca.pem", Path(install.cert).read_text() if install.cert else "")
-            _add_folder(tar, "install/wheels")
-            wheels = layer_wheels(plan, layer, install, machine)
-            _add_files(tar, ((f"install/wheels/{path.name}", path) for path in wheels))
+            if layer.name == SERVING_LAYER:
+                _add_files(tar, ((f"serving/{name}", path) for name, path in serving_files(serving_folder)))
+            else:
+                _add_text(tar, "install/requirements.txt", layer.requirements)
+                _add_text(tar, "install/constraints.txt", plan.runtime.constraints)
+                _add_text(tar, "install/ca.pem", Path(install.cert).read_text() if install.cert else "")
+                _add_folder(tar, "install/wheels")
+                wheels = layer_wheels(plan, layer, install, machine)
+                _add_files(tar, ((f"install/wheels/{path.name}", path) for path in wheels))
             if package_folder is not None:
                 model = package_folder / "model"
                 _add_files(tar, ((f"install/bundled/{name}", model / name) for name in layer.bundled_wheels))
-            if layer is plan.layers[0]:
-                _add_files(tar, ((f"serving/{name}", path) for name, path in serving_files(serving_folder)))
     except BaseException:
         target.close()
         raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import json
 import math
 import os
 import platform
@@ -17,14 +19,22 @@ from airlock.adapters.child_process import Child
 from airlock.adapters.file_lock import file_lock
 from airlock.adapters.host_devices import ascend_devices, has_gpu
 from airlock.adapters.install_settings import InstallSettings
-from airlock.adapters.process_environment import EnvironmentMaker, Made, read_marker
+from airlock.adapters.process_environment import EnvironmentMaker, Made, copy_serving_code, read_marker
 from airlock.adapters.process_lease import LEASE_VARIABLE, end_lease, kill_marked, write_lease
 from airlock.adapters.process_service import ChildService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
 from airlock.domain.device import Device
-from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
+from airlock.domain.image import (
+    SERVING_LAYER,
+    BackendKind,
+    BuildPlan,
+    BuiltLayer,
+    Image,
+    Isolation,
+    Layer,
+)
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock, Launch
@@ -112,18 +122,18 @@ class ProcessBackend:
                 "Choose another runtime, or a worker of that architecture.",
             )
         log("Isolation: none. The package's code will run as an ordinary process of this worker.")
-        made = self._found(plan.layers[-1])
+        made = self._whole(plan)
         if made is not None:
-            # It holds everything that the layers before it do, so that they need no look.
-            log(f"The environment {plan.key} is there already.")
+            # A second environment holds everything that the first one does, so that it needs no look.
+            log(f"The environment {_key(plan.layers[-2])} is there already.")
             found = (BuiltLayer(name=layer.name, tag=layer.tag, reused=True, seconds=0.0) for layer in plan.layers)
             return self._image(plan, made, tuple(found), "")
         build_log = BuildLog(self._settings.work_dir, plan.key, log)
         layers = tuple(self._layer(plan, layer, machine, build_log.line) for layer in plan.layers)
-        made = self._found(plan.layers[-1])
+        made = self._whole(plan)
         if made is None:
             raise BackendUnavailable(
-                "BLD012", f"The environment {plan.key} was removed while it was made.", "Try again."
+                "BLD012", f"The environment {_key(plan.layers[-2])} was removed while it was made.", "Try again."
             )
         return self._image(plan, made, layers, str(build_log.path))
 
@@ -157,9 +167,11 @@ class ProcessBackend:
         ):
             if self._found(layer) is not None:
                 return True
+            if layer.name == SERVING_LAYER:
+                copy_serving_code(self._serving_folder, self._folder(key), layer)
+                return False
             maker = EnvironmentMaker(
                 install=self._install,
-                serving_folder=self._serving_folder,
                 machine=machine,
                 timeout_s=self._settings.build_timeout_s,
                 clock=self._clock,
@@ -174,9 +186,23 @@ class ProcessBackend:
     def _found(self, layer: Layer) -> Made | None:
         return read_marker(self._folder(_key(layer)))
 
+    def _whole(self, plan: BuildPlan) -> Made | None:
+        return self._of_keys(_key(plan.layers[-2]), plan.key)
+
+    def _of_keys(self, environment: str, serving: str) -> Made | None:
+        """The facts of an environment and its serving code together, None where one of them is not there."""
+        parts = [read_marker(self._folder(environment)), read_marker(self._folder(serving))]
+        if any(part is None for part in parts):
+            return None
+        digests = json.dumps([part.digest for part in parts if part is not None])
+        return Made(
+            digest=f"sha256:{hashlib.sha256(digests.encode()).hexdigest()}",
+            size_bytes=sum(part.size_bytes for part in parts if part is not None),
+        )
+
     def image_present(self, image: Image) -> bool:
         """Whether the very same environment is on this machine."""
-        made = read_marker(self._folder(image.reference))
+        made = self._of_keys(_environment_key(image), image.reference)
         return made is not None and made.digest == image.digest
 
     # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,10 +233,11 @@ class ProcessBackend:
             for path in (socket.parent, home, temporary):
                 path.mkdir(parents=True)
             write_lease(folder, token, None)
-            environment = self._folder(launch.image.reference)
+            environment = self._folder(_environment_key(launch.image))
+            serving = self._folder(launch.image.reference)
             child = Child(
                 [str(environment / "bin" / "python"), "-m", "model_service.server"],
-                env=_variables(launch, environment, package, home, temporary, socket, token),
+                env=_variables(launch, environment, serving, package, home, temporary, socket, token),
                 cwd=home,
                 limits=_limits(launch),
             )
@@ -238,6 +265,11 @@ class ProcessBackend:
         return count
 
 
+def _environment_key(image: Image) -> str:
+    """The last layer below the serving code is the environment that it runs in."""
+    return image.layers[-2].tag.rpartition(":")[2]
+
+
 def _key(layer: Layer) -> str:
     return layer.tag.rpartition(":")[2]
 
@@ -252,7 +284,14 @@ def _limits(launch: Launch) -> dict[str, int]:
 
 
 def _variables(
-    launch: Launch, environment: Path, package: str, home: Path, temporary: Path, socket: Path, token: str
+    launch: Launch,
+    environment: Path,
+    serving: Path,
+    package: str,
+    home: Path,
+    temporary: Path,
+    socket: Path,
+    token: str,
 ) -> dict[str, str]:
     """The service's whole environment: nothing of Airflow's, no credentials, no proxies."""
     threads = str(max(1, math.ceil(launch.cpus or min(DEFAULT_CPUS, os.cpu_count() or 1))))
@@ -265,7 +304,7 @@ def _variables(
         "LANG": "C.UTF-8",
         "HOME": str(home),
         "TMPDIR": str(temporary),
-        "PYTHONPATH": str(environment / "serving"),
+        "PYTHONPATH": str(serving),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "AIRLOCK_ENGINE": launch.runtime.engine,

@@ -1,4 +1,4 @@
-"""One environment for a runtime on this machine: an interpreter, the pins, the dependencies and the serving code.
+"""One environment for a runtime on this machine: an interpreter, the pins, the dependencies; and the serving code.
 
 It is made in place, because virtual environments cannot be moved; a marker that is written last says that it is whole.
 """
@@ -55,22 +55,59 @@ def read_marker(folder: Path) -> Made | None:
         return None
 
 
+def write_marker(folder: Path, inputs: list[str]) -> Made:
+    """Say that a folder is finished.
+
+    Args:
+        folder: The folder.
+        inputs: What it was made from, for its digest.
+    """
+    made = Made(
+        digest=f"sha256:{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()}",
+        size_bytes=sum(
+            os.lstat(os.path.join(path, name)).st_size for path, _, names in os.walk(folder) for name in names
+        ),
+    )
+    partial = folder / f"{MARKER}.partial"
+    partial.write_text(json.dumps({"digest": made.digest, "size_bytes": made.size_bytes}))
+    partial.replace(folder / MARKER)
+    return made
+
+
+def copy_serving_code(serving_folder: Path, folder: Path, layer: Layer) -> Made:
+    """Copy the serving code, so that a later release does not change a tested environment; the caller holds its lock.
+
+    Args:
+        serving_folder: The release's own.
+        folder: Where; what a killed try left there is removed.
+        layer: The layer that it is.
+
+    Raises:
+        BuildFailed: There is none.
+    """
+    files = serving_files(serving_folder)
+    if not files:
+        raise BuildFailed("BLD004", f"There is no serving code in {serving_folder}.", "Restore the release's own.")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, path in files:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return write_marker(folder, [layer.tag])
+
+
 class EnvironmentMaker:
     """Makes environments.
 
     Args:
         install: Where packages come from.
-        serving_folder: The serving code, copied so that a later release does not change a tested environment.
         machine: As `uname -m` names it.
         timeout_s: Seconds that one environment may take.
         clock: Time.
     """
 
-    def __init__(
-        self, *, install: InstallSettings, serving_folder: Path, machine: str, timeout_s: float, clock: Clock
-    ) -> None:
+    def __init__(self, *, install: InstallSettings, machine: str, timeout_s: float, clock: Clock) -> None:
         self._install = install
-        self._serving_folder = serving_folder
         self._machine = machine
         self._timeout_s = timeout_s
         self._clock = clock
@@ -97,13 +134,11 @@ class EnvironmentMaker:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         deadline = self._clock.monotonic() + self._timeout_s
+        installed = False
         try:
             with tempfile.TemporaryDirectory(prefix="airlock-install-") as scratch:
                 self._fill(plan, layer, folder, python, package, Path(scratch), deadline, log)
-            for name, path in serving_files(self._serving_folder):
-                target = folder / "serving" / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+            installed = True
         except TimeOver:
             raise BuildFailed(
                 "BLD005",
@@ -111,14 +146,9 @@ class EnvironmentMaker:
                 "Ask for dependencies that have wheels, or raise `[airlock] build_timeout_s`.",
             ) from None
         finally:
-            complete = self._complete(layer, full_version, folder) if (folder / "serving").is_dir() else None
-            if complete is None:
+            if not installed:
                 shutil.rmtree(folder, ignore_errors=True)
-        if complete is None:
-            raise BuildFailed(
-                "BLD004", f"There is no serving code in {self._serving_folder}.", "Restore the release's own."
-            )
-        return complete
+        return write_marker(folder, [layer.tag, full_version, self._machine])
 
     def _interpreter(self, runtime: Runtime) -> tuple[Path, str]:
         found = None if runtime.python == "2.7" else find_interpreter(runtime.python)
@@ -219,19 +249,6 @@ class EnvironmentMaker:
             "PIP_NO_INDEX": "1" if install.no_index else "",
         }
         return {name: value for name, value in variables.items() if value}
-
-    def _complete(self, layer: Layer, full_version: str, folder: Path) -> Made:
-        inputs = json.dumps([layer.tag, full_version, self._machine])
-        made = Made(
-            digest=f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}",
-            size_bytes=sum(
-                os.lstat(os.path.join(path, name)).st_size for path, _, names in os.walk(folder) for name in names
-            ),
-        )
-        partial = folder / f"{MARKER}.partial"
-        partial.write_text(json.dumps({"digest": made.digest, "size_bytes": made.size_bytes}))
-        partial.replace(folder / MARKER)
-        return made
 
 
 def _on_this_machine(requirements: str, package: Path | None) -> str:

@@ -24,6 +24,11 @@ SERVICE_USER = 65534
 #: Marks build containers and intermediate images with the layer they belong to, so that a killed build can be cleared.
 LAYER_LABEL = "io.airlock.layer"
 
+#: The layers by rate of change, the slowest first. A new release's serving code reinstalls nothing.
+BASE_LAYER = "base"
+DEPENDENCY_LAYER = "dependencies"
+SERVING_LAYER = "serving"
+
 
 class BackendKind(str, enum.Enum):
     """What runs a runtime."""
@@ -44,7 +49,7 @@ class Layer:
     """One layer of a runtime image.
 
     Attributes:
-        name: `base` (catalogue entry and serving code) or `dependencies` (the configuration's list).
+        name: `base` (catalogue entry), `dependencies` (the configuration's list) or `serving` (serving code).
         tag: Repository and tag; the tag is the hash of the layer's inputs.
         base: Reference of the image that it is made on.
         dockerfile: How the layer is made.
@@ -66,7 +71,7 @@ class BuildPlan:
 
     Attributes:
         runtime: The catalogue's row.
-        layers: One or two layers; each is built on the one before it.
+        layers: Base, dependencies where there are any, serving; each is built on the one before it.
         dependencies: The dependencies of the second layer.
         package_digest: Where bundled wheels come from.
     """
@@ -106,7 +111,7 @@ class Image:
     Attributes:
         backend: What runs it.
         isolation: What stands between its code and the host.
-        reference: Image tag; for the process backend the environment's key.
+        reference: Image tag; for the process backend the last layer's key.
         digest: Content digest of the image; for the process backend the digest of its inputs.
         size_bytes: Size on disk.
         layers: What was built and what was reused.
@@ -147,10 +152,10 @@ def plan_build(
     base_reference = base_image_prefix + runtime.base_image
     if runtime.base_image_digest and base_image_prefix == "":
         base_reference = f"{runtime.base_image}@{runtime.base_image_digest}"
-    base = _base_layer(runtime, base_reference, serving_digest)
-    layers = [base]
+    layers = [_base_layer(runtime, base_reference)]
     if dependencies:
-        layers.append(_dependency_layer(runtime, base, dependencies, bundled_digests))
+        layers.append(_dependency_layer(runtime, layers[0], dependencies, bundled_digests))
+    layers.append(_serving_layer(runtime, layers[-1], serving_digest))
     return BuildPlan(runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest)
 
 
@@ -169,7 +174,7 @@ def _install_stage(base: str, label: str, options: str) -> list[str]:
     return [
         f"FROM {base} AS install",
         f"LABEL {LAYER_LABEL}={label}",
-        # The base layer's own user may write nowhere.
+        # Whatever user a base image of a company's own has.
         "USER 0:0",
         _INSTALL_ARGUMENTS,
         "COPY install/ /tmp/install/",
@@ -184,7 +189,7 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("$", "\\$")
 
 
-def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> Layer:
+def _base_layer(runtime: Runtime, base_reference: str) -> Layer:
     def dockerfile(label: str) -> str:
         lines = [
             *_install_stage(base_reference, label, "--no-deps"),
@@ -198,6 +203,23 @@ def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> L
                 "RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "
                 f"{packages} && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin"
             )
+        lines += [
+            "COPY --from=install /install/ /usr/local/",
+            f"RUN mkdir -p {HOME_FOLDER} {PACKAGE_FOLDER} && chmod 1777 {HOME_FOLDER} && ldconfig",
+            "",
+        ]
+        return "\n".join(lines)
+
+    tag = _tag(BASE_LAYER, runtime, [dockerfile(""), runtime.constraints])
+    return Layer(
+        name=BASE_LAYER, tag=tag, base=base_reference, dockerfile=dockerfile(tag), requirements=runtime.constraints
+    )
+
+
+def _serving_layer(runtime: Runtime, below: Layer, serving_digest: str) -> Layer:
+    """Serving code and how it starts: copying is all that a new release of it costs."""
+
+    def dockerfile(label: str) -> str:
         environment = {
             "AIRLOCK_ENGINE": runtime.engine,
             "AIRLOCK_BASE_CLASS": runtime.service.base_class,
@@ -209,11 +231,11 @@ def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> L
             "PYTHONUNBUFFERED": "1",
             **dict(runtime.environment),
         }
-        lines += [
-            "COPY --from=install /install/ /usr/local/",
-            f"RUN mkdir -p {HOME_FOLDER} {PACKAGE_FOLDER} && chmod 1777 {HOME_FOLDER} && ldconfig",
-            "ENV " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in sorted(environment.items())),
+        lines = [
+            f"FROM {below.tag}",
+            f"LABEL {LAYER_LABEL}={label}",
             f"COPY serving/ {SERVING_FOLDER}/",
+            "ENV " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in sorted(environment.items())),
             f"WORKDIR {HOME_FOLDER}",
             f"USER {SERVICE_USER}:{SERVICE_USER}",
             f"EXPOSE {SERVICE_PORT}",
@@ -222,10 +244,8 @@ def _base_layer(runtime: Runtime, base_reference: str, serving_digest: str) -> L
         ]
         return "\n".join(lines)
 
-    tag = _tag("base", runtime, [dockerfile(""), runtime.constraints, serving_digest])
-    return Layer(
-        name="base", tag=tag, base=base_reference, dockerfile=dockerfile(tag), requirements=runtime.constraints
-    )
+    tag = _tag(SERVING_LAYER, runtime, [dockerfile(""), serving_digest])
+    return Layer(name=SERVING_LAYER, tag=tag, base=below.tag, dockerfile=dockerfile(tag), requirements="")
 
 
 def _dependency_layer(
@@ -253,9 +273,9 @@ def _dependency_layer(
         return "\n".join(lines)
 
     digests = [bundled_digests[path] for path in wheels]
-    tag = _tag("dependencies", runtime, [dockerfile(""), base.tag, requirements, *digests])
+    tag = _tag(DEPENDENCY_LAYER, runtime, [dockerfile(""), base.tag, requirements, *digests])
     return Layer(
-        name="dependencies",
+        name=DEPENDENCY_LAYER,
         tag=tag,
         base=base.tag,
         dockerfile=dockerfile(tag),

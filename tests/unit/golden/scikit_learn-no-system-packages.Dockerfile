@@ -1,15 +1,24 @@
-# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-726cf374ef20fc8d2c24
+# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
 FROM python:3.11-slim-bookworm AS install
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-726cf374ef20fc8d2c24
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
 RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install
 
 FROM python:3.11-slim-bookworm
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-726cf374ef20fc8d2c24
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
 COPY --from=install /install/ /usr/local/
 RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfig
+
+# requirements
+numpy==2.4.6
+scikit-learn==1.9.1
+
+# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-81558169f5f015e69152
+FROM airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
+LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-81558169f5f015e69152
+COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="Scikit_Learn" \
     AIRLOCK_HOME="/home/mind" \
@@ -18,12 +27,9 @@ ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseServi
     PYTHONDONTWRITEBYTECODE="1" \
     PYTHONPATH="/opt/airlock/serving" \
     PYTHONUNBUFFERED="1"
-COPY serving/ /opt/airlock/serving/
 WORKDIR /home/mind
 USER 65534:65534
 EXPOSE 8080
 CMD ["python", "-m", "model_service.server"]
 
 # requirements
-numpy==2.4.6
-scikit-learn==1.9.1

@@ -1,16 +1,25 @@
-# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-0d0bbccd2eee684a787a
+# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
 FROM python:3.11-slim-bookworm AS install
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-0d0bbccd2eee684a787a
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
 RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install
 
 FROM python:3.11-slim-bookworm
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-0d0bbccd2eee684a787a
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
 RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=install /install/ /usr/local/
 RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfig
+
+# requirements
+numpy==2.4.6
+scikit-learn==1.9.1
+
+# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-decb337e1b4c2e1a72bd
+FROM airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
+LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-decb337e1b4c2e1a72bd
+COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="Scikit_Learn" \
     AIRLOCK_HOME="/home/mind" \
@@ -19,12 +28,9 @@ ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseServi
     PYTHONDONTWRITEBYTECODE="1" \
     PYTHONPATH="/opt/airlock/serving" \
     PYTHONUNBUFFERED="1"
-COPY serving/ /opt/airlock/serving/
 WORKDIR /home/mind
 USER 65534:65534
 EXPOSE 8080
 CMD ["python", "-m", "model_service.server"]
 
 # requirements
-numpy==2.4.6
-scikit-learn==1.9.1
