@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -44,6 +44,9 @@ down: ## Stop what `make up` runs in another terminal
 
 test: setup-dev ## The whole test suite (TESTS=tests/unit)
 	@exec $(VENV_PYTHON) -m pytest $(TESTS)
+
+test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
+	@exec $(VENV_PYTHON) -m pytest tests/dag/test_seed_runtimes.py --runtimes
 
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .

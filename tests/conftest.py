@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 REQUIRE_ALL = "AIRLOCK_REQUIRE_ALL"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--runtimes", action="store_true", help="test every runtime of the catalogue, not one per engine")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--runtimes"):
+        return
+    more = [item for item in items if item.get_closest_marker("runtimes")]
+    config.hook.pytest_deselected(items=more)
+    items[:] = [item for item in items if item not in more]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     outcome: Any = yield
