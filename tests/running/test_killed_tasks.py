@@ -30,13 +30,13 @@ def docker_client(running: Running) -> Any:
     client.close()
 
 
-def kill(running: Running, run_id: str, task_id: str) -> None:
-    """SIGKILL to the process that executes the task."""
+def kill(running: Running, run_id: str, task_id: str, by: signal.Signals = signal.SIGKILL) -> None:
+    """A signal to the process that executes the task."""
     task = running.tasks(run_id)[task_id]
     assert task["state"] == "running", task
     command = Path(f"/proc/{task['pid']}/cmdline").read_bytes()
     assert b"airflow" in command, command
-    os.kill(task["pid"], signal.SIGKILL)
+    os.kill(task["pid"], by)
 
 
 def is_running(running: Running, run_id: str, task_id: str) -> bool:
@@ -89,8 +89,10 @@ def test_an_import_survives_sigkill_in_fetch_build_and_smoke(
     image = row.summary["image"]
     assert len(docker_client.images.list(image)) == 1
     assert docker_client.containers.list(**ours) == []
-    assert docker_client.containers.list(all=True, **builders) == []
-    assert docker_client.images.list(filters={"label": f"io.airlock.layer={image}", "dangling": True}) == []
+    for layer in running.api.xcom(DAG_ID, run_id, "build")["layers"]:
+        litter = {"label": f"io.airlock.layer={layer['tag']}"}
+        assert docker_client.containers.list(all=True, filters=litter) == []
+        assert docker_client.images.list(filters={**litter, "dangling": True}) == []
     assert list(incoming.iterdir()) == []
     packages_kept = [path for path in (running.state / "store" / "sha256").iterdir() if path.is_dir()]
     assert [path.name for path in packages_kept] == [row.summary["package_digest"].removeprefix("sha256:")]
@@ -119,7 +121,9 @@ def test_a_task_that_is_killed_on_every_try_leaves_a_failed_version_with_the_rea
             ),
             300,
         )
-        kill(running, run_id, "smoke_cpu")
+        kill(running, run_id, "smoke_cpu", signal.SIGTERM if number == 3 else signal.SIGKILL)
+    # A task that is asked to end removes what it started before it does.
+    wait_until(lambda: not docker_client.containers.list(**ours), 5)
     running.wait(run_id, 120)
     assert running.api.run_of(DAG_ID, run_id)["state"] == "failed"
     row, _ = running.version("unlucky")

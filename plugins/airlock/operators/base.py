@@ -31,6 +31,7 @@ class StepOperator(BaseOperator):
     """
 
     ui_color: ClassVar[str] = "#e8f0ec"
+    _is_executing = False
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Do the step and return JSON for XCom."""
@@ -45,6 +46,7 @@ class StepOperator(BaseOperator):
             wiring = Wiring(from_airflow())
         except AirlockError as error:
             raise AirflowFailException(str(error)) from None
+        self._is_executing = True
         try:
             reservation = self.reservation(context)
             if reservation is not None:
@@ -66,6 +68,15 @@ class StepOperator(BaseOperator):
             )
             self._tried(wiring, context, code, text)
             raise
+        finally:
+            self._is_executing = False
+
+    def on_kill(self) -> None:
+        """End the step where it stands, so that what it started is removed before the process is killed."""
+        # Airflow calls this from its signal handler and lets the step run on; and again after a time-out, when the
+        # step has ended already.
+        if self._is_executing:
+            raise SystemExit(f"step {self.task_id} was asked to end")
 
     def reservation(self, context: Context) -> Reservation | None:
         """The version that this task works for; None before it is reserved."""
