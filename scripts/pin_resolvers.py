@@ -133,7 +133,7 @@ def _answers(python: str) -> bool:
 def pip_command(entry: Entry, python: str, pip: Path, folder: Path) -> list[str]:
     """Build the command that downloads what an entry needs into a folder."""
     command = [python, str(pip / "pip"), "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--use-feature", "2020-resolver", "--dest", str(folder), "--only-binary", ":all:"]
+    command += ["--dest", str(folder), "--only-binary", ":all:"]
     for pin, _ in entry.source_only:
         command += ["--no-binary", pin.partition("==")[0]]
     return [*command, *entry.direct]
@@ -143,7 +143,8 @@ def resolve_with_pip(entry: Entry, python: str) -> dict[str, str]:
     """Resolve with the last pip of Python 2.7, which uv does not know.
 
     That pip can only resolve by downloading, and knows no date bound: exclude_newer is not kept. Nothing new is
-    published for Python 2.7, and what the entry must not lose it pins itself.
+    published for Python 2.7, and what the entry must not lose it pins itself. Its default resolver lets the first
+    requirement of a name win, which is the entry's own; the newer one tries for minutes and gives the same.
 
     Raises:
         PinError: nothing satisfies the entry; pip's own words are in the message.
