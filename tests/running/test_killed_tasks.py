@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import uuid
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,22 @@ def kill(running: Running, run_id: str, task_id: str, by: signal.Signals = signa
     os.kill(task["pid"], by)
 
 
+def a_wheel(name: str, text: str) -> bytes:
+    """A wheel of one module that holds a text."""
+    info = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": f"TEXT = {text!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return target.getvalue()
+
+
 def is_running(running: Running, run_id: str, task_id: str) -> bool:
     return running.tasks(run_id).get(task_id, {}).get("state") == "running"
 
@@ -46,7 +65,12 @@ def is_running(running: Running, run_id: str, task_id: str) -> bool:
 def test_an_import_survives_sigkill_in_fetch_build_and_smoke(
     running: Running, bucket: Bucket, docker_client: Any, wait_until: Wait
 ) -> None:
-    packages = [{"package_name": "itsdangerous", "package_version": "2.2.0", "restraint": "EXACT"}]
+    # The wheel is another one each time, so that its layer must be built.
+    bucket.put("slow/model/mark-1.0-py3-none-any.whl", a_wheel("mark", uuid.uuid4().hex))
+    packages = [
+        {"package_name": "itsdangerous", "package_version": "2.2.0", "restraint": "EXACT"},
+        {"package_name": "/home/mind/model/mark-1.0-py3-none-any.whl"},
+    ]
     config = a_config(dependencies=[{"installer": "pip", "packages": packages}])
     bucket.put("slow/model/config.json", json.dumps(config).encode())
     bucket.put(
@@ -89,14 +113,16 @@ def test_an_import_survives_sigkill_in_fetch_build_and_smoke(
     image = row.summary["image"]
     assert len(docker_client.images.list(image)) == 1
     assert docker_client.containers.list(**ours) == []
-    for layer in running.api.xcom(DAG_ID, run_id, "build")["layers"]:
+    layers = running.api.xcom(DAG_ID, run_id, "build")["layers"]
+    for layer in layers:
         litter = {"label": f"io.airlock.layer={layer['tag']}"}
         assert docker_client.containers.list(all=True, filters=litter) == []
         assert docker_client.images.list(filters={**litter, "dangling": True}) == []
     assert list(incoming.iterdir()) == []
     packages_kept = [path for path in (running.state / "store" / "sha256").iterdir() if path.is_dir()]
     assert [path.name for path in packages_kept] == [row.summary["package_digest"].removeprefix("sha256:")]
-    docker_client.images.remove(image, force=True)
+    for layer in reversed(layers[1:]):
+        docker_client.images.remove(layer["tag"], force=True)
 
 
 def test_a_task_that_is_killed_on_every_try_leaves_a_failed_version_with_the_reason(
