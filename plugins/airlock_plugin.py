@@ -25,7 +25,6 @@ class AirlockPlugin(AirflowPlugin):
             "href": f"{URL_PREFIX}/",
             "destination": "nav",
             "url_route": "airlock-models",
-            "category": "browse",
             "nav_top_level": True,
         },
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airlock.domain.detection import Detection
+from airlock.domain.device import Device
 from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, ModelVersion, Validated
@@ -65,7 +66,7 @@ def register(
         validated=validated,
         detection=detection,
         image=image,
-        reports=tuple(sorted(reports, key=lambda report: report.device.value)),
+        reports=tuple(sorted(reports, key=lambda report: list(Device).index(report.device))),
         registered_at=clock.now(),
     )
     registry.complete(version, details_of(version))
