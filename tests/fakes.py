@@ -156,6 +156,9 @@ class FakeStore:
             raise StoreDamaged("STO003", f"{entry.path} of package {digest} has another size.", "Import it again.")
         return data[:limit]
 
+    def open(self, digest: str, entry: FileEntry) -> io.BytesIO:
+        return io.BytesIO(self.read(digest, entry, entry.size_bytes))
+
     def folder(self, digest: str) -> str:
         if self.root is None:
             raise StoreDamaged("STO001", "This store has no folder.", "")

@@ -90,6 +90,13 @@ class PackageStore(Protocol):
             StoreDamaged: The file is missing or has another size.
         """
 
+    def open(self, digest: str, entry: FileEntry) -> AbstractContextManager[BinaryIO]:
+        """A file for reading any part of it; closed when the context is left.
+
+        Raises:
+            StoreDamaged: The file is missing or has another size.
+        """
+
     def folder(self, digest: str) -> str:
         """The package's folder on this machine, which contains `model/`. Nothing in it may be changed."""
 

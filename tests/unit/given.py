@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,20 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = RunRef(dag_id="import_model", run_id="manual__1")
 
 #: First bytes of real files.
-PICKLE = b"\x80\x04\x95\x10\x00\x00\x00"
+PICKLE = b"\x80\x04N."
 BOOSTER = b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{"
-ZIPPED = b"PK\x03\x04\x00\x00"
+
+
+def archive(*files: tuple[str, bytes]) -> bytes:
+    """A zip archive as PyTorch writes it: stored, in this order."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as whole:
+        for name, data in files:
+            whole.writestr(zipfile.ZipInfo(name), data)
+    return target.getvalue()
+
+
+ZIPPED = archive(("net/data.pkl", b"\x80\x02}."), ("net/version", b"3\n"))
 
 SERVICE = b"class Service(object):\n    pass\n"
 

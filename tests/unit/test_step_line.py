@@ -20,7 +20,7 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-from tests.unit.given import RUN, SERVICE, changed, iris_files
+from tests.unit.given import RUN, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
 
 OTHER_RUN = RunRef(dag_id="import_model", run_id="manual__2")
@@ -222,7 +222,7 @@ def test_a_version_that_nothing_tested_is_not_registered() -> None:
 
 def test_a_device_that_is_served_and_not_there_is_recorded_as_not_run() -> None:
     config = changed(model_type="PyTorch", runtime="pytorch2.13-python3.11-gpu")
-    files = iris_files(config, model__customize_service_dot_py=SERVICE, model__net_dot_pth=b"PK\x03\x04")
+    files = iris_files(config, model__customize_service_dot_py=SERVICE, model__net_dot_pth=ZIPPED)
     version = Line(files).import_model()
     assert version.device_results() == {"cpu": "passed", "gpu": "not run: no device", "ascend": "not served"}
 

@@ -22,7 +22,7 @@ from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, Smok
 from airlock.ports import ServiceExit
 from airlock.steps.smoke import MAX_SAMPLE_BYTES
 from tests.fakes import Behaviour
-from tests.unit.given import IRIS_ANSWER, SERVICE, changed, iris_files
+from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
 
 
@@ -325,7 +325,7 @@ def test_a_request_schema_that_asks_for_too_much_is_refused() -> None:
 def test_files_are_sent_as_multipart() -> None:
     config = changed(model_type="PyTorch", runtime="pytorch2.13-python3.11-cpu")
     config["apis"] = [{"request": {"data": {"type": "object", "properties": {"images": {"type": "file"}}}}}]
-    line = Line(iris_files(config, model__customize_service_dot_py=SERVICE, model__net_dot_pth=b"PK\x03\x04"))
+    line = Line(iris_files(config, model__customize_service_dot_py=SERVICE, model__net_dot_pth=ZIPPED))
     seen: list[HttpRequest] = []
     line.backend.behaviour = Behaviour(answer=lambda request: seen.append(request) or b"{}")
     report = line.smoke(line.until_built())

@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,20 +86,25 @@ class PackageFolderStore:
 
     def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
         """The first `limit` bytes of a file."""
-        path = self.packages / digest / entry.path
-        try:
-            with path.open("rb") as file:
+        with self.open(digest, entry) as file:
+            return file.read(limit)
+
+    @contextmanager
+    def open(self, digest: str, entry: FileEntry) -> Iterator[BinaryIO]:
+        """A file for reading any part of it."""
+        with ExitStack() as stack:
+            size = -1
+            with suppress(FileNotFoundError):
+                file = stack.enter_context((self.packages / digest / entry.path).open("rb"))
                 size = os.fstat(file.fileno()).st_size
-                data = file.read(limit)
-        except FileNotFoundError:
-            size, data = -1, b""
-        if size != entry.size_bytes:
-            raise StoreDamaged(
-                "STO003",
-                f"{entry.path} of package {digest} should have {entry.size_bytes:,} bytes and has {max(size, 0):,}.",
-                "Import the package again.",
-            )
-        return data
+            if size != entry.size_bytes:
+                raise StoreDamaged(
+                    "STO003",
+                    f"{entry.path} of package {digest} should have {entry.size_bytes:,} bytes and has "
+                    f"{max(size, 0):,}.",
+                    "Import the package again.",
+                )
+            yield file
 
     def folder(self, digest: str) -> str:
         """The package's folder, which contains `model/`."""

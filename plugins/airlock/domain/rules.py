@@ -1,7 +1,7 @@
 """The rules, each with a stable code. A code is never reused for another meaning.
 
 PKG: the package's files. CFG: config.json. API: the declared interface. DEP: dependencies. SVC: inference code.
-REQ: the import request.
+MDL: model files. REQ: the import request.
 """
 
 from __future__ import annotations
@@ -226,6 +226,39 @@ _ALL = (
         code="SVC002", title="Inference code does not compile", severity="error", source=_CODE,
         reason="The runtime's own Python must be able to read it.",
         remedy="Correct the syntax at that place, or choose a runtime with another Python.",
+    ),
+    # ── model files ──────────────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="MDL001", title="Loading a model file runs code", severity="error", source=_SAFETY,
+        reason="A pickle is a program. Only names that the engines themselves write are let through.",
+        remedy="Save the model with the engine's own classes only (for PyTorch its `state_dict`), or import with "
+        "`trust_model_code: true`, which the record keeps.",
+    ),
+    Rule(
+        code="MDL002", title="A model file cannot be read", severity="error", source=_SAFETY,
+        reason="What breaks off or contradicts itself would fail later, or be read in two ways.",
+        remedy="Save and upload the file again.",
+    ),
+    Rule(
+        code="MDL003", title="A model file is not followed to its end", severity="error", source=_SAFETY,
+        reason="Reading is bounded; what was not looked at may run code.",
+        remedy="Save it in a plainer form (joblib without compression or with zlib), or import with "
+        "`trust_model_code: true`, which the record keeps.",
+    ),
+    Rule(
+        code="MDL004", title="A model archive is damaged or ambiguous", severity="error", source=_SAFETY,
+        reason="An archive that two readers see differently can show one file and load another.",
+        remedy="Save the model again with `torch.save`, and upload the file as it is.",
+    ),
+    Rule(
+        code="MDL005", title="A model file has no known form", severity="warning", source=_SAFETY,
+        reason="It cannot be checked for code; the test of the service shows whether it loads.",
+        remedy="Check that it is the file that the engine needs.",
+    ),
+    Rule(
+        code="MDL006", title="A safetensors header is unusable", severity="error", source=_SAFETY,
+        reason="The header says where each tensor lies; every byte belongs to exactly one.",
+        remedy="Save and upload the file again.",
     ),
     # ── the import request ───────────────────────────────────────────────────────────────────────────────────────────
     Rule(

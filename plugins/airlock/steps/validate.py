@@ -11,6 +11,7 @@ from airlock.domain.config import ModelConfig, parse_config
 from airlock.domain.engines import CONFIG_FILE, ENGINES, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.jsontext import MAX_TEXT_BYTES
+from airlock.domain.model_files.reading import check_model_file, is_model_file
 from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
@@ -57,6 +58,8 @@ def validate(
         if accepted.request.dependencies is not None:
             config = replace(config, dependencies=accepted.request.dependencies)
         findings += check_files(config, manifest)
+        trusted = accepted.request.trust_model_code
+        findings += check_model_files(config.model_type, manifest, package.digest, store, trusted=trusted)
     if config is None or has_errors(findings):
         raise PackageRejected(f"the package {package.source}", by_weight(findings))
     validated = Validated(config=config, findings=by_weight(findings))
@@ -146,6 +149,29 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
         if dependency.bundled and dependency.name not in paths:
             place = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
             findings.append(finding("DEP001", f"The wheel model/{dependency.name} is not in the package.", place=place))
+    return findings
+
+
+def check_model_files(
+    engine: str, manifest: Manifest, digest: str, store: PackageStore, *, trusted: bool
+) -> list[Finding]:
+    """Read every model file without loading it.
+
+    Args:
+        engine: The engine that loads them.
+        manifest: The package's files.
+        digest: The package.
+        store: Where it lies.
+        trusted: Whether the request trusts the code in them.
+
+    Returns:
+        MDL findings.
+    """
+    findings = []
+    for entry in manifest.files:
+        if is_model_file(entry.path):
+            with store.open(digest, entry) as file:
+                findings += check_model_file(entry.path, entry.size_bytes, file, engine, trusted=trusted)
     return findings
 
 

@@ -1,0 +1,305 @@
+"""What pickles of scikit-learn 0.18 to 1.9 and XGBoost 0.80 to 3.2 may import: estimators and their parts.
+
+Found by training and saving an estimator of every kind with the libraries themselves. Left out on purpose: what runs
+text (frozen distributions of scipy.stats), opens files (joblib.Memory, numpy.memmap) or calls what it is given.
+"""
+
+from __future__ import annotations
+
+NAMES = """\
+sklearn._loss._loss: CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss CyHalfMultinomialLoss
+  CyHalfPoissonLoss CyHalfSquaredError CyHalfTweedieLossIdentity CyHuberLoss CyPinballLoss
+  __pyx_unpickle_CyAbsoluteError __pyx_unpickle_CyHalfBinomialLoss __pyx_unpickle_CyHalfGammaLoss
+  __pyx_unpickle_CyHalfMultinomialLoss __pyx_unpickle_CyHalfPoissonLoss __pyx_unpickle_CyHalfSquaredError
+  __pyx_unpickle_CyHalfTweedieLossIdentity __pyx_unpickle_CyPinballLoss
+sklearn._loss.link: HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit
+sklearn._loss.loss: AbsoluteError ExponentialLoss HalfBinomialLoss HalfGammaLoss HalfMultinomialLoss HalfPoissonLoss
+  HalfSquaredError HalfTweedieLossIdentity HuberLoss PinballLoss
+sklearn.base: BaseEstimator
+sklearn.calibration: CalibratedClassifierCV _CalibratedClassifier _SigmoidCalibration _TemperatureScaling
+sklearn.cluster._affinity_propagation: AffinityPropagation
+sklearn.cluster._agglomerative: AgglomerativeClustering FeatureAgglomeration
+sklearn.cluster._bicluster: BaseSpectral SpectralBiclustering SpectralCoclustering
+sklearn.cluster._birch: Birch _CFNode _CFSubcluster
+sklearn.cluster._bisect_k_means: BisectingKMeans _BisectingTree
+sklearn.cluster._dbscan: DBSCAN
+sklearn.cluster._hdbscan.hdbscan: HDBSCAN
+sklearn.cluster._kmeans: KMeans MiniBatchKMeans _BaseKMeans _kmeans_single_lloyd
+sklearn.cluster._mean_shift: MeanShift
+sklearn.cluster._optics: OPTICS
+sklearn.cluster._spectral: SpectralClustering
+sklearn.cluster.affinity_propagation_: AffinityPropagation
+sklearn.cluster.bicluster: BaseSpectral SpectralBiclustering SpectralCoclustering
+sklearn.cluster.birch: Birch _CFNode _CFSubcluster
+sklearn.cluster.dbscan_: DBSCAN
+sklearn.cluster.hierarchical: AgglomerativeClustering FeatureAgglomeration
+sklearn.cluster.k_means_: KMeans MiniBatchKMeans
+sklearn.cluster.mean_shift_: MeanShift
+sklearn.cluster.spectral: SpectralClustering
+sklearn.compose._column_transformer: ColumnTransformer make_column_selector
+sklearn.compose._target: TransformedTargetRegressor
+sklearn.covariance._elliptic_envelope: EllipticEnvelope
+sklearn.covariance._empirical_covariance: EmpiricalCovariance
+sklearn.covariance._graph_lasso: BaseGraphicalLasso GraphicalLasso GraphicalLassoCV
+sklearn.covariance._robust_covariance: MinCovDet
+sklearn.covariance._shrunk_covariance: LedoitWolf OAS ShrunkCovariance
+sklearn.covariance.elliptic_envelope: EllipticEnvelope
+sklearn.covariance.empirical_covariance_: EmpiricalCovariance
+sklearn.covariance.graph_lasso_: GraphLasso GraphLassoCV GraphicalLasso GraphicalLassoCV
+sklearn.covariance.outlier_detection: EllipticEnvelope
+sklearn.covariance.robust_covariance: MinCovDet
+sklearn.covariance.shrunk_covariance_: LedoitWolf OAS ShrunkCovariance
+sklearn.cross_decomposition._pls: CCA PLSCanonical PLSRegression PLSSVD _PLS
+sklearn.cross_decomposition.cca_: CCA
+sklearn.cross_decomposition.pls_: PLSCanonical PLSRegression PLSSVD _PLS
+sklearn.decomposition._base: _BasePCA
+sklearn.decomposition._dict_learning: DictionaryLearning MiniBatchDictionaryLearning SparseCoder
+sklearn.decomposition._factor_analysis: FactorAnalysis
+sklearn.decomposition._fastica: FastICA
+sklearn.decomposition._incremental_pca: IncrementalPCA
+sklearn.decomposition._kernel_pca: KernelPCA
+sklearn.decomposition._lda: LatentDirichletAllocation
+sklearn.decomposition._nmf: MiniBatchNMF NMF _BaseNMF
+sklearn.decomposition._pca: PCA
+sklearn.decomposition._sparse_pca: MiniBatchSparsePCA SparsePCA _BaseSparsePCA
+sklearn.decomposition._truncated_svd: TruncatedSVD
+sklearn.decomposition.base: _BasePCA
+sklearn.decomposition.dict_learning: DictionaryLearning MiniBatchDictionaryLearning SparseCoder
+sklearn.decomposition.factor_analysis: FactorAnalysis
+sklearn.decomposition.fastica_: FastICA
+sklearn.decomposition.incremental_pca: IncrementalPCA
+sklearn.decomposition.kernel_pca: KernelPCA
+sklearn.decomposition.nmf: NMF ProjectedGradientNMF
+sklearn.decomposition.online_lda: LatentDirichletAllocation
+sklearn.decomposition.pca: PCA RandomizedPCA
+sklearn.decomposition.sparse_pca: MiniBatchSparsePCA SparsePCA
+sklearn.decomposition.truncated_svd: TruncatedSVD
+sklearn.discriminant_analysis: LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis
+sklearn.dummy: DummyClassifier DummyRegressor
+sklearn.ensemble._bagging: BaggingClassifier BaggingRegressor BaseBagging
+sklearn.ensemble._base: BaseEnsemble _BaseHeterogeneousEnsemble
+sklearn.ensemble._forest: BaseForest ExtraTreesClassifier ExtraTreesRegressor ForestClassifier ForestRegressor
+  RandomForestClassifier RandomForestRegressor RandomTreesEmbedding
+sklearn.ensemble._gb: BaseGradientBoosting GradientBoostingClassifier GradientBoostingRegressor
+sklearn.ensemble._gb_losses: BinomialDeviance ExponentialLoss HuberLossFunction LeastAbsoluteError LeastSquaresError
+  MultinomialDeviance QuantileLossFunction
+sklearn.ensemble._hist_gradient_boosting.binning: _BinMapper
+sklearn.ensemble._hist_gradient_boosting.gradient_boosting: BaseHistGradientBoosting HistGradientBoostingClassifier
+  HistGradientBoostingRegressor
+sklearn.ensemble._hist_gradient_boosting.loss: BinaryCrossEntropy CategoricalCrossEntropy LeastSquares Poisson
+sklearn.ensemble._hist_gradient_boosting.predictor: TreePredictor
+sklearn.ensemble._iforest: IsolationForest
+sklearn.ensemble._stacking: StackingClassifier StackingRegressor _BaseStacking
+sklearn.ensemble._voting: VotingClassifier VotingRegressor _BaseVoting
+sklearn.ensemble._weight_boosting: AdaBoostClassifier AdaBoostRegressor BaseWeightBoosting
+sklearn.ensemble.bagging: BaggingClassifier BaggingRegressor BaseBagging
+sklearn.ensemble.base: BaseEnsemble
+sklearn.ensemble.forest: BaseForest ExtraTreesClassifier ExtraTreesRegressor ForestClassifier ForestRegressor
+  RandomForestClassifier RandomForestRegressor RandomTreesEmbedding
+sklearn.ensemble.gradient_boosting: BaseGradientBoosting BinomialDeviance ExponentialLoss GradientBoostingClassifier
+  GradientBoostingRegressor HuberLossFunction LeastAbsoluteError LeastSquaresError LogOddsEstimator MeanEstimator
+  MultinomialDeviance PriorProbabilityEstimator QuantileEstimator QuantileLossFunction ScaledLogOddsEstimator
+  ZeroEstimator
+sklearn.ensemble.iforest: IsolationForest
+sklearn.ensemble.voting_classifier: VotingClassifier
+sklearn.ensemble.weight_boosting: AdaBoostClassifier AdaBoostRegressor BaseWeightBoosting
+sklearn.externals.joblib.memory: Memory
+sklearn.feature_extraction._dict_vectorizer: DictVectorizer
+sklearn.feature_extraction._hash: FeatureHasher
+sklearn.feature_extraction.dict_vectorizer: DictVectorizer
+sklearn.feature_extraction.hashing: FeatureHasher
+sklearn.feature_extraction.image: PatchExtractor
+sklearn.feature_extraction.text: CountVectorizer HashingVectorizer TfidfTransformer TfidfVectorizer
+sklearn.feature_selection._from_model: SelectFromModel
+sklearn.feature_selection._mutual_info: mutual_info_classif mutual_info_regression
+sklearn.feature_selection._rfe: RFE RFECV
+sklearn.feature_selection._sequential: SequentialFeatureSelector
+sklearn.feature_selection._univariate_selection: GenericUnivariateSelect SelectFdr SelectFpr SelectFwe SelectKBest
+  SelectPercentile _BaseFilter chi2 f_classif f_regression r_regression
+sklearn.feature_selection._variance_threshold: VarianceThreshold
+sklearn.feature_selection.from_model: SelectFromModel
+sklearn.feature_selection.mutual_info_: mutual_info_classif mutual_info_regression
+sklearn.feature_selection.rfe: RFE RFECV
+sklearn.feature_selection.univariate_selection: GenericUnivariateSelect SelectFdr SelectFpr SelectFwe SelectKBest
+  SelectPercentile _BaseFilter chi2 f_classif f_regression
+sklearn.feature_selection.variance_threshold: VarianceThreshold
+sklearn.frozen._frozen: FrozenEstimator
+sklearn.gaussian_process._gpc: GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace
+sklearn.gaussian_process._gpr: GaussianProcessRegressor
+sklearn.gaussian_process.correlation_models: squared_exponential
+sklearn.gaussian_process.gaussian_process: GaussianProcess
+sklearn.gaussian_process.gpc: GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace
+sklearn.gaussian_process.gpr: GaussianProcessRegressor
+sklearn.gaussian_process.kernels: CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation Kernel
+  KernelOperator Matern PairwiseKernel Product RBF RationalQuadratic Sum WhiteKernel
+sklearn.gaussian_process.regression_models: constant
+sklearn.grid_search: BaseSearchCV GridSearchCV RandomizedSearchCV
+sklearn.impute: MissingIndicator SimpleImputer
+sklearn.impute._base: MissingIndicator SimpleImputer _BaseImputer
+sklearn.impute._iterative: IterativeImputer
+sklearn.impute._knn: KNNImputer
+sklearn.isotonic: IsotonicRegression
+sklearn.kernel_approximation: AdditiveChi2Sampler Nystroem PolynomialCountSketch RBFSampler SkewedChi2Sampler
+sklearn.kernel_ridge: KernelRidge
+sklearn.lda: LDA
+sklearn.linear_model._base: LinearModel LinearRegression MultiOutputLinearModel
+sklearn.linear_model._bayes: ARDRegression BayesianRidge
+sklearn.linear_model._coordinate_descent: ElasticNet ElasticNetCV Lasso LassoCV LinearModelCV MultiTaskElasticNet
+  MultiTaskElasticNetCV MultiTaskLasso MultiTaskLassoCV
+sklearn.linear_model._glm.glm: GammaRegressor GeneralizedLinearRegressor PoissonRegressor TweedieRegressor
+  _GeneralizedLinearRegressor
+sklearn.linear_model._huber: HuberRegressor
+sklearn.linear_model._least_angle: Lars LarsCV LassoLars LassoLarsCV LassoLarsIC
+sklearn.linear_model._logistic: LogisticRegression LogisticRegressionCV
+sklearn.linear_model._omp: OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV
+sklearn.linear_model._passive_aggressive: PassiveAggressiveClassifier PassiveAggressiveRegressor
+sklearn.linear_model._perceptron: Perceptron
+sklearn.linear_model._quantile: QuantileRegressor
+sklearn.linear_model._ransac: RANSACRegressor
+sklearn.linear_model._ridge: Ridge RidgeCV RidgeClassifier RidgeClassifierCV _BaseRidge _BaseRidgeCV
+  _IdentityClassifier _IdentityRegressor _RidgeGCV
+sklearn.linear_model._sgd_fast: EpsilonInsensitive Hinge Huber Log ModifiedHuber SquaredEpsilonInsensitive
+  SquaredHinge SquaredLoss
+sklearn.linear_model._stochastic_gradient: BaseSGD BaseSGDClassifier BaseSGDRegressor SGDClassifier SGDOneClassSVM
+  SGDRegressor
+sklearn.linear_model._theil_sen: TheilSenRegressor
+sklearn.linear_model.base: LinearModel LinearRegression
+sklearn.linear_model.bayes: ARDRegression BayesianRidge
+sklearn.linear_model.coordinate_descent: ElasticNet ElasticNetCV Lasso LassoCV LinearModelCV MultiTaskElasticNet
+  MultiTaskElasticNetCV MultiTaskLasso MultiTaskLassoCV
+sklearn.linear_model.huber: HuberRegressor
+sklearn.linear_model.least_angle: Lars LarsCV LassoLars LassoLarsCV LassoLarsIC
+sklearn.linear_model.logistic: LogisticRegression LogisticRegressionCV
+sklearn.linear_model.omp: OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV
+sklearn.linear_model.passive_aggressive: PassiveAggressiveClassifier PassiveAggressiveRegressor
+sklearn.linear_model.perceptron: Perceptron
+sklearn.linear_model.randomized_l1: BaseRandomizedLinearModel RandomizedLasso RandomizedLogisticRegression
+sklearn.linear_model.ransac: RANSACRegressor
+sklearn.linear_model.ridge: Ridge RidgeCV RidgeClassifier RidgeClassifierCV _BaseRidge _BaseRidgeCV _RidgeGCV
+sklearn.linear_model.sgd_fast: EpsilonInsensitive Hinge Huber Log ModifiedHuber SquaredEpsilonInsensitive
+  SquaredHinge SquaredLoss
+sklearn.linear_model.stochastic_gradient: BaseSGD BaseSGDClassifier BaseSGDRegressor SGDClassifier SGDRegressor
+sklearn.linear_model.theil_sen: TheilSenRegressor
+sklearn.manifold._classical_mds: ClassicalMDS
+sklearn.manifold._isomap: Isomap
+sklearn.manifold._locally_linear: LocallyLinearEmbedding
+sklearn.manifold._mds: MDS
+sklearn.manifold._spectral_embedding: SpectralEmbedding
+sklearn.manifold._t_sne: TSNE
+sklearn.manifold.isomap: Isomap
+sklearn.manifold.locally_linear: LocallyLinearEmbedding
+sklearn.manifold.mds: MDS
+sklearn.manifold.spectral_embedding_: SpectralEmbedding
+sklearn.manifold.t_sne: TSNE
+sklearn.metrics._classification: accuracy_score balanced_accuracy_score brier_score_loss d2_brier_score
+  d2_log_loss_score f1_score jaccard_score log_loss matthews_corrcoef precision_score recall_score
+sklearn.metrics._dist_metrics: BrayCurtisDistance64 CanberraDistance64 ChebyshevDistance64 DiceDistance64
+  EuclideanDistance64 HammingDistance64 HaversineDistance64 JaccardDistance64 MahalanobisDistance64
+  ManhattanDistance64 RogersTanimotoDistance64 RussellRaoDistance64 SEuclideanDistance64 SokalMichenerDistance64
+  SokalSneathDistance64 newObj
+sklearn.metrics._ranking: average_precision_score roc_auc_score top_k_accuracy_score
+sklearn.metrics._regression: d2_absolute_error_score explained_variance_score max_error mean_absolute_error
+  mean_absolute_percentage_error mean_gamma_deviance mean_poisson_deviance mean_squared_error mean_squared_log_error
+  median_absolute_error r2_score root_mean_squared_error root_mean_squared_log_error
+sklearn.metrics._scorer: _CurveScorer _PassthroughScorer _PredictScorer _ProbaScorer _Scorer _ThresholdScorer
+  negative_likelihood_ratio positive_likelihood_ratio
+sklearn.metrics.classification: accuracy_score balanced_accuracy_score brier_score_loss f1_score log_loss
+  precision_score recall_score
+sklearn.metrics.cluster._supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score
+  fowlkes_mallows_score homogeneity_score mutual_info_score normalized_mutual_info_score rand_score v_measure_score
+sklearn.metrics.cluster.supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score
+  fowlkes_mallows_score homogeneity_score mutual_info_score normalized_mutual_info_score v_measure_score
+sklearn.metrics.ranking: average_precision_score roc_auc_score
+sklearn.metrics.regression: explained_variance_score mean_absolute_error mean_squared_error mean_squared_log_error
+  median_absolute_error r2_score
+sklearn.metrics.scorer: _PredictScorer _ProbaScorer _ThresholdScorer _passthrough_scorer
+sklearn.mixture._base: BaseMixture
+sklearn.mixture._bayesian_mixture: BayesianGaussianMixture
+sklearn.mixture._gaussian_mixture: GaussianMixture
+sklearn.mixture.base: BaseMixture
+sklearn.mixture.bayesian_mixture: BayesianGaussianMixture
+sklearn.mixture.dpgmm: DPGMM VBGMM _DPGMMBase
+sklearn.mixture.gaussian_mixture: GaussianMixture
+sklearn.mixture.gmm: GMM _GMMBase
+sklearn.model_selection._classification_threshold: BaseThresholdClassifier FixedThresholdClassifier
+  TunedThresholdClassifierCV
+sklearn.model_selection._search: BaseSearchCV GridSearchCV RandomizedSearchCV
+sklearn.model_selection._search_successive_halving: BaseSuccessiveHalving HalvingGridSearchCV HalvingRandomSearchCV
+sklearn.model_selection._split: StratifiedKFold
+sklearn.multiclass: OneVsOneClassifier OneVsRestClassifier OutputCodeClassifier _ConstantPredictor
+sklearn.multioutput: ClassifierChain MultiOutputClassifier MultiOutputEstimator MultiOutputRegressor RegressorChain
+  _BaseChain _MultiOutputEstimator
+sklearn.naive_bayes: BaseDiscreteNB BaseNB BernoulliNB CategoricalNB ComplementNB GaussianNB MultinomialNB
+  _BaseDiscreteNB _BaseNB
+sklearn.neighbors._ball_tree: BallTree newObj
+sklearn.neighbors._base: NeighborsBase
+sklearn.neighbors._classification: KNeighborsClassifier RadiusNeighborsClassifier
+sklearn.neighbors._dist_metrics: BrayCurtisDistance CanberraDistance ChebyshevDistance DiceDistance
+  EuclideanDistance HammingDistance HaversineDistance JaccardDistance KulsinskiDistance MahalanobisDistance
+  ManhattanDistance MatchingDistance RogersTanimotoDistance RussellRaoDistance SEuclideanDistance
+  SokalMichenerDistance SokalSneathDistance WMinkowskiDistance newObj
+sklearn.neighbors._graph: KNeighborsTransformer RadiusNeighborsTransformer
+sklearn.neighbors._kd_tree: KDTree newObj
+sklearn.neighbors._kde: KernelDensity
+sklearn.neighbors._lof: LocalOutlierFactor
+sklearn.neighbors._nca: NeighborhoodComponentsAnalysis
+sklearn.neighbors._nearest_centroid: NearestCentroid
+sklearn.neighbors._regression: KNeighborsRegressor RadiusNeighborsRegressor
+sklearn.neighbors._unsupervised: NearestNeighbors
+sklearn.neighbors.approximate: GaussianRandomProjectionHash LSHForest
+sklearn.neighbors.ball_tree: BallTree BinaryTree newObj
+sklearn.neighbors.base: NeighborsBase
+sklearn.neighbors.classification: KNeighborsClassifier RadiusNeighborsClassifier
+sklearn.neighbors.dist_metrics: BrayCurtisDistance CanberraDistance ChebyshevDistance DiceDistance EuclideanDistance
+  HammingDistance HaversineDistance JaccardDistance KulsinskiDistance MahalanobisDistance ManhattanDistance
+  MatchingDistance RogersTanimotoDistance RussellRaoDistance SEuclideanDistance SokalMichenerDistance
+  SokalSneathDistance WMinkowskiDistance newObj
+sklearn.neighbors.kd_tree: BinaryTree KDTree newObj
+sklearn.neighbors.kde: KernelDensity
+sklearn.neighbors.lof: LocalOutlierFactor
+sklearn.neighbors.nearest_centroid: NearestCentroid
+sklearn.neighbors.regression: KNeighborsRegressor RadiusNeighborsRegressor
+sklearn.neighbors.unsupervised: NearestNeighbors
+sklearn.neural_network._multilayer_perceptron: BaseMultilayerPerceptron MLPClassifier MLPRegressor
+sklearn.neural_network._rbm: BernoulliRBM
+sklearn.neural_network._stochastic_optimizers: AdamOptimizer SGDOptimizer
+sklearn.neural_network.multilayer_perceptron: BaseMultilayerPerceptron MLPClassifier MLPRegressor
+sklearn.neural_network.rbm: BernoulliRBM
+sklearn.pipeline: FeatureUnion Pipeline _BasePipeline
+sklearn.preprocessing._data: Binarizer KernelCenterer MaxAbsScaler MinMaxScaler Normalizer PolynomialFeatures
+  PowerTransformer QuantileTransformer RobustScaler StandardScaler
+sklearn.preprocessing._discretization: KBinsDiscretizer
+sklearn.preprocessing._encoders: OneHotEncoder OrdinalEncoder _BaseEncoder
+sklearn.preprocessing._function_transformer: FunctionTransformer
+sklearn.preprocessing._label: LabelBinarizer LabelEncoder MultiLabelBinarizer
+sklearn.preprocessing._polynomial: PolynomialFeatures SplineTransformer
+sklearn.preprocessing._target_encoder: TargetEncoder
+sklearn.preprocessing.data: Binarizer KernelCenterer MaxAbsScaler MinMaxScaler Normalizer OneHotEncoder
+  PolynomialFeatures PowerTransformer QuantileTransformer RobustScaler StandardScaler
+sklearn.preprocessing.imputation: Imputer
+sklearn.preprocessing.label: LabelBinarizer LabelEncoder MultiLabelBinarizer
+sklearn.qda: QDA
+sklearn.random_projection: BaseRandomProjection GaussianRandomProjection SparseRandomProjection
+sklearn.semi_supervised._label_propagation: BaseLabelPropagation LabelPropagation LabelSpreading
+sklearn.semi_supervised._self_training: SelfTrainingClassifier
+sklearn.semi_supervised.label_propagation: BaseLabelPropagation LabelPropagation LabelSpreading
+sklearn.svm._base: BaseLibSVM BaseSVC
+sklearn.svm._classes: LinearSVC LinearSVR NuSVC NuSVR OneClassSVM SVC SVR
+sklearn.svm.base: BaseLibSVM BaseSVC
+sklearn.svm.classes: LinearSVC LinearSVR NuSVC NuSVR OneClassSVM SVC SVR
+sklearn.tree._classes: BaseDecisionTree DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier
+  ExtraTreeRegressor
+sklearn.tree._tree: Tree
+sklearn.tree.tree: BaseDecisionTree DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier
+  ExtraTreeRegressor
+sklearn.utils: Bunch
+sklearn.utils._bunch: Bunch
+sklearn.utils._metadata_requests: MetadataRequest MethodMetadataRequest
+sklearn.utils._mocking: CheckingClassifier NoSampleWeightWrapper _MockEstimatorOnOffPrediction
+sklearn.utils.deprecation: DeprecationDict
+sklearn.utils.metaestimators: _BaseComposition
+xgboost.callback: EarlyStopping
+xgboost.compat: XGBoostLabelEncoder
+xgboost.core: Booster
+xgboost.sklearn: XGBClassifier XGBModel XGBRFClassifier XGBRFRegressor XGBRanker XGBRegressor
+"""

@@ -1,0 +1,79 @@
+"""Files as `torch.save` writes them: a zip archive with one pickle, or several pickles and then the storages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading
+from airlock.domain.model_files.pickle_values import Global
+from airlock.domain.model_files.streams import Binary, OverLimit, Unreadable, of_file
+from airlock.domain.model_files.zip_archive import DEFLATED, Member, Members, check_contents
+
+#: The first pickle of the form before 1.6: the magic number of torch.serialization.
+LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+#: Magic number, protocol, system, the object, its storages' keys.
+_LEGACY_PICKLES = 5
+_TORCHSCRIPT_ROOT = "__torch__"
+
+
+class TorchScriptNames:
+    """The names of an archive of TorchScript, whose own classes live in no Python module.
+
+    Args:
+        allowed: The other names that are allowed.
+    """
+
+    def __init__(self, allowed: Collection[Global]) -> None:
+        self._allowed = allowed
+
+    def __contains__(self, name: object) -> bool:
+        own = isinstance(name, Global) and name.module.split(".")[0] == _TORCHSCRIPT_ROOT
+        return own or name in self._allowed
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # Collection asks for it; nothing lists these names
+        return iter(self._allowed)
+
+    def __len__(self) -> int:
+        return len(self._allowed)
+
+
+def read_legacy(file: Binary, size: int, allowed: Collection[Global], reading: Reading) -> None:
+    """Follow every pickle of the form before 1.6; the storages behind them are numbers.
+
+    Raises:
+        Unreadable: It is broken.
+    """
+    stream = of_file(file, 0, size)
+    for _ in range(_LEGACY_PICKLES):
+        reading.ended = False
+        InertUnpickler(stream, allowed, persistent=True, reading=reading).run()
+
+
+def read_archive(file: Binary, size: int, allowed: Collection[Global], reading: Reading) -> None:
+    """Follow every pickle of an archive, and check the archive itself.
+
+    Raises:
+        Unreadable: The archive can be read in two ways, is damaged, or holds no model.
+    """
+    members = Members.of(file, size)
+    names = {member.name for member in members.entries}
+    roots = {name.split("/")[0] for name in names}
+    if len(roots) != 1 or f"{next(iter(roots))}/data.pkl" not in names:
+        raise Unreadable("the archive holds no `data.pkl` in one folder of its own")
+    if f"{next(iter(roots))}/constants.pkl" in names:
+        allowed = TorchScriptNames(allowed)
+    for member in members.entries:
+        if member.name.endswith(".pkl"):
+            _read_member(file, member, allowed, reading)
+    for member in members.entries:
+        check_contents(file, member)
+
+
+def _read_member(file: Binary, member: Member, allowed: Collection[Global], reading: Reading) -> None:
+    stream = of_file(file, member.start, member.stored_bytes)
+    if member.method == DEFLATED:
+        raise OverLimit(f"{member.name} is compressed inside the archive, as PyTorch never writes a pickle")
+    try:
+        InertUnpickler(stream, allowed, persistent=True, reading=reading).run()
+    except Unreadable as error:
+        raise Unreadable(f"{member.name}: {error.message}", error.offset) from None
