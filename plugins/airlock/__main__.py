@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from airlock import __version__
+from airlock.cli.check import add_check
 from airlock.errors import AirlockError
 
 EXIT_USAGE = 2
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     upgrade = registry.add_parser("upgrade", help="make its tables, or bring them to this release")
     upgrade.add_argument("--url", help="SQLAlchemy URL instead of AIRFLOW__AIRLOCK__REGISTRY_URL")
     upgrade.set_defaults(run=_upgrade)
+    add_check(commands)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))

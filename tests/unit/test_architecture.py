@@ -25,7 +25,8 @@ ALLOWED = {
     "adapters": {"adapters", "codec", "domain", "errors", "ports"},
     "operators": {"adapters.settings", "adapters.wiring", "codec", "domain", "errors", "operators", "ports", "steps"},
     "web": {"adapters.settings", "adapters.wiring", "codec", "domain", "errors", "ports", "web"},
-    "__main__": {"adapters", "codec", "domain", "errors", "ports", "steps", "web"},
+    "cli": {"adapters", "cli", "codec", "domain", "errors", "ports", "steps"},
+    "__main__": {"adapters", "cli", "codec", "domain", "errors", "ports", "steps", "web"},
     "dags": {"operators"},
     "airlock_plugin": {"web"},
 }

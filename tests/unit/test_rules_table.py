@@ -74,3 +74,10 @@ def test_every_rule_says_what_why_what_to_do_and_where_it_comes_from() -> None:
 def test_no_two_rules_have_one_title_in_one_family() -> None:
     titles = [(code[:3], rule.title) for code, rule in RULES.items()]
     assert len(titles) == len(set(titles))
+
+
+def test_the_page_of_rules_is_up_to_date() -> None:
+    from scripts.rules_doc import FAMILIES, PAGE, render
+
+    assert PAGE.read_text(encoding="utf-8") == render(), "run `python -m scripts.rules_doc`"
+    assert {code[:3] for code in RULES} == set(FAMILIES)

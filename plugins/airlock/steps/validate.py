@@ -8,6 +8,7 @@ from typing import Any
 
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig, parse_config
+from airlock.domain.dependencies import Dependency
 from airlock.domain.engines import CONFIG_FILE, ENGINES, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.jsontext import MAX_TEXT_BYTES
@@ -44,22 +45,17 @@ def validate(
     """
     manifest = store.manifest(package.digest)
     data, file = _config_bytes(accepted, package, manifest, store)
-    findings: list[Finding] = []
-    config = None
-    if data is None:
-        findings.append(
-            finding("PKG002", "The package has no configuration.", place=Place(file=f"model/{CONFIG_FILE}"))
-        )
-    else:
-        config, noticed = parse_config(data, schema, catalogue, file)
-        findings += noticed
-    findings += check_single_files(manifest)
-    if config is not None:
-        if accepted.request.dependencies is not None:
-            config = replace(config, dependencies=accepted.request.dependencies)
-        findings += check_files(config, manifest)
-        trusted = accepted.request.trust_model_code
-        findings += check_model_files(config.model_type, manifest, package.digest, store, trusted=trusted)
+    config, findings = examine(
+        manifest,
+        package.digest,
+        data,
+        file,
+        store=store,
+        catalogue=catalogue,
+        schema=schema,
+        dependencies=accepted.request.dependencies,
+        trusted=accepted.request.trust_model_code,
+    )
     if config is None or has_errors(findings):
         raise PackageRejected(f"the package {package.source}", by_weight(findings))
     validated = Validated(config=config, findings=by_weight(findings))
@@ -72,16 +68,66 @@ def validate(
     return validated
 
 
+def examine(
+    manifest: Manifest,
+    digest: str,
+    config_bytes: bytes | None,
+    config_name: str,
+    *,
+    store: PackageStore,
+    catalogue: Catalogue,
+    schema: Mapping[str, Any],
+    dependencies: tuple[Dependency, ...] | None = None,
+    trusted: bool = False,
+) -> tuple[ModelConfig | None, list[Finding]]:
+    """Apply every rule to a package, wherever it lies.
+
+    Args:
+        manifest: Its files.
+        digest: What the store knows it by.
+        config_bytes: The configuration; None where there is none.
+        config_name: What findings call it.
+        store: Where the files lie.
+        catalogue: The known runtimes.
+        schema: include/specs/config.schema.json.
+        dependencies: Instead of the configuration's own.
+        trusted: Whether code in model files is trusted.
+
+    Returns:
+        The configuration, None where it is unusable; and all findings in no order.
+    """
+    findings: list[Finding] = []
+    config = None
+    if config_bytes is None:
+        findings.append(
+            finding("PKG002", "The package has no configuration.", place=Place(file=f"model/{CONFIG_FILE}"))
+        )
+    else:
+        config, noticed = parse_config(config_bytes, schema, catalogue, config_name)
+        findings += noticed
+    findings += check_single_files(manifest)
+    if config is not None:
+        if dependencies is not None:
+            config = replace(config, dependencies=dependencies)
+        findings += check_files(config, manifest)
+    engine = "" if config is None else config.model_type
+    findings += check_model_files(engine, manifest, digest, store, trusted=trusted)
+    return config, findings
+
+
+def config_bytes_of(manifest: Manifest, digest: str, store: PackageStore) -> bytes | None:
+    """The package's own configuration, None where there is none; one byte over the limit is enough to refuse it."""
+    entry = manifest.model_paths().get(CONFIG_FILE)
+    return None if entry is None else store.read(digest, entry, MAX_TEXT_BYTES + 1)
+
+
 def _config_bytes(
     accepted: Accepted, package: Package, manifest: Manifest, store: PackageStore
 ) -> tuple[bytes | None, str]:
     if accepted.request.config_override is not None:
         # Half a surrogate pair has no UTF-8: the reader refuses it, as it does in a file.
         return accepted.request.config_override.encode(errors="surrogatepass"), "request config_override"
-    file = f"model/{CONFIG_FILE}"
-    entry = manifest.model_paths().get(CONFIG_FILE)
-    # One byte over the limit is enough to refuse it.
-    return (None if entry is None else store.read(package.digest, entry, MAX_TEXT_BYTES + 1)), file
+    return config_bytes_of(manifest, package.digest, store), f"model/{CONFIG_FILE}"
 
 
 def check_single_files(manifest: Manifest) -> list[Finding]:

@@ -1,0 +1,86 @@
+"""A package in a folder of this machine, read where it lies: nothing is copied and nothing is hashed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.package import MODEL_FOLDER, FileEntry, Manifest
+from airlock.errors import StoreDamaged
+
+#: What the one package of a folder is called; it has no digest before it is imported.
+DIGEST = "local"
+
+
+class LocalPackage:
+    """A store of one package.
+
+    Args:
+        folder: The folder that contains `model/`, or `model/` itself.
+
+    Attributes:
+        noticed: What was seen while the files were listed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.noticed: list[Finding] = []
+        folder = folder.resolve()
+        if folder.name == MODEL_FOLDER and not (folder / MODEL_FOLDER).is_dir():
+            self.noticed.append(finding("PKG011", "The folder above it is taken."))
+            folder = folder.parent
+        self.root = folder
+        self._manifest = Manifest.of(self._files())
+
+    def _files(self) -> Iterator[FileEntry]:
+        for parent, folders, names in os.walk(self.root / MODEL_FOLDER):
+            folders.sort()
+            for name in [*names, *(each for each in folders if (Path(parent) / each).is_symlink())]:
+                path = Path(parent) / name
+                relative = path.relative_to(self.root).as_posix()
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    yield FileEntry(path=relative, size_bytes=status.st_size, sha256="")
+                else:
+                    self.noticed.append(
+                        finding("PKG006", "It is a link or a device, not a file.", place=Place(file=relative))
+                    )
+
+    def known(self, listing: str) -> str | None:
+        """Nothing was imported."""
+        return None
+
+    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
+        """Not here.
+
+        Raises:
+            StoreDamaged: Always: a folder of the author's is never written to.
+        """
+        raise StoreDamaged("STO005", f"The folder {self.root} is only read.", "Import it into a store.")
+
+    def manifest(self, digest: str) -> Manifest:
+        """The files of the package, without digests."""
+        return self._manifest
+
+    def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
+        """The first `limit` bytes of a file."""
+        with self.open(digest, entry) as file:
+            return file.read(limit)
+
+    @contextmanager
+    def open(self, digest: str, entry: FileEntry) -> Iterator[BinaryIO]:
+        """A file for reading any part of it."""
+        try:
+            file = (self.root / entry.path).open("rb")
+        except OSError as error:
+            raise StoreDamaged("STO003", f"{entry.path} cannot be read: {error}.", "Check the folder.") from None
+        with file:
+            yield file
+
+    def folder(self, digest: str) -> str:
+        """The package's folder, which contains `model/`."""
+        return str(self.root)

@@ -1,0 +1,1 @@
+"""What `python -m airlock` does on the command line."""

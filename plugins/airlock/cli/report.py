@@ -1,0 +1,179 @@
+"""A check's report: text for people, JSON, SARIF and GitHub's annotations for machines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from airlock.domain.findings import Finding, Severity
+from airlock.domain.rules import RULES
+from airlock.steps.check import CheckReport
+
+_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What was checked.
+
+    Attributes:
+        folder: The folder that contains `model/`, relative to where the program was started.
+        report: What was found.
+    """
+
+    folder: str
+    report: CheckReport
+
+    def path(self, finding: Finding) -> str:
+        """A finding's file as a path that can be opened from here."""
+        file = finding.place.file or "model"
+        return file if self.folder == "." else f"{self.folder}/{file}"
+
+
+def as_text(subject: Subject, *, colour: bool) -> str:
+    """One paragraph for each finding, and a summary line."""
+    report = subject.report
+
+    def painted(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+    lines = []
+    for item in report.findings:
+        place = subject.path(item)
+        if item.place.line:
+            place += f":{item.place.line}:{item.place.column or 1}"
+        word = painted(f"{item.severity.value} {item.code}", _COLOURS[item.severity])
+        value = f" (found: {item.value})" if item.value else ""
+        lines.append(f"{painted(_safe(place), '1')}: {word}: {_safe(item.message)}{_safe(value)}")
+        lines.append(f"    {_safe(item.fix)}")
+    if report.refusal is not None:
+        lines.append(f"{painted(f'error {report.refusal.code}', '31')}: {_safe(report.refusal.message)}")
+        lines.append(f"    {_safe(report.refusal.remedy)}")
+    lines.append(summary(subject))
+    return "\n".join(lines)
+
+
+def summary(subject: Subject) -> str:
+    """The verdict and the counts in one line."""
+    report = subject.report
+    counts = {severity: sum(item.severity is severity for item in report.findings) for severity in Severity}
+    errors = counts[Severity.ERROR] + (report.refusal is not None)
+    verdict = "would be taken" if report.passed else "would be refused"
+    engine = f", {report.detection.engine} {report.detection.runtime}" if report.detection else ""
+    return (
+        f"{_safe(subject.folder)} {verdict}: {errors} errors, {counts[Severity.WARNING]} warnings, "
+        f"{counts[Severity.INFO]} infos in {report.file_count:,} files, {report.size_bytes:,} bytes{engine}."
+    )
+
+
+def as_json(subject: Subject) -> str:
+    """The report as one JSON object."""
+    report = subject.report
+    data: dict[str, Any] = {
+        "folder": subject.folder,
+        "passed": report.passed,
+        "files": report.file_count,
+        "bytes": report.size_bytes,
+        "engine": report.detection.engine if report.detection else None,
+        "runtime": report.detection.runtime if report.detection else None,
+        "findings": [
+            {
+                "code": item.code,
+                "severity": item.severity.value,
+                "message": item.message,
+                "file": item.place.file,
+                "line": item.place.line,
+                "column": item.place.column,
+                "pointer": item.place.pointer,
+                "value": item.value,
+                "fix": item.fix,
+            }
+            for item in report.findings
+        ],
+    }
+    if report.refusal is not None:
+        refusal = report.refusal
+        data["refusal"] = {"code": refusal.code, "message": refusal.message, "fix": refusal.remedy}
+    return json.dumps(data, indent=2)
+
+
+def as_sarif(subject: Subject) -> str:
+    """The report as SARIF 2.1.0."""
+    report = subject.report
+    results: list[dict[str, Any]] = []
+    for item in report.findings:
+        region = {"startLine": item.place.line, "startColumn": item.place.column or 1} if item.place.line else None
+        location: dict[str, Any] = {"artifactLocation": {"uri": _uri(subject.path(item))}}
+        if region:
+            location["region"] = region
+        results.append({
+            "ruleId": item.code,
+            "level": _LEVELS[item.severity],
+            "message": {"text": f"{item.message} {item.fix}"},
+            "locations": [{"physicalLocation": location}],
+        })
+    if report.refusal is not None:
+        text = f"{report.refusal.message} {report.refusal.remedy}"
+        results.append({"ruleId": report.refusal.code, "level": "error", "message": {"text": text}})
+    used = sorted({item.code for item in report.findings})
+    rules = [
+        {
+            "id": code,
+            "shortDescription": {"text": RULES[code].title},
+            "fullDescription": {"text": RULES[code].reason},
+            "help": {"text": RULES[code].remedy},
+        }
+        for code in used
+    ]
+    run = {"tool": {"driver": {"name": "airlock", "rules": rules}}, "results": results}
+    return json.dumps(
+        {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}, indent=2
+    )
+
+
+def as_github(subject: Subject) -> str:
+    """The report as workflow commands, one line for each finding."""
+    lines = []
+    for item in subject.report.findings:
+        place = f"file={_property(subject.path(item))}"
+        if item.place.line:
+            place += f",line={item.place.line},col={item.place.column or 1}"
+        text = _data(f"{item.message} {item.fix}")
+        lines.append(f"::{_COMMANDS[item.severity]} {place},title={item.code}::{text}")
+    refusal = subject.report.refusal
+    if refusal is not None:
+        lines.append(f"::error title={refusal.code}::{_data(f'{refusal.message} {refusal.remedy}')}")
+    return "\n".join([*lines, summary(subject)])
+
+
+def explained(code: str) -> str:
+    """A rule in a few lines, or an empty text where there is none."""
+    rule = RULES.get(code.upper())
+    if rule is None:
+        return ""
+    return (
+        f"{rule.code} ({rule.severity}): {rule.title}\n\n  Why: {rule.reason}\n  What to do: {rule.remedy}\n"
+        f"  Source: {rule.source}"
+    )
+
+
+def _safe(text: str) -> str:
+    # File names and messages come from outside: a terminal must not obey them.
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _uri(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,140 @@
+"""`python -m airlock check`: the verdict, its forms, and that it agrees with the pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airlock.__main__ import main
+from tests.unit.given import ROOT, iris_files
+
+REJECTED = ROOT / "tests/packages/reject"
+
+
+@pytest.fixture
+def iris(tmp_path: Path) -> Path:
+    for path, data in iris_files().items():
+        target = tmp_path / "iris" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return tmp_path / "iris"
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    status = main(["check", *arguments])
+    return status, capsys.readouterr().out
+
+
+def test_a_package_without_fault_passes(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, text = output(capsys, str(iris))
+    assert status == 0
+    assert len(text.splitlines()) == 1
+    assert "would be taken: 0 errors, 0 warnings, 0 infos" in text
+
+
+def test_the_model_folder_itself_means_the_one_above(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, text = output(capsys, str(iris / "model"))
+    assert status == 0
+    assert "PKG011" in text
+
+
+#: Decided by the catalogue, which is another one in the tests of the pipeline.
+BY_CATALOGUE = ("unknown-runtime", "runtime-that-cannot-be-had", "engine-without-runtimes", "tensorflow-")
+CASES = [case for case in sorted(REJECTED.iterdir()) if not case.name.startswith(BY_CATALOGUE)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_verdict_is_that_of_the_pipeline(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
+    status, text = output(capsys, "--format", "json", str(case / "package"))
+    report = json.loads(text)
+    codes = [item["code"] for item in report["findings"] if item["severity"] == "error"]
+    codes += [report["refusal"]["code"]] if "refusal" in report else []
+    assert status == 1
+    assert sorted(codes) == expected["codes"]
+    assert not report["passed"]
+
+
+def test_text_names_file_line_and_column(capsys: pytest.CaptureFixture[str]) -> None:
+    status, text = output(capsys, str(REJECTED / "two-apis/package"))
+    assert status == 1
+    assert "model/config.json:5:11: error API001: " in text
+    assert "    Declare one API with the URL `/`." in text.splitlines()
+    assert "\x1b" not in text
+
+
+def test_machines_get_sarif_and_annotations(capsys: pytest.CaptureFixture[str]) -> None:
+    _, text = output(capsys, "--format", "sarif", str(REJECTED / "two-apis/package"))
+    run = json.loads(text)["runs"][0]
+    assert [result["ruleId"] for result in run["results"]] == ["API001"]
+    region = run["results"][0]["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 5, "startColumn": 11}
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["API001"]
+    _, text = output(capsys, "--format", "github", str(REJECTED / "two-apis/package"))
+    assert text.startswith("::error file=")
+    assert ",line=5,col=11,title=API001::" in text
+
+
+def test_a_package_that_detection_refuses_is_refused_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
+    case = str(REJECTED / "torch-archive-called-xgboost/package")
+    for form in ("text", "json", "sarif", "github"):
+        status, text = output(capsys, "--format", form, case)
+        assert status == 1
+        assert "DET001" in text
+
+
+def test_code_in_a_model_is_a_warning_once_it_is_trusted(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (iris / "model/iris.m").write_bytes(b"cposix\nsystem\n(S'id'\ntR.")
+    status, text = output(capsys, str(iris))
+    assert status == 1
+    assert "model/iris.m: error MDL001: " in text
+    assert "posix.system" in text
+    status, text = output(capsys, "--trust-model-code", str(iris))
+    assert status == 0
+    assert "warning MDL001" in text
+
+
+def test_links_are_named_and_not_followed(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (iris / "model/labels.txt").symlink_to("/etc/passwd")
+    (iris / "model/more").symlink_to("/etc")
+    status, text = output(capsys, str(iris))
+    assert status == 1
+    assert text.count("error PKG006") == 2
+
+
+def test_a_name_cannot_command_the_terminal(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (iris / "model/\x1b[2Jx.txt").write_bytes(b"")
+    status, text = output(capsys, str(iris))
+    assert status == 1
+    assert "\x1b" not in text
+
+
+def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    status, text = output(capsys, "--explain", "mdl001")
+    assert status == 0
+    assert text.startswith("MDL001 (error): Loading a model file runs code")
+    assert main(["check", "--explain", "XYZ999"]) == 2
+
+
+def test_wrong_usage_has_a_status_of_its_own(tmp_path: Path) -> None:
+    assert main(["check", str(tmp_path / "nowhere")]) == 2
+    assert main(["check"]) == 2
+    assert main(["check", str(tmp_path)]) == 1
+
+
+def test_nothing_of_airflow_is_imported(iris: Path) -> None:
+    code = (
+        "import sys; from airlock.__main__ import main; status = main(['check', sys.argv[1]]);"
+        "heavy = {'airflow', 'boto3', 'docker', 'sqlalchemy', 'pydantic'} & set(sys.modules);"
+        "sys.exit(f'{heavy}' if heavy else status)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(iris)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
