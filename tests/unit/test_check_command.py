@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -11,9 +12,16 @@ from pathlib import Path
 import pytest
 
 from airlock.__main__ import main
+from airlock.adapters import catalogue_files
 from tests.unit.given import ROOT, iris_files
 
+CATALOGUE_ONCE = functools.cache(catalogue_files.load_catalogue)
 REJECTED = ROOT / "tests/packages/reject"
+
+
+@pytest.fixture(autouse=True)
+def _catalogue_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue_files, "load_catalogue", CATALOGUE_ONCE)
 
 
 @pytest.fixture
