@@ -36,12 +36,12 @@ EXCEPTIONS: set[tuple[str, str]] = set()
 
 #: What the domain may import beside itself: pure parts of the standard library and two pure checkers.
 PURE = {
-    "__future__", "base64", "bz2", "collections", "contextlib", "dataclasses", "difflib", "enum", "fnmatch",
-    "functools", "hashlib", "itertools", "json", "lzma", "math", "re", "string", "struct", "typing", "unicodedata",
-    "urllib.parse", "zlib", "jsonschema", "packaging", "referencing",
+    "__future__", "ast", "base64", "bz2", "collections", "contextlib", "dataclasses", "difflib", "enum",
+    "fnmatch", "functools", "hashlib", "itertools", "json", "lzma", "math", "re", "string", "struct", "typing",
+    "unicodedata", "urllib.parse", "warnings", "zlib", "jsonschema", "packaging", "referencing",
 }  # fmt: skip
 #: What the steps and ports may import beside the layers below them.
-PURE_STEPS = {*PURE, "contextlib"}
+PURE_STEPS = {*PURE, "sys"}
 
 #: Clients of the outside world; only adapters (and for Airflow operators, web and dags) know them.
 CLIENTS = {"boto3", "botocore", "docker", "sqlalchemy", "alembic", "great_expectations", "httpx", "requests"}

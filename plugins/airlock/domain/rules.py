@@ -227,6 +227,11 @@ _ALL = (
         reason="The runtime's own Python must be able to read it.",
         remedy="Correct the syntax at that place, or choose a runtime with another Python.",
     ),
+    Rule(
+        code="SVC003", title="Inference code is not compiled before the test", severity="info", source=_CODE,
+        reason="Only the runtime's own Python can tell, and it is too old or too new for the one that checks.",
+        remedy="Nothing needs to be done; the test of the service shows it.",
+    ),
     # ── model files ──────────────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="MDL001", title="Loading a model file runs code", severity="error", source=_SAFETY,

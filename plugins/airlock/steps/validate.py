@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from airlock.domain.jsontext import MAX_TEXT_BYTES
 from airlock.domain.model_files.reading import check_model_file, is_model_file
 from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
+from airlock.domain.service_code import MAX_CODE_BYTES, check_code
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
 from airlock.ports import PackageStore, Registry
@@ -110,6 +112,7 @@ def examine(
         if dependencies is not None:
             config = replace(config, dependencies=dependencies)
         findings += check_files(config, manifest)
+        findings += check_service_code(config, manifest, digest, store, catalogue)
     engine = "" if config is None else config.model_type
     findings += check_model_files(engine, manifest, digest, store, trusted=trusted)
     return config, findings
@@ -218,6 +221,33 @@ def check_model_files(
         if is_model_file(entry.path):
             with store.open(digest, entry) as file:
                 findings += check_model_file(entry.path, entry.size_bytes, file, engine, trusted=trusted)
+    return findings
+
+
+def check_service_code(
+    config: ModelConfig, manifest: Manifest, digest: str, store: PackageStore, catalogue: Catalogue
+) -> list[Finding]:
+    """Read the package's Python code without running it.
+
+    Args:
+        config: Names the runtime, whose Python must be able to compile it.
+        manifest: The package's files.
+        digest: The package.
+        store: Where it lies.
+        catalogue: The known runtimes.
+
+    Returns:
+        SVC002 and SVC003.
+    """
+    engine = config.model_type
+    runtime = catalogue.find(engine, config.runtime) if config.runtime else catalogue.default(engine)
+    if runtime is None:
+        return []
+    findings = []
+    for entry in manifest.files:
+        if entry.path.endswith(".py"):
+            data = store.read(digest, entry, MAX_CODE_BYTES + 1)
+            findings += check_code(entry.path, data, runtime.python, sys.version_info[:2])
     return findings
 
 
