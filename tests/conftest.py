@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,30 @@ if TYPE_CHECKING:
 
 #: Set where every part must be there (`.ci/run`): a skip is then a failure.
 REQUIRE_ALL = "AIRLOCK_REQUIRE_ALL"
+
+
+ROOT = Path(__file__).resolve().parents[1]
+_home = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An Airflow home of the session's own, before anything imports Airflow, which reads its place once."""
+    home = tempfile.mkdtemp(prefix="airlock-tests-")
+    config.stash[_home] = home
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFLOW_"))]:
+        del os.environ[name]
+    os.environ.update(
+        AIRFLOW_HOME=home,
+        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+        AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/airflow.db",
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_home], ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conftest import Bucket
+from tests.conftest import ROOT, Bucket
 
 if TYPE_CHECKING:
     from airlock.adapters.wiring import Wiring
 
-ROOT = Path(__file__).resolve().parents[2]
 SKLEARN_RUNTIME = "sklearn1.9-python3.11"
 
 
@@ -66,18 +64,12 @@ def docker_answers() -> bool:
     return answers()
 
 
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory, object_server: Any) -> Iterator[Installation]:
+@pytest.fixture(scope="package")
+def installation(object_server: Any) -> Iterator[Installation]:
     """Everything but a scheduler: `dag.test()` runs the tasks in this process."""
-    home = tmp_path_factory.mktemp("airflow")
+    home = Path(os.environ["AIRFLOW_HOME"])
     before = dict(os.environ)
     os.environ.update(
-        AIRFLOW_HOME=str(home),
-        AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
-        AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__CORE__UNIT_TEST_MODE="False",
-        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home / 'airflow.db'}",
         AIRFLOW__AIRLOCK__STORE=str(home / "store"),
         AIRFLOW__AIRLOCK__REGISTRY_URL=f"sqlite:///{home / 'registry.db'}",
         AIRFLOW__AIRLOCK__WORK_DIR=str(home / "work"),
@@ -92,7 +84,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory, object_server: Any) -
     finally:
         os.environ.clear()
         os.environ.update(before)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def path_env() -> dict[str, str]:

@@ -16,18 +16,22 @@ from tests.dag.conftest import RESULTS, SERVICE, Installation, Outcome, Upload, 
 Run = Callable[..., Outcome]
 
 
-def leftovers(installation: Installation) -> list[str]:
-    """Containers, half copies and working files that a run left."""
+def leftovers(installation: Installation, run_id: str) -> list[str]:
+    """Containers, processes, half copies and working files that a run left."""
     found: list[str] = []
     incoming = installation.home / "store" / "incoming"
     if incoming.exists():
         found += [f"copy {path.name}" for path in incoming.iterdir()]
+    runs = installation.home / "work" / "runs"
+    if runs.exists():
+        found += [f"folder {path}" for path in runs.glob("*/*")]
     if installation.backend == "docker":
         import docker
 
         client = docker.from_env()
         found += [
-            f"container {one.name}" for one in client.containers.list(all=True, filters={"label": "io.airlock.run"})
+            f"container {one.name}"
+            for one in client.containers.list(all=True, filters={"label": f"io.airlock.run=import_model/{run_id}"})
         ]
         client.close()
     for entry in Path("/proc").iterdir():
@@ -57,7 +61,7 @@ def refused(installation: Installation, outcome: Outcome, task: str, name: str, 
         assert part in row.reason, row.reason
     last = row.events[-1]
     assert (last.kind.value, last.text) == ("Abnormal", f"Import failed: {row.reason}")
-    assert leftovers(installation) == []
+    assert leftovers(installation, outcome.run_id) == []
     return row.reason
 
 
