@@ -103,6 +103,16 @@ class Runtime:
     def __str__(self) -> str:
         return f"{self.engine} {self.name}"
 
+    def is_built_for(self, device: Device) -> bool:
+        """Whether the row's own build uses the device.
+
+        A row of the specification may serve a device by another build of it, or by a stand-in that knows the CPU alone:
+        such a build would answer on a machine with the device, and say nothing about it.
+        """
+        if device is Device.CPU:
+            return True
+        return not self.stand_in and all(variant.name != device.value for variant in self.variants)
+
     def as_variant(self, name: str) -> Runtime:
         """The same row in another of its builds.
 

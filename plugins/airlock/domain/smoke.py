@@ -23,6 +23,7 @@ class Verdict(str, enum.Enum):
 
     PASSED = "passed"
     NO_DEVICE = "not run: no device"
+    NO_BUILD = "not run: no build for the device"
     NOT_SERVED = "not served"
 
 

@@ -104,6 +104,15 @@ def smoke(
         return SmokeReport(device=device, verdict=Verdict.NO_DEVICE, isolation=image.isolation)
 
     runtime = known_runtime(detection, catalogue)
+    if not runtime.is_built_for(device):
+        registry.add_event(accepted.reservation, EventKind.NORMAL, f"Not tested on {device.value}: no build uses it.")
+        if device in accepted.request.required_devices:
+            raise DeviceRequired(
+                "SMK023",
+                f"The request demands a test on {device.value}; the build of {runtime} made here uses the CPU.",
+                f"Choose a runtime that is built for it, or leave {device.value} out of `required_devices`.",
+            )
+        return SmokeReport(device=device, verdict=Verdict.NO_BUILD, isolation=image.isolation)
     specs = accepted.request.minimum_specs
     samples = read_samples(validated, package, store)
     launch = Launch(

@@ -1,14 +1,14 @@
-# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
+# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
 FROM python:3.11-slim-bookworm AS install
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
 RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install
 
 FROM python:3.11-slim-bookworm
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
-RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
+RUN mkdir -p /usr/share/man/man1 && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=install /install/ /usr/local/
 RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfig
 
@@ -16,9 +16,9 @@ RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfi
 numpy==2.4.6
 scikit-learn==1.9.1
 
-# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-decb337e1b4c2e1a72bd
-FROM airlock/base:scikit-learn-sklearn1.9-python3.11-35da9bd4df91561bfb99
-LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-decb337e1b4c2e1a72bd
+# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-de74d159438086a43dd8
+FROM airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
+LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-de74d159438086a43dd8
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="Scikit_Learn" \
