@@ -201,7 +201,8 @@ def _base_layer(runtime: Runtime, base_reference: str) -> Layer:
             packages = " ".join(sorted(runtime.system_packages))
             lines.append(
                 # A JRE's package wants the manual's folder, which slim images have removed.
-                "RUN mkdir -p /usr/share/man/man1 && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "
+                "RUN mkdir -p /usr/share/man/man1 && apt-get update -q && "
+                "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "
                 f"{packages} && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin"
             )
         lines += [
