@@ -43,7 +43,6 @@ def test_name_and_source_are_enough() -> None:
         required_devices=(),
         startup_timeout_s=None,
         trust_model_code=False,
-        bake_model=False,
     )
 
 
@@ -66,7 +65,6 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
         "required_devices": ["cpu", "gpu"],
         "startup_timeout_s": 90,
         "trust_model_code": True,
-        "bake_model": True,
     })
     assert request.model_name == "鸢尾_iris-1"
     assert request.model_version == "1.2.3"
@@ -79,7 +77,6 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
     assert request.required_devices == (Device.CPU, Device.GPU)
     assert request.startup_timeout_s == 90.0
     assert request.trust_model_code is True
-    assert request.bake_model is True
 
 
 @pytest.mark.parametrize("empty", [None, ""])
@@ -142,7 +139,6 @@ def test_an_empty_form_misses_both_mandatory_fields() -> None:
         ("startup_timeout_s", "60"),
         ("trust_model_code", "yes"),
         ("trust_model_code", 1),
-        ("bake_model", "true"),
     ],
 )
 def test_a_value_of_another_type_is_refused(field: str, value: Any) -> None:

@@ -98,7 +98,6 @@ class ImportRequest:
         required_devices: Devices that must pass. Where empty, at least one device must.
         startup_timeout_s: Seconds until the first successful prediction; None means the runtime's own.
         trust_model_code: Whether findings of code in model files are overridden, on record.
-        bake_model: Whether an image with the package inside is made too.
     """
 
     model_name: str
@@ -115,7 +114,6 @@ class ImportRequest:
     required_devices: tuple[Device, ...]
     startup_timeout_s: float | None
     trust_model_code: bool
-    bake_model: bool
 
 
 FIELDS = (
@@ -136,7 +134,6 @@ FIELDS = (
     "required_devices",
     "startup_timeout_s",
     "trust_model_code",
-    "bake_model",
 )
 
 
@@ -186,7 +183,6 @@ class _Form:
             ),
             startup_timeout_s=self._number("startup_timeout_s", *STARTUP_TIMEOUT_LIMITS_S),
             trust_model_code=self._flag("trust_model_code"),
-            bake_model=self._flag("bake_model"),
         )
         if has_errors(self.findings):
             raise RequestRejected("the import request", by_weight(self.findings))

@@ -171,11 +171,4 @@ IMPORT_FORM: dict[str, Any] = {
         title="Trust code in model files",
         description="Overrides findings of executable code in model files. Recorded with the version for good.",
     ),
-    "bake_model": Param(
-        False,
-        type="boolean",
-        section=ADVANCED,
-        title="Bake the model into the image",
-        description="Also makes an image with the package inside, for platforms that want one self-contained image.",
-    ),
 }
