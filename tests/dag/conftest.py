@@ -189,7 +189,6 @@ class Service(XgSklServingBaseService):
     def _postprocess(self, data):
         return [{"predictresult": value} for value in data]
 """
-BODY = {"type": "object", "properties": {"data": {"type": "object", "properties": {}}}}
 ROWS = {
     "type": "array",
     "items": [{"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}],

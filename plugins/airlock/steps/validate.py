@@ -10,6 +10,7 @@ from typing import Any
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig, parse_config
 from airlock.domain.dependencies import Dependency
+from airlock.domain.detection import has_service_code
 from airlock.domain.engines import CONFIG_FILE, ENGINES, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.jsontext import MAX_TEXT_BYTES
@@ -160,7 +161,7 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
         return []
     findings = []
     paths = manifest.model_paths()
-    has_code = SERVICE_FILE in paths
+    has_code = has_service_code(manifest)
     for kind in engine.model_files:
         found = kind.matches(paths)
         if not found:
