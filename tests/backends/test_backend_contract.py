@@ -103,11 +103,12 @@ def test_a_dependency_against_the_runtimes_pins_is_refused_with_both_sides(bench
     assert "3.0.4" in caught.value.message
 
 
-def test_a_build_that_takes_too_long_is_ended_and_leaves_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize("seconds", [0.05, 0.2])
+def test_a_build_that_takes_too_long_is_ended_and_leaves_nothing(bench: Bench, seconds: float) -> None:
     runtime = replace(bench.runtime, name="slow")
     plan = bench.plan(runtime=runtime)
     with pytest.raises(BuildFailed) as caught:
-        bench.backend(build_timeout_s=0.2).build(plan, bench.lines.append)
+        bench.backend(build_timeout_s=seconds).build(plan, bench.lines.append)
     assert caught.value.code == "BLD005"
     assert _litter(bench, plan.layers[0].tag) == []
 

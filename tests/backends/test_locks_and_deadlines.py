@@ -111,6 +111,23 @@ def test_a_chatty_source_is_left_in_time_and_closed() -> None:
     assert closed.wait(5)
 
 
+def test_a_source_whose_end_counts_is_read_to_its_end_after_the_time_is_over() -> None:
+    ended = threading.Event()
+    released = threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 1
+        released.wait(10)
+        yield 2
+
+    with pytest.raises(TimeOver):
+        for _ in until(slow(), CLOCK.monotonic() + 0.2, CLOCK, ended):
+            pass
+    assert not ended.is_set()
+    released.set()
+    assert ended.wait(5)
+
+
 def test_a_runs_folders_are_found_by_run_and_task(short_folder: Path) -> None:
     folders = RunFolders(short_folder / "r")
     run, other = RunRef(dag_id="d", run_id="1"), RunRef(dag_id="d", run_id="2")

@@ -31,7 +31,9 @@ class _Ended:
     error: BaseException | None
 
 
-def until(source: Iterable[Item], deadline: float, clock: Clock) -> Iterator[Item]:
+def until(
+    source: Iterable[Item], deadline: float, clock: Clock, ended: threading.Event | None = None
+) -> Iterator[Item]:
     """The source's items.
 
     The source is read in a thread of its own, which is left behind when the time is over or the caller stops early:
@@ -41,6 +43,8 @@ def until(source: Iterable[Item], deadline: float, clock: Clock) -> Iterator[Ite
         source: What blocks.
         deadline: When to stop, on the clock's monotonic scale.
         clock: Time.
+        ended: Set when the source has ended. With it a source that is left behind is read to its end instead of being
+            closed: for a source whose end says that what it tells of is over.
 
     Raises:
         TimeOver: The deadline came before the source's end.
@@ -61,7 +65,7 @@ def until(source: Iterable[Item], deadline: float, clock: Clock) -> Iterator[Ite
         try:
             for item in source:
                 put(_Got(item))
-                if left.is_set():
+                if left.is_set() and ended is None:
                     return
         except BaseException as error:
             put(_Ended(error))
@@ -71,6 +75,8 @@ def until(source: Iterable[Item], deadline: float, clock: Clock) -> Iterator[Ite
             # A generator that nobody takes from any more lets go of the connection behind it.
             if isinstance(source, Generator):
                 source.close()
+            if ended is not None:
+                ended.set()
 
     threading.Thread(target=read, name="deadline-stream", daemon=True).start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
@@ -24,6 +25,7 @@ from airlock.ports import Clock
 KEPT_LINES = 2000
 #: How long a killed build may take to end before its stream is left to itself.
 END_GRACE_S = 15.0
+LOOK_S = 0.2
 _KILLED_STATUSES = (137, 143)
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -114,6 +116,8 @@ class LayerBuild:
     ) -> None:
         kept: deque[str] = deque(maxlen=KEPT_LINES)
         outcome = _Outcome()
+        over = threading.Event()
+        over.set()
         ended = False
         try:
             with engine_errors("building an image"):
@@ -131,7 +135,8 @@ class LayerBuild:
                     # The limit that counts is the deadline below: a single read may rightly take long.
                     timeout=round(self._timeout_s) + 60,
                 )
-                for answer in until(answers, self._clock.monotonic() + self._timeout_s, self._clock):
+                over.clear()
+                for answer in until(answers, self._clock.monotonic() + self._timeout_s, self._clock, over):
                     outcome.take(answer)
                     for line in outcome.lines():
                         kept.append(line)
@@ -146,7 +151,7 @@ class LayerBuild:
             ) from None
         finally:
             if not ended:
-                self._abandon(layer)
+                self._abandon(layer, over)
         if outcome.error:
             raise self._error(client, plan, layer, outcome, kept)
         with engine_errors("asked for a built image"):
@@ -169,16 +174,23 @@ class LayerBuild:
             )
         return install_error(read_failure([*kept, outcome.error]), plan.runtime, layer.name)
 
-    def _abandon(self, layer: Layer) -> None:
-        """End a build that nobody waits for any more: the engine ends one whose container is gone."""
+    def _abandon(self, layer: Layer, over: threading.Event) -> None:
+        """End a build that nobody waits for any more: the engine ends one whose container is gone.
+
+        Only the end of its output says that the engine makes nothing of it any more: between two steps there is neither
+        a container nor an image to be seen, and a step that is being committed leaves one later.
+        """
         deadline = self._clock.monotonic() + END_GRACE_S
         with contextlib.suppress(*ENGINE_ERRORS):
             client = self._clients()
             try:
-                quiet = 0
-                while quiet < 2 and self._clock.monotonic() < deadline:
-                    quiet = 0 if remove_litter(client, layer.tag) else quiet + 1
-                    self._clock.sleep(0.5)
+                while not over.is_set() and self._clock.monotonic() < deadline:
+                    remove_litter(client, layer.tag)
+                    self._clock.sleep(LOOK_S)
+                # An image whose container is just being removed is refused until that is done.
+                while has_litter(client, layer.tag) and self._clock.monotonic() < deadline:
+                    remove_litter(client, layer.tag)
+                    self._clock.sleep(LOOK_S)
             finally:
                 client.close()
 
@@ -217,22 +229,37 @@ def remove_litter(client: docker.DockerClient, tag: str) -> int:
     """Remove containers and untagged images of this layer's builds; the caller holds the layer's lock.
 
     Returns:
-        How many there were.
+        How many were removed.
     """
-    label = f"{LAYER_LABEL}={tag}"
+    containers, images = _litter(client, tag)
     count = 0
-    for container in client.api.containers(all=True, filters={"label": [label]}):
-        # A service inherits the label of the image that it was started from.
-        if RUN_LABEL in (container.get("Labels") or {}):
-            continue
+    for container in containers:
         with contextlib.suppress(NotFound):
-            client.api.remove_container(container["Id"], force=True, v=True)
+            client.api.remove_container(container, force=True, v=True)
             count += 1
-    for image in client.api.images(all=False, filters={"label": [label], "dangling": True}):
+    for image in images:
         with contextlib.suppress(APIError):
-            client.api.remove_image(image["Id"])
+            client.api.remove_image(image)
             count += 1
     return count
+
+
+def has_litter(client: docker.DockerClient, tag: str) -> bool:
+    """Whether containers or untagged images of this layer's builds are there."""
+    return any(_litter(client, tag))
+
+
+def _litter(client: docker.DockerClient, tag: str) -> tuple[list[str], list[str]]:
+    """Identifiers of the containers and of the untagged images of this layer's builds."""
+    label = f"{LAYER_LABEL}={tag}"
+    # A service inherits the label of the image that it was started from.
+    containers = [
+        container["Id"]
+        for container in client.api.containers(all=True, filters={"label": [label]})
+        if RUN_LABEL not in (container.get("Labels") or {})
+    ]
+    images = [image["Id"] for image in client.api.images(all=False, filters={"label": [label], "dangling": True})]
+    return containers, images
 
 
 def remove_old_litter(client: docker.DockerClient, before: float, label: str = LAYER_LABEL) -> int:
