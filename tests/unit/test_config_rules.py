@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airlock.domain.config import Health, ModelConfig
+from airlock.domain.config import ModelConfig
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.engines import ENGINES
+from airlock.domain.health import Health
 from tests.unit.given import IRIS_CONFIG, changed, good_config, read_config
 
 

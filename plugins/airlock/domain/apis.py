@@ -67,6 +67,7 @@ class Api:
         method: Upper case.
         request: What it takes.
         response: What it gives.
+        port: Where an image of the user's own serves it; None where the file says nothing.
     """
 
     protocol: str
@@ -74,6 +75,7 @@ class Api:
     method: str
     request: Body
     response: Body
+    port: int | None = None
 
 
 @dataclass(slots=True)

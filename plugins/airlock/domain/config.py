@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,36 +23,22 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, MODEL_TYPES
 from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors, shown
+from airlock.domain.health import UNSENDABLE, Health, is_sendable, read_health, spelled_health
+from airlock.domain.image_reference import NoReference, parse_reference
 from airlock.domain.jsontext import JsonText, JsonTextError, parse_json, pointer_token
 
 METRICS = ("f1", "recall", "precision", "accuracy")
 _TOP_KEYS = (
     "model_type", "model_algorithm", "runtime", "swr_location", "metrics", "apis", "dependencies", "health",
 )  # fmt: skip
-_API_KEYS = ("protocol", "url", "method", "request", "response")
+_API_KEYS = ("protocol", "url", "method", "port", "request", "response")
 _API_SPELLINGS = {"procotol": "protocol", "protocal": "protocol", "URL": "url"}
+_PORT = re.compile(r"[0-9]{1,5}")
 _CONTENT_TYPES = {
     "applicaton/json": JSON_TYPE, "aplication/json": JSON_TYPE, "json": JSON_TYPE, "text/json": JSON_TYPE,
     "multipart/json": MULTIPART_TYPE, "multipart/form_data": MULTIPART_TYPE, "form-data": MULTIPART_TYPE,
     "multipart": MULTIPART_TYPE,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How an image of the user's own tells that it is ready.
-
-    Attributes:
-        url: Path to ask.
-        protocol: `http` or `https`.
-        initial_delay_s: Seconds before the first question.
-        timeout_s: Seconds that one answer may take.
-    """
-
-    url: str
-    protocol: str = "http"
-    initial_delay_s: float = 0
-    timeout_s: float = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +152,7 @@ class _ConfigReader:
                 self._add("CFG011", f"/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
                 continue
             value[key] = item
-        for name in ("model_type", "model_algorithm", "runtime"):
+        for name in ("model_type", "model_algorithm", "runtime", "swr_location"):
             if isinstance(value.get(name), str):
                 value[name] = value[name].strip()
         if isinstance(value.get("apis"), list):
@@ -173,6 +160,8 @@ class _ConfigReader:
                 self._api_spelled(api, f"/apis/{index}") if isinstance(api, dict) else api
                 for index, api in enumerate(value["apis"])
             ]
+        if isinstance(value.get("health"), dict):
+            value["health"] = spelled_health(value["health"], self._tell_health)
         return value
 
     def _api_spelled(self, raw: dict[str, Any], at: str) -> dict[str, Any]:
@@ -266,7 +255,7 @@ class _ConfigReader:
             model_type=model_type,
             model_algorithm=value.get("model_algorithm", ""),
             runtime=value.get("runtime"),
-            swr_location=value.get("swr_location"),
+            swr_location=self._location(value.get("swr_location")),
             metrics=self._metrics(value.get("metrics", {})),
             apis=self._apis(value.get("apis"), model_type),
             dependencies=dependencies,
@@ -322,12 +311,20 @@ class _ConfigReader:
             return ()
         if model_type != IMAGE and len(raw) > 1:
             self._add("API001", "/apis", f"{len(raw)} APIs are declared; {model_type} serves one.")
-        return tuple(self._api(item, f"/apis/{index}", model_type) for index, item in enumerate(raw))
+        apis = tuple(self._api(item, f"/apis/{index}", model_type) for index, item in enumerate(raw))
+        first: dict[tuple[str, str, int | None], int] = {}
+        for index, api in enumerate(apis):
+            same = first.setdefault((api.method, api.url, api.port), index)
+            if model_type == IMAGE and same != index:
+                self._add("API007", f"/apis/{index}", f"It has the method and the path of /apis/{same}.", api.url)
+        return apis
 
     def _api(self, raw: dict[str, Any], at: str, model_type: str) -> Api:
         url = raw.get("url", "/")
         if model_type != IMAGE and url != "/":
             self._add("API001", f"{at}/url", f"{model_type} answers at `/` only.", url)
+        elif not is_sendable(url):
+            self._add("API001", f"{at}/url", UNSENDABLE, url)
         request = self._body(raw.get("request", {}), f"{at}/request")
         response = self._body(raw.get("response", {}), f"{at}/response")
         engine = ENGINES.get(model_type)
@@ -351,7 +348,20 @@ class _ConfigReader:
             method=raw.get("method", "POST"),
             request=request,
             response=response,
+            port=self._port(raw.get("port"), f"{at}/port", model_type),
         )
+
+    def _port(self, raw: Any, at: str, model_type: str) -> int | None:
+        if raw is None:
+            return None
+        if model_type != IMAGE:
+            self._add("CFG011", at, f"The port is read over: {model_type} is served on one of its own.", raw)
+            return None
+        port = int(raw) if isinstance(raw, (int, str)) and _PORT.fullmatch(str(raw)) else 0
+        if not 0 < port < 65536:
+            self._add("API006", at, "A port is a number from 1 to 65535.", raw)
+            return None
+        return port
 
     def _body(self, raw: dict[str, Any], at: str) -> Body:
         schema = None
@@ -361,25 +371,23 @@ class _ConfigReader:
         # The mark for uploaded files is ours; nothing an author writes can set it.
         return Body(content_type=raw.get("Content-type", JSON_TYPE), schema=schema)
 
-    def _health(self, raw: Mapping[str, Any] | None) -> Health | None:
+    def _location(self, raw: str | None) -> str | None:
         if raw is None:
             return None
-        seconds: dict[str, float] = {}
-        for name, default in (("initial_delay_seconds", 0.0), ("timeout_seconds", 5.0)):
-            try:
-                number = float(raw.get(name, default))
-            except (TypeError, ValueError):
-                number = math.nan
-            if not 0 <= number <= 3600:
-                self._add("CFG006", f"/health/{name}", "Seconds from 0 to 3600 are expected.", raw.get(name))
-                number = default
-            seconds[name] = number
-        return Health(
-            url=raw.get("url", "/"),
-            protocol=raw.get("protocol", "http"),
-            initial_delay_s=seconds["initial_delay_seconds"],
-            timeout_s=seconds["timeout_seconds"],
-        )
+        try:
+            reference = parse_reference(raw)
+        except NoReference as error:
+            self._add("CFG015", "/swr_location", f"{error}.", raw)
+            return None
+        if reference.moves:
+            self._add("CFG016", "/swr_location", "The reference names whatever is the latest image.", raw)
+        return str(reference)
+
+    def _health(self, raw: Mapping[str, Any] | None) -> Health | None:
+        return None if raw is None else read_health(raw, self._tell_health)
+
+    def _tell_health(self, code: str, pointer: str, message: str, value: object) -> None:
+        self._add(code, f"/health{pointer}", message, value)
 
 
 _TYPE_WORDS = {

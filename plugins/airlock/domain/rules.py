@@ -164,6 +164,21 @@ _ALL = (
         reason="The engine's default is used.",
         remedy="Name the runtime that the model was trained with.",
     ),
+    Rule(
+        code="CFG015", title="`swr_location` is no image reference", severity="error", source=_CONFIG,
+        reason="The container engine takes a registry's host, a repository, and a tag or a digest.",
+        remedy="Write it as in `swr.example.com/team/model:1.0`.",
+    ),
+    Rule(
+        code="CFG016", title="`swr_location` names whatever is the latest image", severity="warning", source=_CONFIG,
+        reason="The same file may mean another image tomorrow; the version keeps the digest of the one tested.",
+        remedy="Name a tag that is never moved, or the digest.",
+    ),
+    Rule(
+        code="CFG017", title="The health check cannot be used as it is", severity="error", source=_CONFIG,
+        reason="Health is asked for by HTTP at `url`, or by a `command` in the container (EXEC).",
+        remedy="Use HTTP with `url`, or EXEC with `command`.",
+    ),
     # ── the interface ────────────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="API001", title="A declared interface cannot be used", severity="error", source=_CONFIG,
@@ -189,6 +204,16 @@ _ALL = (
         code="API005", title="A schema keyword is not applied", severity="warning", source=_SAFETY,
         reason="`$ref` and `pattern` from a package are never followed or run; `uniqueItems` has no bound on its cost.",
         remedy="Spell the constraint out with other keywords.",
+    ),
+    Rule(
+        code="API006", title="An API's `port` is unusable", severity="error", source=_CONFIG,
+        reason="An image serves an API on a port from 1 to 65535; 8080 where nothing is said.",
+        remedy="Write the number of the port that the image listens on.",
+    ),
+    Rule(
+        code="API007", title="Two APIs are the same", severity="error", source=_CONFIG,
+        reason="One method and one path have one request and one response.",
+        remedy="Keep one of the two.",
     ),
     # ── dependencies ─────────────────────────────────────────────────────────────────────────────────────────────────
     Rule(
