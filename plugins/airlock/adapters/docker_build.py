@@ -234,7 +234,8 @@ def remove_litter(client: docker.DockerClient, tag: str) -> int:
     containers, images = _litter(client, tag)
     count = 0
     for container in containers:
-        with contextlib.suppress(NotFound):
+        # Gone already, or the engine itself is just removing it.
+        with contextlib.suppress(APIError):
             client.api.remove_container(container, force=True, v=True)
             count += 1
     for image in images:
