@@ -20,6 +20,9 @@ BACKEND ?= auto
 PORT ?=
 # make test TESTS=tests/unit
 TESTS ?= tests
+# make test-runtimes ONLY=TensorFlow-python3.6 MEASURE=1: some rows, and their figures into docs/runtimes.md
+ONLY ?=
+MEASURE ?=
 # make base-images PYTHONS="3.7 3.11"; without it all that the catalogue names
 PYTHONS ?=
 
@@ -46,7 +49,7 @@ test: setup-dev ## The whole test suite (TESTS=tests/unit)
 	@exec $(VENV_PYTHON) -m pytest $(TESTS)
 
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
-	@exec $(VENV_PYTHON) -m pytest tests/dag/test_seed_runtimes.py --runtimes
+	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py --runtimes $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
 
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .

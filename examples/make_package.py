@@ -2,12 +2,12 @@
 
 Usage:
     python examples/make_package.py --list
-    python examples/make_package.py --engine Scikit_Learn --out DIR [--runtime NAME] [--trained FOLDER]
+    python examples/make_package.py --engine Scikit_Learn --out DIR [--runtime NAME] [--trained FOLDER] [--package NAME]
 
 Writes DIR/<name>/model/ and prints DIR/<name> as its last line. A package that is there and complete is left as it is,
 so a second run gives the same bytes. The model is trained by the runtime's own engine, in an environment of its own
 under the state folder; ``--trained`` takes a folder that the engine's train.py has filled elsewhere, in a container
-for example.
+for example. ``--package`` takes a further package of the same model: a folder inside the example's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One example: a folder with train.py, config.json, inference code and samples."""
+    """One example: a folder with train.py, config.json, inference code and samples.
+
+    Attributes:
+        engine: The engine.
+        name: The package's name.
+        default: Whether the default demonstration imports it.
+        folder: Where train.py lies.
+        further: A folder inside with a configuration of its own, for another package of the same model; else empty.
+    """
 
     engine: str
     name: str
     default: bool
     folder: Path
+    further: str = ""
+
+    @property
+    def source(self) -> Path:
+        """Where the package's configuration, code and samples lie."""
+        return self.folder / self.further
 
 
 def load_examples() -> list[Example]:
@@ -64,8 +78,8 @@ def load_examples() -> list[Example]:
     return sorted(examples, key=lambda example: (not example.default, example.engine))
 
 
-def find_example(engine: str) -> Example:
-    """Take the example of an engine.
+def find_example(engine: str, further: str = "") -> Example:
+    """Take the example of an engine, or a further package of it.
 
     Raises:
         ExampleError: there is none.
@@ -73,7 +87,18 @@ def find_example(engine: str) -> Example:
     examples = {example.engine: example for example in load_examples()}
     if engine not in examples:
         raise ExampleError(f"there is no example for {engine}; there is one for {', '.join(examples)}")
-    return examples[engine]
+    example = examples[engine]
+    if not further:
+        return example
+    names = further_packages(example)
+    if further not in names:
+        raise ExampleError(f"{example.name} has no further package {further}; it has {', '.join(names) or 'none'}")
+    return replace(example, name=f"{example.name}-{further.replace('_', '-')}", further=further)
+
+
+def further_packages(example: Example) -> list[str]:
+    """Name the folders of an example that make other packages of the same model: those with a configuration."""
+    return sorted(path.parent.name for path in example.folder.glob("*/config.json"))
 
 
 def digest_files(folder: Path) -> dict[str, str]:
@@ -86,6 +111,7 @@ def digest_inputs(example: Example, runtime: Runtime) -> str:
     """Digest of everything that decides a package's bytes: scripts, data, samples, runtime and its pins."""
     inputs = {
         "runtime": runtime.name,
+        "package": example.further,
         "constraints": hashlib.sha256(runtime.constraints.read_bytes()).hexdigest(),
         "example": digest_files(example.folder),
         "data": digest_files(EXAMPLES / "data"),
@@ -139,17 +165,23 @@ def assemble(example: Example, runtime_name: str, trained: Path, model: Path) ->
         raise ExampleError(f"{trained} has no model file")
     model.mkdir(parents=True)
     for path in model_files:
-        shutil.copyfile(path, model / path.name)
-    for path in sorted(example.folder.glob("*.py")):
+        # Some engines save a folder.
+        if path.is_dir():
+            shutil.copytree(path, model / path.name, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(path, model / path.name)
+    for path in sorted(example.source.glob("*.py")):
         if path.name not in NOT_IN_PACKAGE:
             shutil.copyfile(path, model / path.name)
-    config = json.loads((example.folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((example.source / "config.json").read_text(encoding="utf-8"))
     config["runtime"] = runtime_name
     config["metrics"] = report["metrics"]
     write_json(model / "config.json", config)
-    shutil.copytree(example.folder / "samples", model / "samples")
-    for name, response in report["responses"].items():
-        write_json(model / "samples" / f"{name}.response.json", response)
+    shutil.copytree(example.source / "samples", model / "samples")
+    for key, response in report["responses"].items():
+        further, _, name = key.rpartition("/")
+        if further == example.further:
+            write_json(model / "samples" / f"{name}.response.json", response)
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -164,8 +196,17 @@ def is_complete(package: Path, record: Path, inputs: str) -> bool:
     return bool(json.loads(record.read_text(encoding="utf-8")) == {"inputs": inputs, "files": digest_files(package)})
 
 
-def make_package(engine: str, out: Path, runtime_name: str | None = None, trained: Path | None = None) -> Path:
+def make_package(
+    engine: str, out: Path, runtime_name: str | None = None, trained: Path | None = None, further: str = ""
+) -> Path:
     """Make an engine's package, or leave the complete one that is there.
+
+    Args:
+        engine: The engine.
+        out: The folder that gets the package's folder.
+        runtime_name: The runtime to train with and to name; a current one by default.
+        trained: The folder that train.py has filled elsewhere.
+        further: A further package of the same model.
 
     Returns:
         The package's folder, which holds ``model/``.
@@ -173,7 +214,7 @@ def make_package(engine: str, out: Path, runtime_name: str | None = None, traine
     Raises:
         ExampleError: no such example or runtime, or an environment or training failed.
     """
-    example = find_example(engine)
+    example = find_example(engine, further)
     runtime = environments.choose_runtime(engine, runtime_name)
     package = out.resolve() / example.name
     # Beside the package, not in it: the package's folder is uploaded as it is.
@@ -219,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder that gets the package's folder")
     parser.add_argument("--runtime", help="the runtime to train with and to name (default: a current one)")
     parser.add_argument("--trained", type=Path, help="folder that train.py has filled elsewhere")
+    parser.add_argument("--package", default="", help="a further package of the same model: a folder of the example")
     options = parser.parse_args(arguments)
     # Ended by an exception, the run stops its child and removes its scratch folder.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -230,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out is None:
         parser.error("--engine needs --out")
     try:
-        print(make_package(options.engine, options.out, options.runtime, options.trained))
+        print(make_package(options.engine, options.out, options.runtime, options.trained, options.package))
     except ExampleError as error:
         print(f"make_package: {error}", file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
 """What the training scripts share: tables, the held-out rows, figures, and the report.
 
-Runs inside the runtimes too, on Python 3.6 and newer, with NumPy and nothing else.
+Runs inside the runtimes too, on Python 2.7 and newer, with NumPy and nothing else.
 """
 
 import argparse
@@ -21,7 +21,8 @@ def parse_arguments(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the model file and " + REPORT)
     folder = parser.parse_args().out
-    os.makedirs(folder, exist_ok=True)
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
     return folder
 
 
@@ -82,7 +83,8 @@ def write_report(folder, engine_version, metrics, responses):
         folder: The folder that holds the model file.
         engine_version: The engine's version, as it says itself.
         metrics: The figures for config.json.
-        responses: The response body that the service must give, by sample name.
+        responses: The response body that the service must give, by sample name; for a further package of the same
+            model by its folder's name, a slash, and the sample's name.
     """
     report = {
         "engine_version": engine_version,

@@ -43,7 +43,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--runtimes", action="store_true", help="test every runtime of the catalogue, not one per engine")
+    parser.addoption("--runtimes", action="store_true", help="test every runtime of the catalogue, not only a few")
+    parser.addoption("--measure", action="store_true", help="record each runtime's figures in the catalogue's page")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from scripts import runtimes_doc
+from scripts import measured_runtimes, runtimes_doc
 
 ROW = {
     "engine": "PyTorch",
@@ -39,15 +39,16 @@ def test_the_page_has_one_line_for_each_entry():
 
 
 def test_a_row_shows_its_facts_and_what_was_measured():
-    measured = {"PyTorch/torch9-python3.11": {"image_bytes": 1_234_567_890, "build_s": 61.7}}
+    figures = {"image_bytes": 1_234_567_890, "build_s": 61.7, "test_s": 9.2, "latency_ms": 12.34}
+    measured = {"PyTorch/torch9-python3.11": figures}
     assert table_of(runtimes_doc.render([ROW], measured)) == [
         "| PyTorch | `torch9-python3.11` | 9.0 | 3.11 | cpu, gpu | x86_64 | **yes** | current | yes "
-        "| `python:3.11-slim` | 1235 | 62 |"
+        "| `python:3.11-slim` | 1235 | 62 | 9 | 12.3 |"
     ]
 
 
 def test_a_row_that_was_not_measured_has_empty_cells():
-    assert table_of(runtimes_doc.render([ROW], {}))[0].endswith("| `python:3.11-slim` |  |  |")
+    assert table_of(runtimes_doc.render([ROW], {}))[0].endswith("| `python:3.11-slim` |  |  |  |  |")
 
 
 @pytest.mark.parametrize(
@@ -84,4 +85,17 @@ def test_only_rows_of_the_catalogue_were_measured():
     known = {f"{path.parent.name}/{path.stem}" for path in runtimes_doc.CATALOGUE.glob("*/*.yaml")}
     document = yaml.safe_load(runtimes_doc.MEASURED.read_text(encoding="utf-8"))
     assert set(document) <= known
-    assert all(set(figures) <= {"image_bytes", "build_s"} for figures in document.values())
+    assert runtimes_doc.MEASURED.read_text(encoding="utf-8") == measured_runtimes.render(document)
+
+
+def test_a_figure_takes_the_place_of_the_older_one_and_leaves_the_others(tmp_path):
+    path = tmp_path / "measured.yaml"
+    path.write_text("B/x:\n  build_s: 9\n", encoding="utf-8")
+    measured_runtimes.record("B/x", {"image_bytes": 7, "test_s": 1.5}, path)
+    measured_runtimes.record("A/y", {"latency_ms": 0.25}, path)
+    measured_runtimes.record("B/x", {"test_s": 2}, path)
+    assert path.read_text(encoding="utf-8") == (
+        f"{measured_runtimes.HEAD}A/y:\n  latency_ms: 0.25\nB/x:\n  image_bytes: 7\n  build_s: 9\n  test_s: 2\n"
+    )
+    with pytest.raises(ValueError, match="unknown figures"):
+        measured_runtimes.record("B/x", {"mood": 1}, path)

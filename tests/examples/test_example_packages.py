@@ -16,6 +16,7 @@ from examples import environments
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 MAKE_PACKAGE = EXAMPLES / "make_package.py"
+ENGINE_FOLDERS = [path.parent.name for path in EXAMPLES.glob("*/example.json")]
 
 
 def run(*arguments, environ=None):
@@ -72,11 +73,9 @@ def iris_package(packages, tmp_path):
 def test_the_list_names_one_example_per_engine_with_a_runtime_of_the_catalogue(a_current_python):
     result = run("--list")
     examples = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [(each["engine"], each["name"], each["default"]) for each in examples] == [
-        ("Scikit_Learn", "iris-scikit-learn", True),
-        ("XGBoost", "iris-xgboost", True),
-        ("PyTorch", "digits-pytorch", False),
-    ]
+    assert sorted(each["engine"].lower() for each in examples) == sorted(ENGINE_FOLDERS)
+    assert [each["name"] for each in examples if each["default"]] == ["iris-scikit-learn", "iris-xgboost"]
+    assert [each["default"] for each in examples] == sorted((each["default"] for each in examples), reverse=True)
     for each in examples:
         if each["runtime"]:
             assert each["runtime"] in [runtime.name for runtime in environments.load_runtimes(each["engine"])]
@@ -157,7 +156,8 @@ def test_the_tables_are_the_data_that_scikit_learn_ships(iris_package, tmp_path)
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["--engine", "Caffe"], "there is no example for Caffe; there is one for Scikit_Learn, XGBoost, PyTorch"),
+        (["--engine", "Paddle"], "there is no example for Paddle; there is one for Scikit_Learn, XGBoost"),
+        (["--engine", "XGBoost", "--package", "x"], "iris-xgboost has no further package x; it has none"),
         (["--engine", "XGBoost", "--runtime", "python2.7"], "XGBoost has no runtime python2.7; it has xgboost3.2"),
         (["--engine", "XGBoost", "--runtime", "python3.6", "--trained", "."], "has no training.json"),
     ],
@@ -171,8 +171,8 @@ def test_a_request_that_cannot_be_met_ends_with_its_reason_and_leaves_nothing(ar
 
 @pytest.mark.parametrize(
     "path",
-    [EXAMPLES / "training.py", *(path for path in sorted(EXAMPLES.glob("*/*.py")) if path.parent.name != "data")],
-    ids=lambda path: f"{path.parent.name}/{path.name}",
+    [EXAMPLES / "training.py", *(path for path in sorted(EXAMPLES.glob("*/**/*.py")) if path.parent.name != "data")],
+    ids=lambda path: path.relative_to(EXAMPLES).as_posix(),
 )
 def test_what_runs_inside_the_runtimes_is_python_3_6(path):
     ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 6))
