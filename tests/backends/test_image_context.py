@@ -15,6 +15,7 @@ from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable
 from airlock.adapters.serving_code import serving_digest, serving_files
 from airlock.domain.dependencies import Dependency
 from airlock.domain.image import BuildPlan, plan_build
+from airlock.domain.slimming import slim_program
 
 PYTORCH = "https://wheels.example/cpu"
 WHEEL = "wheels/brought-1.0-py3-none-any.whl"
@@ -81,6 +82,7 @@ def test_the_base_layer_gets_pins_and_certificates_and_no_serving_code(tmp_path:
     assert made["Dockerfile"].decode() == plan().layers[0].dockerfile
     assert made["install/requirements.txt"] == made["install/constraints.txt"] == RUNTIME.constraints.encode()
     assert made["install/ca.pem"] == b"certificates"
+    assert made["install/slim.py"].decode() == slim_program()
     assert "install/wheels" in made
     assert not [name for name in made if name.startswith("serving/")]
 
@@ -121,6 +123,7 @@ def test_the_dependency_layer_gets_its_lines_the_pins_and_the_packages_wheels(tm
     assert made["install/requirements.txt"].decode().splitlines() == ["six", f"/tmp/install/bundled/{WHEEL}"]
     assert made["install/constraints.txt"] == RUNTIME.constraints.encode()
     assert made[f"install/bundled/{WHEEL}"].startswith(b"PK")
+    assert made["install/slim.py"].decode() == slim_program()
     assert not [name for name in made if name.startswith("serving/")]
 
 

@@ -13,6 +13,7 @@ from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable_wheels
 from airlock.adapters.serving_code import serving_files
 from airlock.domain.image import BASE_LAYER, SERVING_LAYER, BuildPlan, Layer
+from airlock.domain.slimming import slim_program
 
 
 def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> dict[str, str]:
@@ -100,6 +101,7 @@ def build_context(
             else:
                 _add_text(tar, "install/requirements.txt", layer.requirements)
                 _add_text(tar, "install/constraints.txt", plan.runtime.constraints)
+                _add_text(tar, "install/slim.py", slim_program())
                 _add_text(tar, "install/ca.pem", Path(install.cert).read_text() if install.cert else "")
                 _add_folder(tar, "install/wheels")
                 wheels = layer_wheels(plan, layer, install, machine)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.dependencies import Dependency
+from airlock.domain.slimming import slim_program
 
 SERVING_FOLDER = "/opt/airlock/serving"
 PACKAGE_FOLDER = "/opt/airlock/package"
@@ -180,7 +181,9 @@ def _install_stage(base: str, label: str, options: str) -> list[str]:
         "COPY install/ /tmp/install/",
         "RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; "
         "python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install "
-        f"--find-links /tmp/install/wheels {options} -r /tmp/install/requirements.txt && mkdir -p /install",
+        f"--find-links /tmp/install/wheels {options} -r /tmp/install/requirements.txt && mkdir -p /install "
+        # What serving never needs is left out before it becomes a layer: a later one could only hide it.
+        "&& python /tmp/install/slim.py /install",
     ]
 
 
@@ -212,7 +215,7 @@ def _base_layer(runtime: Runtime, base_reference: str) -> Layer:
         ]
         return "\n".join(lines)
 
-    tag = _tag(BASE_LAYER, runtime, [dockerfile(""), runtime.constraints])
+    tag = _tag(BASE_LAYER, runtime, [dockerfile(""), slim_program(), runtime.constraints])
     return Layer(
         name=BASE_LAYER, tag=tag, base=base_reference, dockerfile=dockerfile(tag), requirements=runtime.constraints
     )
@@ -275,7 +278,7 @@ def _dependency_layer(
         return "\n".join(lines)
 
     digests = [bundled_digests[path] for path in wheels]
-    tag = _tag(DEPENDENCY_LAYER, runtime, [dockerfile(""), base.tag, requirements, *digests])
+    tag = _tag(DEPENDENCY_LAYER, runtime, [dockerfile(""), slim_program(), base.tag, requirements, *digests])
     return Layer(
         name=DEPENDENCY_LAYER,
         tag=tag,

@@ -1,13 +1,13 @@
-# ── base: airlock/base:pytorch-pytorch2.13-python3.11-cpu-b0d4aca6a7b3ccd06b8a
+# ── base: airlock/base:pytorch-pytorch2.13-python3.11-cpu-b582d1ea84764e69fab3
 FROM python:3.11-slim-bookworm@sha256:abababababababababababababababababababababababababababababababab AS install
-LABEL io.airlock.layer=airlock/base:pytorch-pytorch2.13-python3.11-cpu-b0d4aca6a7b3ccd06b8a
+LABEL io.airlock.layer=airlock/base:pytorch-pytorch2.13-python3.11-cpu-b582d1ea84764e69fab3
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
-RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install
+RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install && python /tmp/install/slim.py /install
 
 FROM python:3.11-slim-bookworm@sha256:abababababababababababababababababababababababababababababababab
-LABEL io.airlock.layer=airlock/base:pytorch-pytorch2.13-python3.11-cpu-b0d4aca6a7b3ccd06b8a
+LABEL io.airlock.layer=airlock/base:pytorch-pytorch2.13-python3.11-cpu-b582d1ea84764e69fab3
 RUN mkdir -p /usr/share/man/man1 && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libgl1 libgomp1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=install /install/ /usr/local/
 RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfig
@@ -16,16 +16,16 @@ RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfi
 numpy==2.4.6
 scikit-learn==1.9.1
 
-# ── dependencies: airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-866689348f7652d025b3
-FROM airlock/base:pytorch-pytorch2.13-python3.11-cpu-b0d4aca6a7b3ccd06b8a AS install
-LABEL io.airlock.layer=airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-866689348f7652d025b3
+# ── dependencies: airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-fe7b579fe858e2899b1c
+FROM airlock/base:pytorch-pytorch2.13-python3.11-cpu-b582d1ea84764e69fab3 AS install
+LABEL io.airlock.layer=airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-fe7b579fe858e2899b1c
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
-RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels -c /tmp/install/constraints.txt -r /tmp/install/requirements.txt && mkdir -p /install
+RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels -c /tmp/install/constraints.txt -r /tmp/install/requirements.txt && mkdir -p /install && python /tmp/install/slim.py /install
 
-FROM airlock/base:pytorch-pytorch2.13-python3.11-cpu-b0d4aca6a7b3ccd06b8a
-LABEL io.airlock.layer=airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-866689348f7652d025b3
+FROM airlock/base:pytorch-pytorch2.13-python3.11-cpu-b582d1ea84764e69fab3
+LABEL io.airlock.layer=airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-fe7b579fe858e2899b1c
 COPY --from=install /install/ /usr/local/
 
 # requirements
@@ -34,9 +34,9 @@ Pandas>=2.0
 six
 /tmp/install/bundled/wheels/x-1.0-py3-none-any.whl
 
-# ── serving: airlock/serving:pytorch-pytorch2.13-python3.11-cpu-594ddee48ca4ea3c259c
-FROM airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-866689348f7652d025b3
-LABEL io.airlock.layer=airlock/serving:pytorch-pytorch2.13-python3.11-cpu-594ddee48ca4ea3c259c
+# ── serving: airlock/serving:pytorch-pytorch2.13-python3.11-cpu-0319b865f8ffd0dd38c8
+FROM airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-fe7b579fe858e2899b1c
+LABEL io.airlock.layer=airlock/serving:pytorch-pytorch2.13-python3.11-cpu-0319b865f8ffd0dd38c8
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.pytorch_model_service:PTServingBaseService" \
     AIRLOCK_ENGINE="PyTorch" \

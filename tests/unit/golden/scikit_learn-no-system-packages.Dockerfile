@@ -1,13 +1,13 @@
-# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
+# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-f84f510f87cef1d9da15
 FROM python:3.11-slim-bookworm AS install
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-f84f510f87cef1d9da15
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
-RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install
+RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install && python /tmp/install/slim.py /install
 
 FROM python:3.11-slim-bookworm
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-f84f510f87cef1d9da15
 COPY --from=install /install/ /usr/local/
 RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfig
 
@@ -15,9 +15,9 @@ RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfi
 numpy==2.4.6
 scikit-learn==1.9.1
 
-# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-81558169f5f015e69152
-FROM airlock/base:scikit-learn-sklearn1.9-python3.11-e273250d74db61dc4d22
-LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-81558169f5f015e69152
+# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-55e89190dc641c283195
+FROM airlock/base:scikit-learn-sklearn1.9-python3.11-f84f510f87cef1d9da15
+LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-55e89190dc641c283195
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="Scikit_Learn" \

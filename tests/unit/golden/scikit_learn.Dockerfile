@@ -1,13 +1,13 @@
-# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
+# ── base: airlock/base:scikit-learn-sklearn1.9-python3.11-a342cd1cb73619bdc40f
 FROM python:3.11-slim-bookworm AS install
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-a342cd1cb73619bdc40f
 USER 0:0
 ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
 COPY install/ /tmp/install/
-RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install
+RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install && python /tmp/install/slim.py /install
 
 FROM python:3.11-slim-bookworm
-LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
+LABEL io.airlock.layer=airlock/base:scikit-learn-sklearn1.9-python3.11-a342cd1cb73619bdc40f
 RUN mkdir -p /usr/share/man/man1 && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 COPY --from=install /install/ /usr/local/
 RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfig
@@ -16,9 +16,9 @@ RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfi
 numpy==2.4.6
 scikit-learn==1.9.1
 
-# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-de74d159438086a43dd8
-FROM airlock/base:scikit-learn-sklearn1.9-python3.11-4e8f9fa6fa98ced7c98d
-LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-de74d159438086a43dd8
+# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-f519afa71ef4833e9c11
+FROM airlock/base:scikit-learn-sklearn1.9-python3.11-a342cd1cb73619bdc40f
+LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-f519afa71ef4833e9c11
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="Scikit_Learn" \
