@@ -71,6 +71,12 @@ def test_mxnet_code_gets_a_manifest_and_a_list_of_inputs(serve_package: Served) 
     assert (answer.status, answer.json["error_code"]) == (400, "MR.0101")
 
 
+def test_mxnet_inputs_without_a_signature_file_are_read_off_the_symbol(serve_package: Served) -> None:
+    left = {"data_name": "left", "data_shape": [0, 1, 8, 8]}
+    right = {"data_name": "right", "data_shape": [0, 3, 224, 224]}
+    assert serve_package("symbol_alone").post({"right": 1, "left": 2}).json == [[left, right], [2, 1]]
+
+
 def test_health_of_the_package_counts_and_background_loading_is_waited_for(interpreter: Interpreter) -> None:
     with serve(interpreter, "loads_in_background") as server:
         answer = server.request("GET", "/health")

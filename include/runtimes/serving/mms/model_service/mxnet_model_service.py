@@ -2,16 +2,11 @@
 
 from __future__ import absolute_import
 
-import glob
-import json
 import os
-import re
 
+from mms.model_service.mxnet_manifest import SIGNATURE_FILE, SYMBOL_SUFFIX, epoch_of, read_manifest
+from mms.utils.mxnet import image
 from model_service.model_service import SingleNodeService, lazy
-
-# Used where the package has no signature.json; 0 stands for any batch size.
-DEFAULT_INPUTS = [{"data_name": "data", "data_shape": [0, 3, 224, 224]}]
-SYMBOL_SUFFIX = "-symbol.json"
 
 
 class MXNetBaseService(SingleNodeService):
@@ -35,7 +30,7 @@ class MXNetBaseService(SingleNodeService):
     @classmethod
     def airlock_values(cls, model_name, model_path):
         """Return name, folder, manifest and device; the name is the files' prefix, which packages count off."""
-        manifest = _manifest(model_path)
+        manifest = read_manifest(model_path)
         prefix = manifest["Model"]["Model-Name"] or model_name
         return prefix, model_path, manifest, _first_gpu()
 
@@ -63,65 +58,124 @@ class MXNetBaseService(SingleNodeService):
     @lazy
     def mx_model(self):
         """The bound module, loaded when it is first read."""
+        return self.airlock_module
+
+    @lazy
+    def airlock_module(self):
+        """The module of the files that the manifest names."""
         import mxnet
 
         files = self.manifest["Model"]
         if not files["Symbol"] or not files["Parameters"]:
             raise RuntimeError("*-symbol.json and *-NNNN.params of the same prefix are needed in the model folder")
         prefix = os.path.join(self.model_dir, files["Symbol"][: -len(SYMBOL_SUFFIX)])
-        symbol, arguments, auxiliary = mxnet.model.load_checkpoint(prefix, _epoch(files["Parameters"]))
+        symbol, arguments, auxiliary = mxnet.model.load_checkpoint(prefix, epoch_of(files["Parameters"]))
         names = [entry["data_name"] for entry in self.signature["inputs"]]
-        module = mxnet.mod.Module(symbol=symbol, context=self.ctx, data_names=names, label_names=None)
+        labels = _labels(symbol, names, arguments, auxiliary)
+        module = mxnet.mod.Module(symbol=symbol, context=self.ctx, data_names=names, label_names=labels)
         shapes = [
             (entry["data_name"], tuple(size or 1 for size in entry["data_shape"])) for entry in self.signature["inputs"]
         ]
-        module.bind(for_training=False, data_shapes=shapes)
-        module.set_params(arguments, auxiliary, allow_missing=True, allow_extra=True)
+        try:
+            module.bind(for_training=False, data_shapes=shapes)
+            # What a network that was cut no longer uses may still lie in the file.
+            module.set_params(arguments, auxiliary, allow_extra=True)
+        except (ValueError, mxnet.base.MXNetError) as error:
+            raise RuntimeError(
+                "the network does not fit inputs of the shapes %s; give the right ones in model/%s: %s"
+                % (shapes, SIGNATURE_FILE, str(error).split("\n")[0])
+            )
         return module
 
     def _preprocess(self, data):
-        import mxnet
-
-        return [value if isinstance(value, mxnet.nd.NDArray) else mxnet.nd.array(value) for value in data]
+        return [_to_input(value, entry) for value, entry in zip(data, self.signature["inputs"])]
 
     def _inference(self, data):
         import mxnet
 
         arrays = [value.as_in_context(self.ctx) for value in data]
-        self.mx_model.forward(mxnet.io.DataBatch(data=arrays), is_train=False)
-        return self.mx_model.get_outputs()
+        module = self.mx_model
+        if module is self.__dict__.get("airlock_module"):
+            shapes = [(entry["data_name"], array.shape) for entry, array in zip(self.signature["inputs"], arrays)]
+            if [tuple(bound[1]) for bound in module.data_shapes] != [shape for _, shape in shapes]:
+                # forward() would do it, and fails for networks that still have their training's loss and so a label.
+                module.bind(for_training=False, data_shapes=shapes, force_rebind=True)
+        module.forward(mxnet.io.DataBatch(data=arrays), is_train=False)
+        return module.get_outputs()
 
     def _postprocess(self, data):
         return [value.asnumpy().tolist() for value in data]
 
 
-def _manifest(folder):
-    """Return the manifest of a folder: its files, and the signature (``signature.json``, else one image input)."""
-    symbols = [os.path.basename(path) for path in sorted(glob.glob(os.path.join(folder, "*" + SYMBOL_SUFFIX)))]
-    symbol = symbols[0] if len(symbols) == 1 else None
-    prefix = symbol[: -len(SYMBOL_SUFFIX)] if symbol else None
-    parameters = []
-    if prefix:
-        pattern = re.compile(re.escape(prefix) + r"-\d{4}\.params$")
-        parameters = sorted(name for name in os.listdir(folder) if pattern.match(name))
-    signature = {"inputs": [dict(entry) for entry in DEFAULT_INPUTS]}
-    path = os.path.join(folder, "signature.json")
-    if os.path.isfile(path):
-        with open(path, "rb") as stream:
-            signature = json.loads(stream.read().decode("utf-8-sig"))
-    model = {
-        "Model-Name": prefix,
-        "Service": "customize_service.py",
-        "Symbol": symbol,
-        # Several epochs: the last one is the trained model.
-        "Parameters": parameters[-1] if parameters else None,
-        "Signature": signature,
-    }
-    return {"Engine": {"MXNet": ""}, "Model": model}
+def _labels(symbol, names, arguments, auxiliary):
+    """Return the network's labels, which only training feeds.
+
+    Raises:
+        RuntimeError: The signature names an input that the network lacks, or the network needs more than the files
+            give: the module would take zeros for it.
+    """
+    known = symbol.list_arguments()
+    missing = [name for name in known if name not in names and name not in arguments]
+    labels = [name for name in missing if name.endswith("label")]
+    missing = [name for name in missing if name not in labels]
+    missing += [name for name in symbol.list_auxiliary_states() if name not in auxiliary]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RuntimeError("the network has no input %s, only %s" % (", ".join(unknown), ", ".join(missing) or "none"))
+    if missing:
+        raise RuntimeError(
+            "the *.params file has no values for %s; if they are inputs, name them in model/%s"
+            % (", ".join(missing), SIGNATURE_FILE)
+        )
+    return labels
 
 
-def _epoch(parameters):
-    return int(parameters[: -len(".params")][-4:])
+def _to_input(value, entry):
+    """Return one input of a request as an array of the signature's shape: numbers, or an uploaded image.
+
+    Raises:
+        TypeError: It has another shape, or is no image.
+    """
+    import mxnet
+    import numpy
+
+    shape = entry["data_shape"]
+    if isinstance(value, bytes):
+        return _to_image(value, entry["data_name"], shape)
+    if not isinstance(value, mxnet.nd.NDArray):
+        try:
+            value = mxnet.nd.array(numpy.array(value, dtype="float32"))
+        except ValueError:
+            raise TypeError("input %s must hold numbers in rows of equal length" % entry["data_name"])
+    if len(value.shape) != len(shape) or any(want and want != got for want, got in zip(shape, value.shape)):
+        raise TypeError(
+            "input %s must have the shape %s (0: any) of model/%s, not %s"
+            % (entry["data_name"], shape, SIGNATURE_FILE, list(value.shape))
+        )
+    return value
+
+
+def _to_image(encoded, name, shape):
+    """Return an uploaded image as a batch of one: (n, channels, h, w), (n, h, w, channels) or (n, h, w), not scaled."""
+    import mxnet
+
+    if len(shape) == 4 and shape[1] in (1, 3):
+        channels, height, width = shape[1:]
+    elif len(shape) == 4 and shape[3] in (1, 3):
+        height, width, channels = shape[1:]
+    elif len(shape) == 3:
+        channels, height, width = 1, shape[1], shape[2]
+    else:
+        raise TypeError("input %s of the shape %s takes numbers, not an image" % (name, shape))
+    try:
+        pixels = image.read(encoded, flag=0 if channels == 1 else 1)
+        if height and width:
+            pixels = image.resize(pixels, width, height)
+    except Exception:  # MXNet 1.2 fails in several ways on what is no image
+        raise TypeError("the upload %s is no image that can be decoded" % name)
+    order = "NHWC" if len(shape) == 4 and shape[1] not in (1, 3) else "NCHW"
+    batch = image.transform_shape(pixels, order).astype("float32")
+    return batch.reshape((1,) + batch.shape[2:]) if len(shape) == 3 else batch
 
 
 def _first_gpu():
