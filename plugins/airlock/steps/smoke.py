@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from airlock.domain.apis import Api
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.engines import ENGINES
-from airlock.domain.findings import shown
 from airlock.domain.image import Image
-from airlock.domain.judging import judge
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.sample_requests import sample_requests
 from airlock.domain.smoke import (
     MAX_KEPT_CHARACTERS,
-    MAX_RESPONSE_BYTES,
-    REQUEST_TIMEOUT_S,
     TIMED_REQUESTS,
-    HttpResponse,
-    NoResponse,
     Sample,
-    Silence,
     SmokeReport,
     Verdict,
     latency_of,
 )
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
-from airlock.ports import Clock, Launch, PackageStore, Registry, RunningService, RuntimeBackend
+from airlock.ports import Clock, Launch, PackageStore, Registry, RuntimeBackend
 from airlock.steps.build import known_runtime
+from airlock.steps.conversation import Conversation
 
-POLL_S = 0.2
 MAX_SAMPLE_BYTES = 10 * 1024 * 1024
-#: The serving code sets it while threads that the package's constructor started are still at work.
-LOADING_STATUS = 503
-_MARKED_ERROR = re.compile(r"^AIRLOCK-(STARTUP|PREDICT)-ERROR (\{.*\})\s*$", re.MULTILINE)
 
 
 def smoke(
@@ -129,7 +115,7 @@ def smoke(
     api = validated.config.apis[0] if validated.config.apis else None
     started = clock.monotonic()
     with backend.serve(launch) as service:
-        test = _Test(
+        test = Conversation(
             service=service,
             api=api,
             wrapped=ENGINES[detection.engine].json_only,
@@ -198,105 +184,6 @@ def read_samples(validated: Validated, package: Package, store: PackageStore) ->
             "Add `model/samples/*.json`, or `apis` with a request schema in config.json.",
         )
     return samples
-
-
-@dataclass(slots=True, kw_only=True)
-class _Test:
-    """One conversation with a service; every failure says what the service itself logged."""
-
-    service: RunningService
-    api: Api | None
-    wrapped: bool
-    clock: Clock
-    memory_mb: int
-    #: Sample → the last body that was found right: the same bytes again need no second look.
-    right: dict[str, bytes] = field(default_factory=dict)
-
-    def until_ready(self, sample: Sample, deadline: float) -> None:
-        """Send until the first successful prediction: packages load in the background, an open port is not enough."""
-        while True:
-            self._alive("SMK010", "before it was ready")
-            left = deadline - self.clock.monotonic()
-            if left <= 0:
-                raise self._failed(
-                    "SMK011",
-                    "The service was not ready in time.",
-                    "Load faster, or ask for a higher `startup_timeout_s`.",
-                )
-            answer = self.service.send(sample.request, min(REQUEST_TIMEOUT_S, left), MAX_RESPONSE_BYTES)
-            if isinstance(answer, HttpResponse):
-                if answer.status == 200:
-                    return
-                if answer.status != LOADING_STATUS:
-                    self._judge(sample, answer)
-            elif answer.silence is Silence.TOO_LARGE or (
-                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S
-            ):
-                raise self._silent(sample, answer)
-            self.clock.sleep(POLL_S)
-
-    def check(self, sample: Sample) -> HttpResponse:
-        """Send once and check the answer; anything but an answer is a failure."""
-        answer = self.service.send(sample.request, REQUEST_TIMEOUT_S, MAX_RESPONSE_BYTES)
-        if isinstance(answer, NoResponse):
-            raise self._silent(sample, answer)
-        self._judge(sample, answer)
-        return answer
-
-    def _judge(self, sample: Sample, answer: HttpResponse) -> None:
-        if answer.status == 200 and self.right.get(sample.name) == answer.body:
-            return
-        wrong = judge(answer, self.api, wrapped=self.wrapped, expected=sample.expected)
-        if wrong is None:
-            self.right[sample.name] = answer.body
-            return
-        remedy = {
-            "SMK003": "Correct the inference code at that place.",
-            "SMK004": "Return values that JSON can hold; NaN and Infinity are none.",
-            "SMK005": "Correct `apis[0].response.data` in config.json, or what _postprocess returns.",
-            "SMK006": "Correct the sample's expected answer, or the model.",
-        }[wrong.code]
-        raise self._failed(wrong.code, f"Request {sample.name}: {wrong.message}.", remedy)
-
-    def _silent(self, sample: Sample, answer: NoResponse) -> SmokeFailed:
-        self._alive("SMK012", f"while it answered {sample.name}")
-        cases: Mapping[Silence, tuple[str, str]] = {
-            Silence.TIMED_OUT: ("SMK002", f"One prediction may take {REQUEST_TIMEOUT_S:.0f} s at most."),
-            Silence.TOO_LARGE: ("SMK007", f"One answer may have {MAX_RESPONSE_BYTES:,} bytes at most."),
-        }
-        code, remedy = cases.get(answer.silence, ("SMK012", "See the service's log."))
-        message = f"Request {sample.name} got {answer.silence.value} after {answer.seconds:.1f} s."
-        return self._failed(code, message, remedy)
-
-    def _alive(self, code: str, when: str) -> None:
-        end = self.service.exit()
-        if end is None:
-            return
-        if end.out_of_memory:
-            raise self._failed(
-                "SMK013",
-                f"The service used more than its {self.memory_mb:,} MB of memory and was ended {when}.",
-                "Ask for a higher `min_memory_mb`, or load less.",
-            )
-        raise self._failed(code, f"The service ended with status {end.status} {when}.", "Correct the inference code.")
-
-    def _failed(self, code: str, message: str, remedy: str) -> SmokeFailed:
-        log = self.service.log_tail()
-        return SmokeFailed(code, " ".join((message, *_cause(log))), remedy, log)
-
-
-def _cause(log: str) -> tuple[str, ...]:
-    """What the serving code said of the last failure. The log is the package's own word: shown, not believed."""
-    marks = _MARKED_ERROR.findall(log)
-    if not marks:
-        return ()
-    try:
-        facts = json.loads(marks[-1][1])
-        stage, kind, message = (shown(str(facts[key])) for key in ("stage", "type", "message"))
-        place = f" at model/{shown(str(facts['file']))}:{int(facts['line'])}" if facts.get("file") else ""
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return ()
-    return (f"{kind} in stage {stage}{place}: {message}",)
 
 
 def _kept(body: bytes) -> str:

@@ -1,0 +1,136 @@
+"""A test's conversation with a service: requests, answers, and the reasons for a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from airlock.domain.apis import Api
+from airlock.domain.findings import shown
+from airlock.domain.judging import judge
+from airlock.domain.smoke import (
+    MAX_RESPONSE_BYTES,
+    REQUEST_TIMEOUT_S,
+    HttpResponse,
+    NoResponse,
+    Sample,
+    Silence,
+)
+from airlock.errors import SmokeFailed
+from airlock.ports import Clock, RunningService
+
+POLL_S = 0.2
+#: The serving code sets it while threads that the package's constructor started are still at work.
+LOADING_STATUS = 503
+_MARKED_ERROR = re.compile(r"^AIRLOCK-(STARTUP|PREDICT)-ERROR (\{.*\})\s*$", re.MULTILINE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """A test's requests to one API, and what is made of the answers; every failure says what the service itself logged.
+
+    Attributes:
+        service: The service.
+        api: The declared interface, None where there is none.
+        wrapped: Whether the engine wraps answers as `{"data": {"resp_data": …}}`.
+        clock: Time.
+        memory_mb: The service's memory limit in megabytes, for a message.
+        right: Sample → the last body that was found right: the same bytes again need no second look.
+    """
+
+    service: RunningService
+    api: Api | None
+    wrapped: bool
+    clock: Clock
+    memory_mb: int
+    right: dict[str, bytes] = field(default_factory=dict)
+
+    def until_ready(self, sample: Sample, deadline: float) -> None:
+        """Send until the first successful prediction: packages load in the background, an open port is not enough."""
+        while True:
+            self.alive("SMK010", "before it was ready")
+            left = deadline - self.clock.monotonic()
+            if left <= 0:
+                raise self.failed(
+                    "SMK011",
+                    "The service was not ready in time.",
+                    "Load faster, or ask for a higher `startup_timeout_s`.",
+                )
+            answer = self.service.send(sample.request, min(REQUEST_TIMEOUT_S, left), MAX_RESPONSE_BYTES)
+            if isinstance(answer, HttpResponse):
+                if answer.status == 200:
+                    return
+                if answer.status != LOADING_STATUS:
+                    self._judge(sample, answer)
+            elif answer.silence is Silence.TOO_LARGE or (
+                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S
+            ):
+                raise self._silent(sample, answer)
+            self.clock.sleep(POLL_S)
+
+    def check(self, sample: Sample) -> HttpResponse:
+        """Send once and check the answer; anything but an answer is a failure."""
+        answer = self.service.send(sample.request, REQUEST_TIMEOUT_S, MAX_RESPONSE_BYTES)
+        if isinstance(answer, NoResponse):
+            raise self._silent(sample, answer)
+        self._judge(sample, answer)
+        return answer
+
+    def _judge(self, sample: Sample, answer: HttpResponse) -> None:
+        if answer.status == 200 and self.right.get(sample.name) == answer.body:
+            return
+        wrong = judge(answer, self.api, wrapped=self.wrapped, expected=sample.expected)
+        if wrong is None:
+            self.right[sample.name] = answer.body
+            return
+        remedy = {
+            "SMK003": "Correct the inference code at that place.",
+            "SMK004": "Return values that JSON can hold; NaN and Infinity are none.",
+            "SMK005": "Correct `apis[0].response.data` in config.json, or what _postprocess returns.",
+            "SMK006": "Correct the sample's expected answer, or the model.",
+        }[wrong.code]
+        raise self.failed(wrong.code, f"Request {sample.name}: {wrong.message}.", remedy)
+
+    def _silent(self, sample: Sample, answer: NoResponse) -> SmokeFailed:
+        self.alive("SMK012", f"while it answered {sample.name}")
+        cases: Mapping[Silence, tuple[str, str]] = {
+            Silence.TIMED_OUT: ("SMK002", f"One prediction may take {REQUEST_TIMEOUT_S:.0f} s at most."),
+            Silence.TOO_LARGE: ("SMK007", f"One answer may have {MAX_RESPONSE_BYTES:,} bytes at most."),
+        }
+        code, remedy = cases.get(answer.silence, ("SMK012", "See the service's log."))
+        message = f"Request {sample.name} got {answer.silence.value} after {answer.seconds:.1f} s."
+        return self.failed(code, message, remedy)
+
+    def alive(self, code: str, when: str) -> None:
+        """Fail where the service has ended."""
+        end = self.service.exit()
+        if end is None:
+            return
+        if end.out_of_memory:
+            raise self.failed(
+                "SMK013",
+                f"The service used more than its {self.memory_mb:,} MB of memory and was ended {when}.",
+                "Ask for a higher `min_memory_mb`, or load less.",
+            )
+        raise self.failed(code, f"The service ended with status {end.status} {when}.", "Correct the inference code.")
+
+    def failed(self, code: str, message: str, remedy: str) -> SmokeFailed:
+        """The failure, with what the service said of it."""
+        log = self.service.log_tail()
+        return SmokeFailed(code, " ".join((message, *_cause(log))), remedy, log)
+
+
+def _cause(log: str) -> tuple[str, ...]:
+    """What the serving code said of the last failure. The log is the package's own word: shown, not believed."""
+    marks = _MARKED_ERROR.findall(log)
+    if not marks:
+        return ()
+    try:
+        facts = json.loads(marks[-1][1])
+        stage, kind, message = (shown(str(facts[key])) for key in ("stage", "type", "message"))
+        place = f" at model/{shown(str(facts['file']))}:{int(facts['line'])}" if facts.get("file") else ""
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return ()
+    return (f"{kind} in stage {stage}{place}: {message}",)
