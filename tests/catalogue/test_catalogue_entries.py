@@ -167,6 +167,12 @@ def test_a_row_of_the_specification_for_one_kind_of_device_pins_the_build_for_it
 
 
 @every_entry
+def test_tensorflow_s_builds_and_no_others_have_the_model_below_a_folder_named_1_too(key):
+    for build in builds_of(ENTRIES[key]):
+        assert (build["environment"].get("AIRLOCK_MODEL_ONE") == "1") == (key.startswith("TensorFlow/"))
+
+
+@every_entry
 def test_a_row_for_both_devices_has_a_build_for_gpus_or_one_that_serves_both(key):
     row = ENTRIES[key]
     if row["devices"] == BOTH:
