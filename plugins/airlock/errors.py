@@ -97,6 +97,10 @@ class BuildFailed(PermanentError):
     """The runtime image or environment cannot be made from this configuration."""
 
 
+class ImageRefused(PermanentError):
+    """An image of the user's own cannot be had, or cannot be served."""
+
+
 class BackendUnavailable(TransientError):
     """The container engine, a package index or an interpreter did not answer."""
 

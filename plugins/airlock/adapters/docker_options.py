@@ -16,6 +16,7 @@ import airlock
 from airlock.adapters.docker_client import RUN_LABEL, TASK_LABEL, VERSION_LABEL
 from airlock.domain.device import Device
 from airlock.domain.image import HOME_FOLDER, LAYER_LABEL, PACKAGE_FOLDER, SERVICE_USER
+from airlock.domain.version import RunRef
 from airlock.ports import Launch
 
 SOCKET_FOLDER = "/run/airlock"
@@ -81,21 +82,11 @@ def container_options(launch: Launch, *, package_folder: str, socket_folder: str
     scratch = max(256 * MEGABYTE, memory // 2)
     tmp = "exec" if launch.runtime.engine in _EXEC_TMP_ENGINES else "noexec"
     options: dict[str, Any] = {
+        **sandbox(cpus, memory),
         "hostname": "localhost",
         "user": f"{SERVICE_USER}:{SERVICE_USER}",
         "init": True,
         "network_mode": "none",
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
-        "pids_limit": MAX_PROCESSES,
-        "mem_limit": memory,
-        # Equal limits mean no swap: a model that swaps would pass here and fail in service.
-        "memswap_limit": memory,
-        "nano_cpus": int(cpus * 1e9),
-        "shm_size": min(1024 * MEGABYTE, max(64 * MEGABYTE, memory // 4)),
-        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
-        "log_config": LogConfig(type=LogConfig.types.JSON, config={"max-size": MAX_LOG, "max-file": "1"}),
         "tmpfs": {
             "/tmp": f"rw,{tmp},nosuid,nodev,size={scratch},mode=1777",  # noqa: S108 - a path inside the container
             # Packages bring compiled modules, which must be loaded from where the package is laid out.
@@ -111,21 +102,45 @@ def container_options(launch: Launch, *, package_folder: str, socket_folder: str
             # The libraries see all of the host's processors and would start a thread for each.
             "OMP_NUM_THREADS": str(max(1, math.ceil(cpus))),
         },
-        "labels": {
-            **labels(launch),
-            # The image's own label would make the container look like litter of a build.
-            LAYER_LABEL: "",
-        },
+        "labels": labels(launch.run, launch.task),
     }
-    _merge(options, device_options(launch.device, host))
+    merge(options, device_options(launch.device, host))
     # What the catalogue says of the engine comes last; the image has it too.
     options["environment"].update(dict(launch.runtime.environment))
     return options
 
 
-def labels(launch: Launch) -> dict[str, str]:
+def sandbox(cpus: float, memory_bytes: int) -> dict[str, Any]:
+    """What every container of a test is started with, whoever made its image.
+
+    Args:
+        cpus: Cores.
+        memory_bytes: Memory limit.
+    """
+    return {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "pids_limit": MAX_PROCESSES,
+        "mem_limit": memory_bytes,
+        # Equal limits mean no swap: a model that swaps would pass here and fail in service.
+        "memswap_limit": memory_bytes,
+        "nano_cpus": int(cpus * 1e9),
+        "shm_size": min(1024 * MEGABYTE, max(64 * MEGABYTE, memory_bytes // 4)),
+        "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+        "log_config": LogConfig(type=LogConfig.types.JSON, config={"max-size": MAX_LOG, "max-file": "1"}),
+    }
+
+
+def labels(run: RunRef, task: str) -> dict[str, str]:
     """What a container is found by."""
-    return {RUN_LABEL: str(launch.run), TASK_LABEL: launch.task, VERSION_LABEL: airlock.__version__}
+    return {
+        RUN_LABEL: str(run),
+        TASK_LABEL: task,
+        VERSION_LABEL: airlock.__version__,
+        # An image's own label would make the container look like litter of a build.
+        LAYER_LABEL: "",
+    }
 
 
 def device_options(device: Device, host: HostDevices) -> dict[str, Any]:
@@ -155,7 +170,8 @@ def device_options(device: Device, host: HostDevices) -> dict[str, Any]:
     return {}
 
 
-def _merge(options: dict[str, Any], more: Mapping[str, Any]) -> None:
+def merge(options: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add options to those that are there."""
     for key, value in more.items():
         if isinstance(value, dict):
             options[key] = {**options.get(key, {}), **value}

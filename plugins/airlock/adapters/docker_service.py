@@ -42,12 +42,20 @@ class ContainerService:
         client: The engine's client.
         container: The container, started.
         socket: Path of its socket on the host.
+        sockets: Names that may be in the socket's folder.
     """
 
-    def __init__(self, client: docker.DockerClient, container: Container, socket: str) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        container: Container,
+        socket: str,
+        sockets: frozenset[str] = frozenset({SOCKET_NAME}),
+    ) -> None:
         self._client = client
         self._container = container
         self._socket = socket
+        self._sockets = sockets
         self._started_at = time.time()
         self._sampled_peak = 0
         self._note = ""
@@ -130,7 +138,7 @@ class ContainerService:
         while not self._over.wait(WATCH_S):
             # The folder is the one place outside memory that the service can write to.
             with contextlib.suppress(OSError):
-                if set(os.listdir(folder)) - {SOCKET_NAME}:
+                if set(os.listdir(folder)) - self._sockets:
                     self._note = "\nairlock: the service was ended because it wrote files into its socket's folder.\n"
                     log.warning("A service wrote into its socket's folder and is ended.")
                     with contextlib.suppress(*ENGINE_ERRORS):

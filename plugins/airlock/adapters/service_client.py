@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import ssl
 import threading
 import time
 
@@ -20,7 +21,9 @@ MAX_CONTENT_TYPE_CHARACTERS = 200
 _CHUNK_BYTES = 64 * 1024
 
 
-def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse | NoResponse:
+def exchange(
+    socket_path: str, request: HttpRequest, timeout_s: float, max_bytes: int, greeting: bytes = b""
+) -> HttpResponse | NoResponse:
     """Send a request and take its whole answer.
 
     Args:
@@ -28,6 +31,7 @@ def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes
         request: What to send.
         timeout_s: Seconds for everything from connecting to the last byte.
         max_bytes: Most bytes that the answer's body may have.
+        greeting: What a relay says first where the service behind it has taken the connection.
 
     Returns:
         The answer, or why there is none.
@@ -46,7 +50,15 @@ def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes
             outcome = Silence.NOT_LISTENING
         else:
             try:
-                outcome = _exchange(connection, request, max_bytes)
+                if not _greeted(connection, greeting):
+                    outcome = Silence.NOT_LISTENING
+                elif request.tls:
+                    with contextlib.closing(_secured(connection)) as secured:
+                        limit.watch(secured)
+                        secured.do_handshake()
+                        outcome = _exchange(secured, request, max_bytes)
+                else:
+                    outcome = _exchange(connection, request, max_bytes)
             except TimeoutError:
                 outcome = Silence.TIMED_OUT
             except (http.client.HTTPException, OSError, ValueError):
@@ -62,10 +74,27 @@ def exchange(socket_path: str, request: HttpRequest, timeout_s: float, max_bytes
     return HttpResponse(status=status, content_type=content_type, body=body, seconds=seconds)
 
 
+def _greeted(connection: socket.socket, greeting: bytes) -> bool:
+    while greeting:
+        said = connection.recv(len(greeting))
+        if not said or not greeting.startswith(said):
+            return False
+        greeting = greeting[len(said) :]
+    return True
+
+
+def _secured(connection: socket.socket) -> ssl.SSLSocket:
+    """The connection under TLS. Nobody is authenticated: there is nobody else at the other end of the socket."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connection, do_handshake_on_connect=False)
+
+
 def _exchange(connection: socket.socket, request: HttpRequest, max_bytes: int) -> Silence | tuple[int, str, bytes]:
     client = http.client.HTTPConnection("localhost")
     client.sock = connection
-    headers = {"Connection": "close", "Content-Type": request.content_type}
+    headers = {"Connection": "close", **({"Content-Type": request.content_type} if request.content_type else {})}
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         # A service may answer before it has read everything, and close: its answer is still there to be read.
         client.request(request.method, request.path, body=request.body, headers=headers)
@@ -98,6 +127,13 @@ class _TimeLimit:
         self._timer = threading.Timer(timeout_s, self._end)
         self._timer.daemon = True
         self._timer.start()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Shut this connection instead, which took the first one over and left it an empty shell."""
+        with self._lock:
+            self._connection = connection
+            if self.over:
+                raise TimeoutError
 
     def cancel(self) -> None:
         """The exchange is over: from here on the connection is not touched."""

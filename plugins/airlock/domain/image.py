@@ -106,6 +106,23 @@ class BuiltLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserImage:
+    """What an image of the user's own says of itself.
+
+    Attributes:
+        user: USER as the image names it, empty where it names none.
+        ports: Exposed TCP ports, sorted.
+        volumes: Paths that it declares as volumes, sorted.
+        architecture: As `uname -m` names it.
+    """
+
+    user: str = ""
+    ports: tuple[int, ...] = ()
+    volumes: tuple[str, ...] = ()
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """A runtime that is ready to serve.
 
@@ -117,6 +134,7 @@ class Image:
         size_bytes: Size on disk.
         layers: What was built and what was reused.
         log: Path of the build log on the worker, empty where nothing was built.
+        own: For an image of the user's own, what it says of itself; else None.
     """
 
     backend: BackendKind
@@ -126,6 +144,7 @@ class Image:
     size_bytes: int
     layers: tuple[BuiltLayer, ...]
     log: str
+    own: UserImage | None = None
 
 
 def plan_build(

@@ -34,14 +34,18 @@ class HttpRequest:
     Attributes:
         method: Upper case.
         path: Begins with `/`.
-        content_type: Of the body.
+        content_type: Of the body; empty where there is none.
         body: The bytes.
+        port: Where an image of the user's own is asked; None for the one place where Airlock's services listen.
+        tls: Whether the service speaks HTTPS there.
     """
 
     method: str
     path: str
     content_type: str
     body: bytes
+    port: int | None = None
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,7 @@ class SmokeReport:
         peak_memory_bytes: Highest memory seen, None where it cannot be read.
         golden_request: First request's body as text (base64 for multipart), shortened.
         golden_response: Its answer as text, shortened.
+        user: For an image of the user's own, the user that it ran as; else empty.
     """
 
     device: Device
@@ -140,6 +145,7 @@ class SmokeReport:
     peak_memory_bytes: int | None = None
     golden_request: str = ""
     golden_response: str = ""
+    user: str = ""
 
 
 def latency_of(seconds: Sequence[float]) -> Latency:
