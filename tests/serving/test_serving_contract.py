@@ -42,7 +42,7 @@ def test_plain_relative_and_absolute_imports_of_siblings_work_without_init(
 
 
 def test_every_base_class_can_be_imported_without_its_engine(everything: Server) -> None:
-    assert everything.post({"do": "facts"}).json["bases"] == 8
+    assert everything.post({"do": "facts"}).json["bases"] == 12
 
 
 def test_loggers_of_every_spelling_write_to_the_log(everything: Server) -> None:

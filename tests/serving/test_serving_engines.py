@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from served import Server, serve
@@ -101,6 +102,27 @@ def test_a_prediction_that_fails_while_the_package_loads_says_so_and_afterwards_
             time.sleep(0.05)
         assert server.post({"b": 1}).json == {"a": 1, "b": 1}
         assert server.post({"b": 0}).status == 500
+
+
+def test_a_thread_that_stays_is_no_loading_once_a_prediction_succeeded(newest: Interpreter, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "net.pth").write_bytes(b"")
+    (model / "customize_service.py").write_text(
+        "import threading\n"
+        "from model_service.pytorch_model_service import PTServingBaseService\n\n\n"
+        "class Service(PTServingBaseService):\n"
+        "    def __init__(self, model_name, model_path):\n"
+        "        thread = threading.Thread(target=threading.Event().wait)\n"
+        "        thread.daemon = True\n"
+        "        thread.start()\n\n"
+        "    def _inference(self, data):\n"
+        "        return data['a']\n",
+        encoding="utf-8",
+    )
+    (model / "config.json").write_text('{"model_type": "PyTorch"}', encoding="utf-8")
+    with serve(newest, tmp_path) as server:
+        assert [server.post(document).status for document in ({}, {"a": 1}, {})] == [503, 200, 400]
 
 
 def test_python_2_code_and_gbk_source_are_served_by_python_2() -> None:

@@ -1,6 +1,7 @@
 """The engines: what each needs in a package, independent of any runtime.
 
-Source: Model package specifications; Specifications for compiling the model configuration file.
+Source: Model package specifications; Specifications for compiling the model configuration file. ONNX, LightGBM,
+CatBoost and Transformers are this project's own.
 """
 
 from __future__ import annotations
@@ -105,6 +106,28 @@ ENGINES: dict[str, Engine] = {
             name="MindSpore",
             model_files=(ModelFile(patterns=("*.ckpt",), what="a `*.ckpt`"),),
             code_required=True,
+        ),
+        Engine(name="ONNX", model_files=(ModelFile(patterns=("*.onnx",), what="one `*.onnx` file", single=True),)),
+        Engine(
+            name="LightGBM",
+            model_files=(ModelFile(patterns=("*.lgb", "*.m"), what="one `*.lgb` or `*.m` file", single=True),),
+            json_only=True,
+        ),
+        Engine(
+            name="CatBoost",
+            model_files=(ModelFile(patterns=("*.cbm", "*.m"), what="one `*.cbm` or `*.m` file", single=True),),
+            json_only=True,
+        ),
+        Engine(
+            name="Transformers",
+            model_files=(
+                # The model's own configuration has the name of the package's, and so it lies one folder below.
+                ModelFile(
+                    patterns=("*/config.json",), what="one folder with the model's own `config.json`", single=True
+                ),
+                ModelFile(patterns=("*/*.safetensors",), what="`*.safetensors` in that folder"),
+            ),
+            code_replaces_files=True,
         ),
     )
 }

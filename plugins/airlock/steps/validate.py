@@ -164,8 +164,8 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
     has_code = has_service_code(manifest)
     for kind in engine.model_files:
         found = kind.matches(paths)
+        bearable = has_code and engine.code_replaces_files
         if not found:
-            bearable = has_code and engine.code_replaces_files
             findings.append(
                 finding(
                     "PKG004",
@@ -181,6 +181,7 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
                     "PKG005",
                     f"{engine.name} loads {kind.what}; {len(found)} are there: {names}.",
                     place=Place(file="model/"),
+                    severity=Severity.WARNING if bearable else Severity.ERROR,
                 )
             )
     if engine.code_required and not has_code:

@@ -41,7 +41,8 @@ class Application(object):
         settings: The server's settings.
         methods: Methods of ``/``.
         loaders: Threads that the package's import and constructor started. A prediction that fails while one of them
-            runs is answered with 503, not 500: the model may not be there yet.
+            runs is answered with 503, not 500: the model may not be there yet. After the first one that succeeds it is
+            there, and such a thread is one that stays (libraries keep some to watch over their progress bars).
     """
 
     def __init__(self, service, text_engine, call, settings, methods, loaders=()):
@@ -82,9 +83,11 @@ class Application(object):
         except BaseException as error:  # sys.exit() in inference code must not end the thread
             return self._failed(error, data), False
         try:
-            return (200, encode(self._wrap(result, data) if self._text_engine else result)), True
+            payload = encode(self._wrap(result, data) if self._text_engine else result)
         except BaseException as error:
             return self._failed(error, data, "postprocess"), False
+        self._loaders = []
+        return (200, payload), True
 
     def overdue(self, identifier):
         """Report a prediction that has passed the time limit, with the place where it is now."""

@@ -11,6 +11,10 @@ ENGINES = {
     "Scikit_Learn": ("model_service.python_model_service:XgSklServingBaseService", "*.m"),
     "XGBoost": ("model_service.python_model_service:XgSklServingBaseService", "*.m"),
     "PyTorch": ("model_service.pytorch_model_service:PTServingBaseService", "*.pth,*.pt"),
+    "ONNX": ("model_service.onnx_model_service:OnnxServingBaseService", "*.onnx"),
+    "LightGBM": ("model_service.lightgbm_model_service:LightGbmServingBaseService", "*.lgb,*.m"),
+    "CatBoost": ("model_service.catboost_model_service:CatBoostServingBaseService", "*.cbm,*.m"),
+    "Transformers": ("model_service.transformers_model_service:TransformersServingBaseService", "folder"),
     "MindSpore": ("model_service.model_service:SingleNodeService", "folder"),
 }
 OTHER = ("model_service.model_service:SingleNodeService", "folder")

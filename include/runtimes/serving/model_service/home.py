@@ -15,6 +15,9 @@ import stat
 from model_service.failures import StartupFailure
 
 MAX_COPY_BYTES = 1024 * 1024
+# Models that name files of weights beside them. ONNX Runtime takes those from the folder where the model really lies,
+# and refuses a link that leads out of it: a small model must not be copied away from weights that are linked.
+LINKED_ENDINGS = (".onnx",)
 # Written beside model/ so that a restart in the same home replaces only what a start laid out.
 MARKER = ".airlock-layout"
 
@@ -94,7 +97,8 @@ def _copy_folder(source, target):
             _copy_folder(original, copy)
             continue
         found = os.stat(original)
-        if stat.S_ISREG(found.st_mode) and (found.st_size <= MAX_COPY_BYTES or name.endswith(".py")):
+        small = found.st_size <= MAX_COPY_BYTES and not name.endswith(LINKED_ENDINGS)
+        if stat.S_ISREG(found.st_mode) and (small or name.endswith(".py")):
             shutil.copyfile(original, copy)
             # The original may be read-only; the copy is the package's to change.
             os.chmod(copy, stat.S_IMODE(found.st_mode) & 0o777 | 0o600)

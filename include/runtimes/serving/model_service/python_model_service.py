@@ -54,7 +54,7 @@ def _load(path):
         RuntimeError: Neither could read the file; the message gives both reasons.
     """
     try:
-        return _joblib().load(path)
+        return load_joblib(path)
     except Exception as error:
         by_joblib = "%s: %s" % (type(error).__name__, error)
     try:
@@ -68,7 +68,8 @@ def _load(path):
         )
 
 
-def _joblib():
+def load_joblib(path):
+    """Return what a joblib dump holds, read by the copy of joblib that this runtime has."""
     # scikit-learn below 0.23 brings joblib along, and dumps written by that copy can only be read by it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,13 +77,22 @@ def _joblib():
             from sklearn.externals import joblib
         except ImportError:
             import joblib
-    return joblib
+    return joblib.load(path)
 
 
 def _predictor(model):
     module = type(model).__module__ or ""
     if type(model).__name__ == "Booster" and module.split(".")[0] == "xgboost":
         return _booster_predictor(model)
+    return predict_of(model)
+
+
+def predict_of(model):
+    """Return the model's own ``predict``.
+
+    Raises:
+        TypeError: It has none.
+    """
     if not hasattr(model, "predict"):
         raise TypeError("the model file holds a %s, which has no predict()" % type(model).__name__)
     return model.predict

@@ -18,11 +18,15 @@ from mms.utils.mxnet import image, ndarray
 from model.core import deep
 from model_service import log as package_log
 from model_service.caffe_model_service import CaffeBaseService
+from model_service.catboost_model_service import CatBoostServingBaseService
+from model_service.lightgbm_model_service import LightGbmServingBaseService
 from model_service.model_service import SingleNodeService
+from model_service.onnx_model_service import OnnxServingBaseService
 from model_service.python_model_service import XgSklServingBaseService
 from model_service.pytorch_model_service import PTServingBaseService
 from model_service.spark_model_service import SparkServingBaseService
 from model_service.tfserving_model_service import TfServingBaseService
+from model_service.transformers_model_service import TransformersServingBaseService
 
 from .common import NAME as COMMON
 
@@ -85,7 +89,8 @@ class Everything(PTServingBaseService):
             "same_thread": self.started_on == threading.current_thread().ident,
             "imports": [plain.NAME, COMMON, deep.NAME, greeting.TEXT, sys.modules["customize_service"].__name__],
             "bases": len({MXNetBaseService, CaffeBaseService, SparkServingBaseService, TfServingBaseService,
-                          XgSklServingBaseService, SingleNodeService, image, ndarray}),
+                          XgSklServingBaseService, SingleNodeService, OnnxServingBaseService, LightGbmServingBaseService,
+                          CatBoostServingBaseService, TransformersServingBaseService, image, ndarray}),
             "listing": sorted(os.listdir(os.path.dirname(__file__))),
             "metrics": [self.model_name + "_LatencyPreprocess" in MetricsManager.metrics,
                         MetricsManager.metrics["x"].update(3) is None, MetricsManager.start("a", b=1) is None],
