@@ -90,6 +90,27 @@ def test_a_model_file_that_is_not_the_only_one_is_a_layout_error(
     assert words in found["message"]
 
 
+ROWS = "from model_service.python_model_service import XgSklServingBaseService\nclass S(XgSklServingBaseService):\n"
+
+
+def test_a_model_that_the_engine_loads_for_the_package_s_code_is_loaded_at_start(
+    newest: Interpreter, tmp_path: Path
+) -> None:
+    folder = package(tmp_path, ROWS + "    def _postprocess(self, data):\n        return data\n", "net.m")
+    (folder / "model" / "config.json").write_text('{"model_type": "XGBoost"}')
+    found, _ = fails_to_start(newest, folder)
+    assert (found["stage"], found["type"]) == ("construct", "RuntimeError")
+    assert "net.m is neither a joblib dump" in found["message"]
+
+
+def test_a_model_that_the_package_s_code_does_not_ask_for_is_never_loaded(newest: Interpreter, tmp_path: Path) -> None:
+    folder = package(tmp_path, ROWS + "    def _inference(self, data):\n        return [len(data)]\n", "net.m")
+    (folder / "model" / "config.json").write_text('{"model_type": "XGBoost"}')
+    with serve(newest, folder) as server:
+        answer = server.post({"data": {"req_data": [{"a": 1}, {"a": 2}]}})
+        assert answer.json == {"data": {"resp_data": [{"predictresult": 2}]}}
+
+
 def test_a_folder_rule_names_a_missing_folder(newest: Interpreter, tmp_path: Path) -> None:
     folder = package(tmp_path, SERVICE + "pass\n")
     found, _ = fails_to_start(newest, folder, AIRLOCK_MODEL_PATH="dir:spark_model")

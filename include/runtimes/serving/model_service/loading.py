@@ -94,8 +94,16 @@ def select(module):
     raise StartupFailure("select", "customize_service.py defines no class derived from a service base class")
 
 
+def relies_on(cls, engine_base):
+    """Whether predictions of the class run the engine's own ``_inference``, and so need the model that it loads."""
+    return all(
+        next(parent for parent in cls.__mro__ if name in vars(parent)) in engine_base.__mro__
+        for name in ("inference", "_inference")
+    )
+
+
 def construct(cls, model_name, model_path, default):
-    """Return the service object; ``default`` makes a base class load its model now.
+    """Return the service object; ``default`` makes the engine's base load its model now, not with a first request.
 
     Raises:
         StartupFailure: The constructor failed.

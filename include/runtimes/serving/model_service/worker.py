@@ -79,7 +79,8 @@ class ServiceWorker(ThreadWorker):
         self._reach("import")
         cls = loading.service_class(settings.model_folder, engine_base)
         self._reach("construct")
-        service = loading.construct(cls, settings.model_name, settings.model_path, default=cls is engine_base)
+        default = loading.relies_on(cls, engine_base)
+        service = loading.construct(cls, settings.model_name, settings.model_path, default)
         # Threads that the package started are taken for its loading, until they end.
         loaders = [thread for thread in threading.enumerate() if thread not in before]
         return Application(
