@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from airlock.domain.device import Device
-from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation
+from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
+from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, VersionRow
 from airlock.domain.request import ImportRequest
@@ -25,6 +26,7 @@ from airlock.domain.version import EventKind, Reservation, RunRef, Status, next_
 from airlock.errors import (
     BackendUnavailable,
     BuildFailed,
+    ImageRefused,
     RegistryUnavailable,
     SourceChanged,
     SourceRefused,
@@ -33,7 +35,7 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-from airlock.ports import Launch, ServiceExit
+from airlock.ports import ImageLaunch, Launch, ServiceExit
 
 
 class FakeClock:
@@ -239,6 +241,9 @@ class FakeService:
     def peak_memory_bytes(self) -> int | None:
         return self.behaviour.peak_memory_bytes
 
+    def command_passed(self) -> bool:
+        return self.exit() is None and self.clock.monotonic() - self.started >= self.behaviour.load_s
+
 
 class FakeBackend:
     """Builds nothing and remembers it; runs services that behave as told.
@@ -250,6 +255,9 @@ class FakeBackend:
         away: Whether the engine does not answer.
         tags: Layers that are there.
         launches: What was started.
+        user_images: Name → image of the user's own that can be had.
+        image_launches: What was started of those.
+        as_user: User → how a service behaves that runs as it, where it is another way.
         running: Services that are running now.
         litter: Run → number of things that a killed task left behind.
     """
@@ -262,6 +270,9 @@ class FakeBackend:
         self.away = False
         self.tags: set[str] = set()
         self.launches: list[Launch] = []
+        self.user_images: dict[str, UserImage] = {}
+        self.image_launches: list[ImageLaunch] = []
+        self.as_user: dict[str, Behaviour] = {}
         self.running: list[FakeService] = []
         self.litter: dict[RunRef, int] = {}
 
@@ -315,6 +326,35 @@ class FakeBackend:
             raise BuildFailed("BLD011", f"The image {launch.image.reference} is gone.", "Import again.")
         service = FakeService(self.behaviour, self.clock)
         self.launches.append(launch)
+        self.running.append(service)
+        try:
+            yield service
+        finally:
+            self.running.remove(service)
+
+    def obtain(self, reference: ImageReference, log: Callable[[str], None]) -> Image:
+        self._answer()
+        own = self.user_images.get(str(reference))
+        if own is None:
+            raise ImageRefused("IMG001", f"There is no image {reference}.", "Push it.")
+        log(f"Pulling {reference}.")
+        digest = "sha256:" + hashlib.sha256(str(reference).encode()).hexdigest()
+        return Image(
+            backend=self.kind,
+            isolation=self.isolation,
+            reference=f"{reference.repository}@{digest}",
+            digest=digest,
+            size_bytes=200_000_000,
+            layers=(BuiltLayer(name="image", tag=str(reference), reused=False, seconds=2.0),),
+            log="",
+            own=own,
+        )
+
+    @contextmanager
+    def serve_image(self, launch: ImageLaunch) -> Iterator[FakeService]:
+        self._answer()
+        service = FakeService(self.as_user.get(launch.user, self.behaviour), self.clock)
+        self.image_launches.append(launch)
         self.running.append(service)
         try:
             yield service

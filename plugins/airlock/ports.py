@@ -9,7 +9,9 @@ from typing import Any, BinaryIO, Protocol
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
+from airlock.domain.health import Health
 from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
+from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import ModelVersion, VersionRow
 from airlock.domain.request import ImportRequest
@@ -157,6 +159,42 @@ class Launch:
     task: str
 
 
+class RunningImage(RunningService, Protocol):
+    """An image of the user's own that was started for a test."""
+
+    def command_passed(self) -> bool:
+        """Whether the command that asks for its health has ended with status 0 when it ran last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLaunch:
+    """What to start of an image of the user's own.
+
+    Attributes:
+        image: The image.
+        package_digest: The package, whose files the image may read.
+        device: The device to test on.
+        cpus: Cores, None for the backend's own default.
+        memory_mb: Memory limit in megabytes (10^6 bytes).
+        user: The user that it runs as.
+        ports: Where it is asked.
+        health: Its health check; a command is run by the engine itself.
+        run: The DAG run, for labels and sweeping.
+        task: The task, likewise.
+    """
+
+    image: Image
+    package_digest: str
+    device: Device
+    cpus: float | None
+    memory_mb: int
+    user: str
+    ports: tuple[int, ...]
+    health: Health
+    run: RunRef
+    task: str
+
+
 class RuntimeBackend(Protocol):
     """What builds runtimes and runs services."""
 
@@ -196,6 +234,26 @@ class RuntimeBackend(Protocol):
         Raises:
             BackendUnavailable: The engine does not answer.
             BuildFailed: The image is gone.
+        """
+
+    def obtain(self, reference: ImageReference, log: Callable[[str], None]) -> Image:
+        """Have an image of the user's own on this worker, and look at it.
+
+        Args:
+            reference: How the configuration names it.
+            log: Takes one line of progress at a time.
+
+        Raises:
+            ImageRefused: It cannot be had, or cannot be served here.
+            BackendUnavailable: The engine or the image's registry did not answer.
+        """
+
+    def serve_image(self, launch: ImageLaunch) -> AbstractContextManager[RunningImage]:
+        """Start an image of the user's own; leaving the context ends it and removes all of it.
+
+        Raises:
+            ImageRefused: The image cannot be had any more.
+            BackendUnavailable: The engine or the image's registry did not answer.
         """
 
     def sweep(self, run: RunRef) -> int:

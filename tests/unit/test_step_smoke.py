@@ -21,7 +21,7 @@ from airlock.domain.smoke import (
 )
 from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, SmokeFailed
 from airlock.ports import ServiceExit
-from airlock.steps.smoke import MAX_SAMPLE_BYTES
+from airlock.steps.samples import MAX_SAMPLE_BYTES
 from tests.fakes import Behaviour
 from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files, runtime
 from tests.unit.line import Line

@@ -26,17 +26,21 @@ from airlock.adapters.docker_client import (
 from airlock.adapters.docker_context import build_arguments, build_context
 from airlock.adapters.docker_options import HostDevices, container_options
 from airlock.adapters.docker_service import ContainerService
+from airlock.adapters.docker_user_image import UserImages
 from airlock.adapters.file_lock import file_lock
 from airlock.adapters.host_devices import host_devices
+from airlock.adapters.image_credentials import CredentialsOf, nobody
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.relayed_service import RelayedService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
+from airlock.domain.image_reference import ImageReference
 from airlock.domain.version import RunRef
 from airlock.errors import BuildFailed, RuntimeUnavailable
-from airlock.ports import Clock, Launch
+from airlock.ports import Clock, ImageLaunch, Launch
 
 __all__ = ["DockerBackend", "docker_answers"]
 
@@ -54,6 +58,7 @@ class DockerBackend:
         package_folder: Package digest → folder on the engine's host that contains `model/`.
         clock: Time.
         clients: Makes a client; the one of the environment (DOCKER_HOST and so on) by default.
+        credentials_of: How the registries of the users' own images know us.
     """
 
     def __init__(
@@ -64,12 +69,14 @@ class DockerBackend:
         package_folder: Callable[[str], str],
         clock: Clock,
         clients: ClientFactory = docker.from_env,
+        credentials_of: CredentialsOf = nobody,
     ) -> None:
         self._settings = settings
         self._install = install
         self._package_folder = package_folder
         self._clock = clock
         self._clients = clients
+        self._credentials_of = credentials_of
         self._serving_folder = settings.include_dir / "runtimes" / "serving"
         self._folders = RunFolders(settings.work_dir)
 
@@ -241,6 +248,45 @@ class DockerBackend:
             if container is not None:
                 self._remove_container(str(container.id))
             self._folders.remove(folder)
+
+    # ── images of the user's own ─────────────────────────────────────────────────────────────────────────────────────
+
+    @functools.cached_property
+    def _user_images(self) -> UserImages:
+        return UserImages(
+            self._client,
+            settings=self._settings,
+            machine=str(self._info.get("Architecture") or ""),
+            host=self._host,
+            folders=self._folders,
+            package_folder=self._package_folder,
+            credentials_of=self._credentials_of,
+            remove=self._remove_container,
+            clock=self._clock,
+        )
+
+    def obtain(self, reference: ImageReference, log: Callable[[str], None]) -> Image:
+        """Have an image of the user's own on this worker.
+
+        Raises:
+            ImageRefused: It cannot be had, or cannot be served here.
+            BackendUnavailable: The engine or the image's registry did not answer.
+        """
+        return self._user_images.obtain(reference, log)
+
+    @contextlib.contextmanager
+    def serve_image(self, launch: ImageLaunch) -> Iterator[RelayedService]:
+        """Start an image of the user's own; leaving the context removes its containers with all that they wrote.
+
+        Raises:
+            ImageRefused: The engine cannot start it, or it is gone and cannot be pulled again.
+            BackendUnavailable: The engine does not answer.
+        """
+        self._remove(launch.run, launch.task)
+        with self._user_images.serve(launch) as service:
+            yield service
+
+    # ── leftovers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _remove_container(self, identity: str) -> bool:
         """Remove a container; a failure is logged, because what is left is found again by its labels."""

@@ -12,6 +12,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from airlock.adapters.build_log import BuildLog
@@ -35,9 +36,11 @@ from airlock.domain.image import (
     Isolation,
     Layer,
 )
+from airlock.domain.image_reference import ImageReference
+from airlock.domain.user_image import needs_engine
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable
-from airlock.ports import Clock, Launch
+from airlock.ports import Clock, ImageLaunch, Launch, RunningImage
 
 DEFAULT_CPUS = 2.0
 MEGABYTE = 1_000_000
@@ -251,6 +254,22 @@ class ProcessBackend:
                 child.close()
             kill_marked(token)
             self._folders.remove(folder)
+
+    def obtain(self, reference: ImageReference, log: Callable[[str], None]) -> Image:
+        """No image runs here.
+
+        Raises:
+            ImageRefused: Always.
+        """
+        raise needs_engine(str(reference))
+
+    def serve_image(self, launch: ImageLaunch) -> AbstractContextManager[RunningImage]:
+        """No image runs here.
+
+        Raises:
+            ImageRefused: Always.
+        """
+        raise needs_engine(launch.image.reference)
 
     def sweep(self, run: RunRef) -> int:
         """End the processes and remove the folders of a run."""

@@ -15,6 +15,7 @@ from airlock.errors import SettingInvalid
 SECTION = "airlock"
 GIGABYTE = 1_000_000_000
 BACKENDS = ("auto", "docker", "process")
+PULL_POLICIES = ("missing", "always", "never")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,10 @@ class Settings:
         build_timeout_s: Seconds that one layer may take.
         max_package_bytes: Largest package.
         max_objects: Most objects below a source folder.
+        max_image_bytes: Largest image of the user's own.
+        image_pull: Whether such an image is pulled where it is `missing`, `always` or `never`.
+        image_connections: Ids of the Connections that container registries know us by.
+        relay_image: Image with Python that the relay to such an image's ports runs in.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
         pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
         pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
@@ -52,6 +57,10 @@ class Settings:
     build_timeout_s: float
     max_package_bytes: int
     max_objects: int
+    max_image_bytes: int
+    image_pull: str
+    image_connections: tuple[str, ...]
+    relay_image: str
     pip_index_url: str
     pip_extra_index_url: str
     pip_find_links: str
@@ -105,6 +114,10 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         build_timeout_s=number("build_timeout_s", 3600, 1),
         max_package_bytes=int(number("max_package_bytes", 20 * GIGABYTE, 1)),
         max_objects=int(number("max_objects", 20_000, 1)),
+        max_image_bytes=int(number("max_image_bytes", 30 * GIGABYTE, 1)),
+        image_pull=choice("image_pull", PULL_POLICIES),
+        image_connections=tuple(filter(None, (name.strip() for name in get("image_connections").split(",")))),
+        relay_image=get("relay_image") or "python:3.11-slim-bookworm",
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),
         pip_find_links=get("pip_find_links"),

@@ -80,7 +80,15 @@ class Wiring:
         settings = self.settings
         install = InstallSettings.from_settings(settings)
         if settings.backend == "docker" or (settings.backend == "auto" and docker_answers()):
-            return DockerBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)
+            from airlock.adapters.image_credentials import from_connections
+
+            return DockerBackend(
+                settings=settings,
+                install=install,
+                package_folder=self.store.folder,
+                clock=self.clock,
+                credentials_of=from_connections(settings.image_connections),
+            )
         from airlock.adapters.process_backend import ProcessBackend
 
         log.warning(

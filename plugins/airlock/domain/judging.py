@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jsonschema
@@ -54,6 +54,24 @@ def judge(response: HttpResponse, api: Api | None, *, wrapped: bool, expected: A
         return _judge_value(value, api, wrapped=wrapped, expected=expected)
     except (ValueError, RecursionError) as error:
         return Judgement(code="SMK004", message=f"The answer is not usable JSON ({error}): {response.body[:200]!r}")
+
+
+def judge_undeclared(response: HttpResponse, api: Api | None, expected: Any = None) -> Judgement | None:
+    """Check an answer of an image of the user's own, of which nothing is asked but what it declares.
+
+    Any status of success will do, and a body without a declared schema need not be JSON unless it says that it is.
+
+    Args:
+        response: What came back.
+        api: The declared interface.
+        expected: The author's expected answer.
+    """
+    if not 200 <= response.status < 300:
+        return judge(response, api, wrapped=False)
+    declared = expected is not None or (api is not None and api.response.schema is not None)
+    if not declared and (not response.body or "json" not in response.content_type.lower()):
+        return None
+    return judge(replace(response, status=200), api, wrapped=False, expected=expected)
 
 
 def _judge_value(value: Any, api: Api | None, *, wrapped: bool, expected: Any) -> Judgement | None:

@@ -100,6 +100,15 @@ def wrong_architecture(reference: ImageReference, made_for: str, machine: str) -
     )
 
 
+def needs_engine(reference: str) -> ImageRefused:
+    """The error of a worker that runs models as ordinary processes."""
+    return ImageRefused(
+        "IMG011",
+        f"The image {reference} needs Docker Engine, and this worker runs models as ordinary processes.",
+        "Start Docker Engine on the worker, and see that `[airlock] backend` is auto or docker.",
+    )
+
+
 def machine_of(architecture: str) -> str:
     """The engine's name of an architecture as `uname -m` names it."""
     return _MACHINES.get(architecture, architecture)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from airlock.domain.catalogue import Catalogue, Runtime
 from airlock.domain.detection import Detection
+from airlock.domain.engines import IMAGE
 from airlock.domain.image import BuildPlan, Image, plan_build
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
 from airlock.errors import RuntimeUnavailable
 from airlock.ports import PackageStore, Registry, RuntimeBackend
+from airlock.steps.obtain import obtain
 
 
 def build(
@@ -44,8 +46,11 @@ def build(
     Raises:
         BuildFailed: A dependency cannot be installed, or the build ends with an error.
         RuntimeUnavailable: The runtime cannot be had on this worker.
+        ImageRefused: The user's own image cannot be had, or cannot be served here.
         BackendUnavailable: The engine or the network did not answer.
     """
+    if detection.engine == IMAGE:
+        return obtain(accepted, validated, backend=backend, registry=registry, log=log)
     plan = plan_for(validated, detection, package, store, backend, catalogue, base_image_prefix)
     registry.add_event(accepted.reservation, EventKind.NORMAL, f"Image task started on backend {backend.kind.value}.")
     image = backend.build(plan, log)

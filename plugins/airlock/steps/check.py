@@ -9,9 +9,10 @@ from typing import Any
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig
 from airlock.domain.detection import HEAD_BYTES, Detection, detect, files_to_read
-from airlock.domain.engines import CONFIG_FILE
+from airlock.domain.engines import CONFIG_FILE, IMAGE
 from airlock.domain.findings import Finding, by_weight, finding, has_errors
 from airlock.domain.package import FetchLimits, Manifest, check_names
+from airlock.domain.user_image import detect_image
 from airlock.errors import PermanentError
 from airlock.ports import PackageStore
 from airlock.steps.validate import config_bytes_of, examine
@@ -83,7 +84,9 @@ def check(
         )
         findings += broken
     detection, refusal = None, None
-    if config is not None and not has_errors(findings):
+    if config is not None and config.model_type == IMAGE and not has_errors(findings):
+        detection = detect_image(config)
+    elif config is not None and not has_errors(findings):
         entries = manifest.model_paths()
         heads = {path: store.read(digest, entries[path], HEAD_BYTES) for path in files_to_read(manifest)}
         try:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airlock.domain.apis import Api
+from airlock.domain.device import Device
 from airlock.domain.findings import shown
-from airlock.domain.judging import judge
+from airlock.domain.image import Image
+from airlock.domain.judging import judge, judge_undeclared
 from airlock.domain.smoke import (
+    MAX_KEPT_CHARACTERS,
     MAX_RESPONSE_BYTES,
     REQUEST_TIMEOUT_S,
     HttpResponse,
     NoResponse,
     Sample,
     Silence,
+    SmokeReport,
+    Verdict,
+    latency_of,
 )
+from airlock.domain.user_image import WRITABLE_FOLDERS
 from airlock.errors import SmokeFailed
 from airlock.ports import Clock, RunningService
 
@@ -25,6 +33,22 @@ POLL_S = 0.2
 #: The serving code sets it while threads that the package's constructor started are still at work.
 LOADING_STATUS = 503
 _MARKED_ERROR = re.compile(r"^AIRLOCK-(STARTUP|PREDICT)-ERROR (\{.*\})\s*$", re.MULTILINE)
+WRONG_PORT_REMEDY = (
+    "Let the image listen on that port on all addresses, or name the right `port` beside the API in config.json."
+)
+_REMEDIES = {
+    "SMK003": "Correct the inference code at that place.",
+    "SMK004": "Return values that JSON can hold; NaN and Infinity are none.",
+    "SMK005": "Correct `apis[0].response.data` in config.json, or what _postprocess returns.",
+    "SMK006": "Correct the sample's expected answer, or the model.",
+    "SMK010": "Correct the inference code.",
+}
+_IMAGE_REMEDIES = {
+    "SMK003": "See the service's log.",
+    "SMK005": "Correct the API's `response.data` in config.json, or what the service answers.",
+    "SMK010": f"See the service's log. It has no network and no capabilities, and may write to "
+    f"{', '.join(WRITABLE_FOLDERS)} and its own volumes only.",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +61,7 @@ class Conversation:
         wrapped: Whether the engine wraps answers as `{"data": {"resp_data": …}}`.
         clock: Time.
         memory_mb: The service's memory limit in megabytes, for a message.
+        own: Whether the service is an image of the user's own, of which nothing is asked but what it declares.
         right: Sample → the last body that was found right: the same bytes again need no second look.
     """
 
@@ -45,6 +70,7 @@ class Conversation:
     wrapped: bool
     clock: Clock
     memory_mb: int
+    own: bool = False
     right: dict[str, bytes] = field(default_factory=dict)
 
     def until_ready(self, sample: Sample, deadline: float) -> None:
@@ -81,20 +107,24 @@ class Conversation:
     def _judge(self, sample: Sample, answer: HttpResponse) -> None:
         if answer.status == 200 and self.right.get(sample.name) == answer.body:
             return
-        wrong = judge(answer, self.api, wrapped=self.wrapped, expected=sample.expected)
+        if self.own:
+            wrong = judge_undeclared(answer, self.api, sample.expected)
+        else:
+            wrong = judge(answer, self.api, wrapped=self.wrapped, expected=sample.expected)
         if wrong is None:
             self.right[sample.name] = answer.body
             return
-        remedy = {
-            "SMK003": "Correct the inference code at that place.",
-            "SMK004": "Return values that JSON can hold; NaN and Infinity are none.",
-            "SMK005": "Correct `apis[0].response.data` in config.json, or what _postprocess returns.",
-            "SMK006": "Correct the sample's expected answer, or the model.",
-        }[wrong.code]
-        raise self.failed(wrong.code, f"Request {sample.name}: {wrong.message}.", remedy)
+        remedies = _REMEDIES | (_IMAGE_REMEDIES if self.own else {})
+        raise self.failed(wrong.code, f"Request {sample.name}: {wrong.message}.", remedies[wrong.code])
 
     def _silent(self, sample: Sample, answer: NoResponse) -> SmokeFailed:
         self.alive("SMK012", f"while it answered {sample.name}")
+        if self.own and answer.silence is Silence.NOT_LISTENING:
+            raise self.failed(
+                "SMK015",
+                f"Request {sample.name}: nothing listens on port {sample.request.port}.",
+                WRONG_PORT_REMEDY,
+            )
         cases: Mapping[Silence, tuple[str, str]] = {
             Silence.TIMED_OUT: ("SMK002", f"One prediction may take {REQUEST_TIMEOUT_S:.0f} s at most."),
             Silence.TOO_LARGE: ("SMK007", f"One answer may have {MAX_RESPONSE_BYTES:,} bytes at most."),
@@ -114,7 +144,8 @@ class Conversation:
                 f"The service used more than its {self.memory_mb:,} MB of memory and was ended {when}.",
                 "Ask for a higher `min_memory_mb`, or load less.",
             )
-        raise self.failed(code, f"The service ended with status {end.status} {when}.", "Correct the inference code.")
+        remedy = _REMEDIES["SMK010"] if not self.own else _IMAGE_REMEDIES["SMK010"]
+        raise self.failed(code, f"The service ended with status {end.status} {when}.", remedy)
 
     def failed(self, code: str, message: str, remedy: str) -> SmokeFailed:
         """The failure, with what the service said of it."""
@@ -134,3 +165,58 @@ def _cause(log: str) -> tuple[str, ...]:
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return ()
     return (f"{kind} in stage {stage}{place}: {message}",)
+
+
+def passed_report(
+    device: Device,
+    image: Image,
+    samples: Sequence[Sample],
+    answers: Sequence[HttpResponse],
+    times: Sequence[float],
+    *,
+    ready_s: float,
+    peak_memory_bytes: int | None,
+    user: str = "",
+) -> SmokeReport:
+    """The report of a test that passed.
+
+    Args:
+        device: The device.
+        image: What was tested.
+        samples: What was sent and checked.
+        answers: What came back, in the same order.
+        times: Seconds of the timed requests.
+        ready_s: Seconds from start to the first successful prediction.
+        peak_memory_bytes: Highest memory seen.
+        user: The user that an image of the user's own ran as.
+    """
+    return SmokeReport(
+        device=device,
+        verdict=Verdict.PASSED,
+        isolation=image.isolation,
+        checked=tuple(sample.name for sample in samples),
+        ready_s=round(ready_s, 3),
+        latency=latency_of(times),
+        peak_memory_bytes=peak_memory_bytes,
+        golden_request=_kept(samples[0].request.body),
+        golden_response=_kept(answers[0].body),
+        user=user,
+    )
+
+
+def told_event(report: SmokeReport) -> str:
+    """A passed report as one sentence of the version's history."""
+    timed = f"{report.latency.requests} timed" if report.latency else "no timed"
+    median = f", median {report.latency.p50:.1f} ms" if report.latency else ""
+    return (
+        f"Answered {len(report.checked)} checked and {timed} requests on {report.device.value}, "
+        f"ready after {report.ready_s:.1f} s{median}."
+    )
+
+
+def _kept(body: bytes) -> str:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = "base64:" + base64.b64encode(body).decode()
+    return text if len(text) <= MAX_KEPT_CHARACTERS else text[:MAX_KEPT_CHARACTERS] + "…"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.detection import HEAD_BYTES, Detection, files_to_read
 from airlock.domain.detection import detect as decide
+from airlock.domain.engines import IMAGE
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
+from airlock.domain.user_image import detect_image
 from airlock.domain.version import EventKind
 from airlock.ports import PackageStore, Registry
 
@@ -34,6 +36,13 @@ def detect(
         EngineNotDetected: No engine, several, or evidence against `model_type`.
         RuntimeUnavailable: The runtime cannot be had.
     """
+    if validated.config.model_type == IMAGE:
+        detection = detect_image(validated.config, accepted.request)
+        devices = ", ".join(device.value for device in detection.devices)
+        registry.add_event(
+            accepted.reservation, EventKind.NORMAL, f"Image {validated.config.swr_location} found, for {devices}."
+        )
+        return detection
     manifest = store.manifest(package.digest)
     entries = manifest.model_paths()
     heads = {path: store.read(package.digest, entries[path], HEAD_BYTES) for path in files_to_read(manifest)}

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Any
-
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
-from airlock.domain.engines import ENGINES
+from airlock.domain.engines import ENGINES, IMAGE
 from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.sample_requests import sample_requests
-from airlock.domain.smoke import (
-    MAX_KEPT_CHARACTERS,
-    TIMED_REQUESTS,
-    Sample,
-    SmokeReport,
-    Verdict,
-    latency_of,
-)
+from airlock.domain.smoke import TIMED_REQUESTS, Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
 from airlock.ports import Clock, Launch, PackageStore, Registry, RuntimeBackend
 from airlock.steps.build import known_runtime
-from airlock.steps.conversation import Conversation
-
-MAX_SAMPLE_BYTES = 10 * 1024 * 1024
+from airlock.steps.conversation import Conversation, passed_report, told_event
+from airlock.steps.samples import sample_files
+from airlock.steps.smoke_image import smoke_image
 
 
 def smoke(
@@ -89,6 +78,19 @@ def smoke(
             )
         return SmokeReport(device=device, verdict=Verdict.NO_DEVICE, isolation=image.isolation)
 
+    if detection.engine == IMAGE:
+        return smoke_image(
+            device,
+            accepted,
+            package,
+            validated,
+            image,
+            task=task,
+            store=store,
+            backend=backend,
+            registry=registry,
+            clock=clock,
+        )
     runtime = known_runtime(detection, catalogue)
     if not runtime.is_built_for(device):
         registry.add_event(accepted.reservation, EventKind.NORMAL, f"Not tested on {device.value}: no build uses it.")
@@ -128,23 +130,8 @@ def smoke(
         # Checked too: a service that answers fast because it no longer answers right has no latency.
         times = [test.check(samples[0]).seconds for _ in range(TIMED_REQUESTS)]
         peak = service.peak_memory_bytes()
-    report = SmokeReport(
-        device=device,
-        verdict=Verdict.PASSED,
-        isolation=image.isolation,
-        checked=tuple(sample.name for sample in samples),
-        ready_s=round(ready_s, 3),
-        latency=latency_of(times),
-        peak_memory_bytes=peak,
-        golden_request=_kept(samples[0].request.body),
-        golden_response=_kept(answers[0].body),
-    )
-    registry.add_event(
-        accepted.reservation,
-        EventKind.NORMAL,
-        f"Answered {len(samples)} checked and {TIMED_REQUESTS} timed requests on {device.value}, "
-        f"ready after {ready_s:.1f} s, median {latency_of(times).p50:.1f} ms.",
-    )
+    report = passed_report(device, image, samples, answers, times, ready_s=ready_s, peak_memory_bytes=peak)
+    registry.add_event(accepted.reservation, EventKind.NORMAL, told_event(report))
     return report
 
 
@@ -154,27 +141,7 @@ def read_samples(validated: Validated, package: Package, store: PackageStore) ->
     Raises:
         SmokeFailed: There is nothing to send, or a sample is unusable.
     """
-    bodies: dict[str, bytes] = {}
-    expected: dict[str, Any] = {}
-    for path, entry in store.manifest(package.digest).model_paths().items():
-        if not path.startswith("samples/") or path.count("/") > 1 or not path.endswith(".json"):
-            continue
-        name = path[len("samples/") :]
-        if entry.size_bytes > MAX_SAMPLE_BYTES:
-            raise SmokeFailed(
-                "SMK008",
-                f"The sample model/{path} has {entry.size_bytes:,} bytes, at most {MAX_SAMPLE_BYTES:,} are sent.",
-                "Bring a smaller sample.",
-            )
-        body = store.read(package.digest, entry, MAX_SAMPLE_BYTES)
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise SmokeFailed("SMK008", f"The sample model/{path} is not JSON: {error}.", "Correct it.") from None
-        if name.endswith(".response.json"):
-            expected[name.replace(".response.json", ".json")] = value
-        else:
-            bodies[name] = body
+    bodies, expected = sample_files(package, store)
     api = validated.config.apis[0] if validated.config.apis else None
     samples = sample_requests(api, bodies, expected)
     if not samples:
@@ -184,11 +151,3 @@ def read_samples(validated: Validated, package: Package, store: PackageStore) ->
             "Add `model/samples/*.json`, or `apis` with a request schema in config.json.",
         )
     return samples
-
-
-def _kept(body: bytes) -> str:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        text = "base64:" + base64.b64encode(body).decode()
-    return text if len(text) <= MAX_KEPT_CHARACTERS else text[:MAX_KEPT_CHARACTERS] + "…"

@@ -11,7 +11,7 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig, parse_config
 from airlock.domain.dependencies import Dependency
 from airlock.domain.detection import has_service_code
-from airlock.domain.engines import CONFIG_FILE, ENGINES, SERVICE_FILE
+from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.jsontext import MAX_TEXT_BYTES
 from airlock.domain.model_files.reading import check_model_file, is_model_file
@@ -115,7 +115,9 @@ def examine(
         findings += check_files(config, manifest)
         findings += check_service_code(config, manifest, digest, store, catalogue)
     engine = "" if config is None else config.model_type
-    findings += check_model_files(engine, manifest, digest, store, trusted=trusted)
+    if engine != IMAGE:
+        # What lies beside an image's configuration is read by the image's own code, which may run anything anyway.
+        findings += check_model_files(engine, manifest, digest, store, trusted=trusted)
     return config, findings
 
 
