@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
 from airlock.domain.image_reference import ImageReference
@@ -284,8 +285,8 @@ class FakeBackend:
     def isolation(self) -> Isolation:
         return Isolation.CONTAINER
 
-    def serving_digest(self) -> str:
-        return "5e" * 32
+    def serving_digest(self, runtime: Runtime) -> str:
+        return ("5a" if runtime.stand_in else "5e") * 32
 
     def devices(self) -> frozenset[Device]:
         return self.on

@@ -206,8 +206,8 @@ class RuntimeBackend(Protocol):
     def isolation(self) -> Isolation:
         """What stands between user code and the host."""
 
-    def serving_digest(self) -> str:
-        """Digest of the serving code that goes into runtimes."""
+    def serving_digest(self, runtime: Runtime) -> str:
+        """Digest of the serving code that goes into a runtime, with the runtime's stand-in where it has one."""
 
     def devices(self) -> frozenset[Device]:
         """Devices that this worker can test on."""

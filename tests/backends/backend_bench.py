@@ -207,7 +207,7 @@ class Bench:
         return plan_build(
             runtime or self.runtime,
             dependencies,
-            serving_digest=self.backend().serving_digest(),
+            serving_digest=self.backend().serving_digest(runtime or self.runtime),
             base_image_prefix="",
             package_digest=package,
             bundled_digests={"wheels/brought-1.0-py3-none-any.whl": hashlib.sha256(wheel).hexdigest()},

@@ -16,6 +16,7 @@ from airlock.adapters.serving_code import serving_digest, serving_files
 from airlock.domain.dependencies import Dependency
 from airlock.domain.image import BuildPlan, plan_build
 from airlock.domain.slimming import slim_program
+from airlock.errors import BuildFailed
 
 PYTORCH = "https://wheels.example/cpu"
 WHEEL = "wheels/brought-1.0-py3-none-any.whl"
@@ -249,3 +250,32 @@ def test_the_serving_codes_digest_covers_names_and_bytes_and_no_caches(serving: 
     (serving / "log2.py").rename(serving / "log.py")
     (serving / "log.py").write_text("x = 2\n")
     assert serving_digest(serving) != before
+
+
+def test_a_stand_in_goes_with_the_serving_code_of_the_rows_that_have_one_and_of_no_other(serving: Path) -> None:
+    own = serving.parent / "stand_ins" / RUNTIME.engine / "engine_module" / "__init__.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("x = 1\n")
+    row = replace(RUNTIME, stand_in="Something else, which is not the engine.")
+    for made in (RUNTIME, row):
+        whole = plan_build(
+            made,
+            (),
+            serving_digest=serving_digest(serving, made.stand_in_for),
+            base_image_prefix="",
+            package_digest="d",
+            bundled_digests={},
+        )
+        files = contents(whole, 1, InstallSettings(), serving)
+        assert ("serving/stand-in/engine_module/__init__.py" in files) == (made is row)
+        folders = "/opt/airlock/serving:/opt/airlock/serving/stand-in" if made is row else "/opt/airlock/serving"
+        assert f'PYTHONPATH="{folders}"' in whole.layers[1].dockerfile
+    before = serving_digest(serving, RUNTIME.engine)
+    assert before != serving_digest(serving)
+    own.write_text("x = 2\n")
+    assert serving_digest(serving, RUNTIME.engine) != before
+
+
+def test_a_stand_in_that_is_not_there_is_told(serving: Path) -> None:
+    with pytest.raises(BuildFailed, match="There is no stand-in for Caffe"):
+        serving_files(serving, "Caffe")

@@ -86,7 +86,7 @@ class Workshop:
         return plan_build(
             row,
             (),
-            serving_digest=self.installation.wiring().backend.serving_digest(),
+            serving_digest=self.installation.wiring().backend.serving_digest(row),
             base_image_prefix=prefix,
             package_digest="",
             bundled_digests={},

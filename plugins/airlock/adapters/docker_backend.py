@@ -35,6 +35,7 @@ from airlock.adapters.relayed_service import RelayedService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
+from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
 from airlock.domain.image_reference import ImageReference
@@ -78,6 +79,7 @@ class DockerBackend:
         self._clients = clients
         self._credentials_of = credentials_of
         self._serving_folder = settings.include_dir / "runtimes" / "serving"
+        self._serving_digests: dict[str, str] = {}
         self._folders = RunFolders(settings.work_dir)
 
     @property
@@ -96,10 +98,6 @@ class DockerBackend:
             return self._clients()
 
     @functools.cached_property
-    def _serving_digest(self) -> str:
-        return serving_digest(self._serving_folder)
-
-    @functools.cached_property
     def _host(self) -> HostDevices:
         return host_devices(self._info)
 
@@ -108,9 +106,11 @@ class DockerBackend:
         with engine_errors("asked for its facts"):
             return dict(self._client.info())
 
-    def serving_digest(self) -> str:
-        """Digest of the serving code, read once."""
-        return self._serving_digest
+    def serving_digest(self, runtime: Runtime) -> str:
+        """Digest of the serving code and the runtime's stand-in, read once."""
+        if runtime.stand_in_for not in self._serving_digests:
+            self._serving_digests[runtime.stand_in_for] = serving_digest(self._serving_folder, runtime.stand_in_for)
+        return self._serving_digests[runtime.stand_in_for]
 
     def devices(self) -> frozenset[Device]:
         """Devices of the engine's host that the engine can hand to a container."""

@@ -97,7 +97,8 @@ def build_context(
         with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
             _add_text(tar, "Dockerfile", layer.dockerfile)
             if layer.name == SERVING_LAYER:
-                _add_files(tar, ((f"serving/{name}", path) for name, path in serving_files(serving_folder)))
+                files = serving_files(serving_folder, plan.runtime.stand_in_for)
+                _add_files(tar, ((f"serving/{name}", path) for name, path in files))
             else:
                 _add_text(tar, "install/requirements.txt", layer.requirements)
                 _add_text(tar, "install/constraints.txt", plan.runtime.constraints)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import math
@@ -26,6 +25,7 @@ from airlock.adapters.process_service import ChildService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
+from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
 from airlock.domain.image import (
     SERVING_LAYER,
@@ -35,6 +35,7 @@ from airlock.domain.image import (
     Image,
     Isolation,
     Layer,
+    python_path,
 )
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.user_image import needs_engine
@@ -78,6 +79,7 @@ class ProcessBackend:
         self._package_folder = package_folder
         self._clock = clock
         self._serving_folder = settings.include_dir / "runtimes" / "serving"
+        self._serving_digests: dict[str, str] = {}
         self._folders = RunFolders(settings.work_dir)
 
     @property
@@ -90,13 +92,11 @@ class ProcessBackend:
         """None."""
         return Isolation.NONE
 
-    @functools.cached_property
-    def _serving_digest(self) -> str:
-        return serving_digest(self._serving_folder)
-
-    def serving_digest(self) -> str:
-        """Digest of the serving code, read once."""
-        return self._serving_digest
+    def serving_digest(self, runtime: Runtime) -> str:
+        """Digest of the serving code and the runtime's stand-in, read once."""
+        if runtime.stand_in_for not in self._serving_digests:
+            self._serving_digests[runtime.stand_in_for] = serving_digest(self._serving_folder, runtime.stand_in_for)
+        return self._serving_digests[runtime.stand_in_for]
 
     def devices(self) -> frozenset[Device]:
         """Devices of this machine."""
@@ -171,7 +171,7 @@ class ProcessBackend:
             if self._found(layer) is not None:
                 return True
             if layer.name == SERVING_LAYER:
-                copy_serving_code(self._serving_folder, self._folder(key), layer)
+                copy_serving_code(self._serving_folder, plan.runtime.stand_in_for, self._folder(key), layer)
                 return False
             maker = EnvironmentMaker(
                 install=self._install,
@@ -323,7 +323,7 @@ def _variables(
         "LANG": "C.UTF-8",
         "HOME": str(home),
         "TMPDIR": str(temporary),
-        "PYTHONPATH": str(serving),
+        "PYTHONPATH": python_path(str(serving), launch.runtime),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "AIRLOCK_ENGINE": launch.runtime.engine,

@@ -74,18 +74,19 @@ def write_marker(folder: Path, inputs: list[str]) -> Made:
     return made
 
 
-def copy_serving_code(serving_folder: Path, folder: Path, layer: Layer) -> Made:
+def copy_serving_code(serving_folder: Path, stand_in_for: str, folder: Path, layer: Layer) -> Made:
     """Copy the serving code, so that a later release does not change a tested environment; the caller holds its lock.
 
     Args:
         serving_folder: The release's own.
+        stand_in_for: The engine whose stand-in belongs to it, empty for none.
         folder: Where; what a killed try left there is removed.
         layer: The layer that it is.
 
     Raises:
         BuildFailed: There is none.
     """
-    files = serving_files(serving_folder)
+    files = serving_files(serving_folder, stand_in_for)
     if not files:
         raise BuildFailed("BLD004", f"There is no serving code in {serving_folder}.", "Restore the release's own.")
     shutil.rmtree(folder, ignore_errors=True)

@@ -103,6 +103,11 @@ class Runtime:
     def __str__(self) -> str:
         return f"{self.engine} {self.name}"
 
+    @property
+    def stand_in_for(self) -> str:
+        """The engine that the pins stand in for, empty where they are the engine itself."""
+        return self.engine if self.stand_in else ""
+
     def is_built_for(self, device: Device) -> bool:
         """Whether the row's own build uses the device.
 

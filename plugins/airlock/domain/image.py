@@ -17,6 +17,8 @@ from airlock.domain.slimming import slim_program
 
 SERVING_FOLDER = "/opt/airlock/serving"
 PACKAGE_FOLDER = "/opt/airlock/package"
+#: Beside the serving code, for runtimes with a stand-in. No package can have a module of this name.
+STAND_IN_FOLDER = "stand-in"
 HOME_FOLDER = "/home/mind"
 #: Where the wheels that a package brings lie while its dependency layer is made.
 BUNDLED_FOLDER = "/tmp/install/bundled"  # noqa: S108 - a path inside a build container
@@ -250,7 +252,7 @@ def _serving_layer(runtime: Runtime, below: Layer, serving_digest: str) -> Layer
             "AIRLOCK_MODEL_PATH": runtime.service.model_path,
             "AIRLOCK_HOME": HOME_FOLDER,
             "AIRLOCK_PACKAGE_DIR": PACKAGE_FOLDER,
-            "PYTHONPATH": SERVING_FOLDER,
+            "PYTHONPATH": python_path(SERVING_FOLDER, runtime),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             **dict(runtime.environment),
@@ -270,6 +272,11 @@ def _serving_layer(runtime: Runtime, below: Layer, serving_digest: str) -> Layer
 
     tag = _tag(SERVING_LAYER, runtime, [dockerfile(""), serving_digest])
     return Layer(name=SERVING_LAYER, tag=tag, base=below.tag, dockerfile=dockerfile(tag), requirements="")
+
+
+def python_path(folder: str, runtime: Runtime) -> str:
+    """PYTHONPATH of a service whose serving code lies in a folder."""
+    return f"{folder}:{folder}/{STAND_IN_FOLDER}" if runtime.stand_in else folder
 
 
 def _dependency_layer(

@@ -77,10 +77,11 @@ def plan_for(
     dependencies = validated.config.dependencies
     bundled = {dependency.name for dependency in dependencies if dependency.bundled}
     paths = store.manifest(package.digest).model_paths() if bundled else {}
+    runtime = known_runtime(detection, catalogue)
     return plan_build(
-        known_runtime(detection, catalogue),
+        runtime,
         dependencies,
-        serving_digest=backend.serving_digest(),
+        serving_digest=backend.serving_digest(runtime),
         base_image_prefix=base_image_prefix,
         package_digest=package.digest,
         bundled_digests={path: entry.sha256 for path, entry in paths.items() if path in bundled},

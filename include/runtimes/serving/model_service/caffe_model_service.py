@@ -1,4 +1,7 @@
-"""Base class of Caffe packages: ``self.net`` is the network of the one prototxt and the one caffemodel."""
+"""Base class of Caffe packages: ``self.net`` is the network of the one prototxt and the one caffemodel.
+
+Where the image has no Caffe, ``caffe`` is a stand-in over OpenCV; the code here is the same for both.
+"""
 
 from __future__ import absolute_import
 
@@ -29,9 +32,12 @@ class CaffeBaseService(SingleNodeService):
         if isinstance(data, dict):
             import numpy
 
-            for name, value in data.items():
-                if name not in self.net.blobs:
-                    continue
+            named = [name for name in data if name in self.net.blobs]
+            if not named and type(self) is CaffeBaseService:
+                # The network would answer for what an earlier request left in its inputs.
+                raise KeyError("none of the inputs is given: %s" % ", ".join(self.net.inputs))
+            for name in named:
+                value = data[name]
                 array = numpy.asarray(value, dtype="float32")
                 self.net.blobs[name].reshape(*array.shape)
                 self.net.blobs[name].data[...] = array

@@ -1,0 +1,1 @@
+"""Messages of caffe.proto that inference code reads."""
