@@ -1,4 +1,4 @@
-# Needs Python 3.10 or newer, git and make. Everything it makes lies in .venv and .airlock, inside this folder.
+# Needs Python 3.11 or newer, git and make. Everything it makes lies in .venv and .airlock, inside this folder.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 # The first of these that runs; any Python 3.8 will do to start, uv finds or fetches the right one.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.10 python3 python; do \
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 VENV_PYTHON := .venv/bin/python
 BOOTSTRAP := $(or $(PYTHON),python3) -m scripts.bootstrap
@@ -54,7 +54,7 @@ test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in an
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m mypy
-	@$(VENV_PYTHON) -m mypy --strict --python-version 3.10 scripts tests/platform
+	@$(VENV_PYTHON) -m mypy --strict --python-version 3.11 scripts tests/platform
 	@$(VENV_PYTHON) -m pytest tests/unit
 
 lock: ## Resolve the requirements again and write the locks

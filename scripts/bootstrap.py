@@ -30,7 +30,7 @@ DEV_LOCK = ROOT / "requirements-dev.lock"
 STAMP = "airlock-stamp.json"
 # What the dev lock installs includes what the other one does, in the same versions: it is resolved within it.
 INCLUDED_IN = {LOCK: DEV_LOCK}
-COMPILE = ["pip", "compile", "--universal", "--python-version", "3.10", "--fork-strategy", "requires-python"]
+COMPILE = ["pip", "compile", "--universal", "--python-version", "3.11", "--fork-strategy", "requires-python"]
 COMPILE += ["--no-emit-index-url", "--generate-hashes", "--quiet", "--custom-compile-command", "make lock"]
 LOCKS: tuple[tuple[str, str, list[str]], ...] = (
     ("requirements.txt", "requirements.lock", []),

@@ -1,4 +1,4 @@
-"""Finds a Python that Airflow runs on: 3.10 to 3.13, with the modules that a minimal build may lack."""
+"""Finds a Python that Airflow runs on: 3.11 to 3.13, with the modules that a minimal build may lack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from scripts.local_state import LocalError
 
 # In the order of preference: what Airflow and the serving runtimes are run on most comes first.
-SUPPORTED = ((3, 12), (3, 11), (3, 13), (3, 10))
+SUPPORTED = ((3, 12), (3, 11), (3, 13))
 _PROBE = "import ctypes, lzma, sqlite3, ssl, sys, zlib; print('%d.%d.%d' % sys.version_info[:3])"
 
 
@@ -79,5 +79,5 @@ def choose_interpreter() -> Interpreter:
             if version is not None and version[:2] == wanted:
                 return Interpreter(str(candidate), "Python " + ".".join(map(str, version)))
     if os.environ.get("UV_PYTHON_DOWNLOADS") in ("never", "manual") or os.environ.get("UV_OFFLINE"):
-        raise InterpreterError("no Python 3.10 to 3.13 with sqlite3, ssl and lzma was found; install one and try again")
+        raise InterpreterError("no Python 3.11 to 3.13 with sqlite3, ssl and lzma was found; install one and try again")
     return Interpreter("3.12", "Python 3.12, which uv downloads")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
@@ -36,7 +36,7 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-from airlock.ports import ImageLaunch, Launch, ServiceExit
+from airlock.ports import IncomingFile, ImageLaunch, Launch, ServiceExit, Staged
 
 
 class FakeClock:
@@ -84,7 +84,7 @@ class FakeStorage:
             if key.startswith(location.prefix):
                 yield ListedObject(key=key, size_bytes=len(data), etag=self._etag(data))
 
-    def copy(self, location: SourceLocation, item: ListedObject, target: BinaryIO) -> str:
+    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
         self.before_copy(item.key)
         data = self._bucket(location).get(item.key)
         if data is None:
@@ -92,8 +92,7 @@ class FakeStorage:
         if self._etag(data) != item.etag or len(data) != item.size_bytes:
             raise SourceChanged("SRC003", f"{item.key} was replaced while it was copied.", "Try again.")
         self.copied.append(item.key)
-        target.write(data)
-        return hashlib.sha256(data).hexdigest()
+        yield data[start:stop]
 
     def _bucket(self, location: SourceLocation) -> dict[str, bytes]:
         if self.away:
@@ -127,21 +126,19 @@ class FakeStore:
         digest = self.listings.get(listing)
         return digest if digest in self.packages else None
 
-    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
-        files: dict[str, bytes] = {}
-        entries = []
-        for path, write in paths.items():
-            target = io.BytesIO()
-            sha256 = write(target)
-            files[path] = target.getvalue()
-            entries.append(FileEntry(path=path, size_bytes=len(files[path]), sha256=sha256))
+    def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
+        arrived = {path: b"".join(file.read(0, file.size_bytes)) for path, file in files.items()}
+        entries = [
+            FileEntry(path=path, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+            for path, data in arrived.items()
+        ]
         # Nothing is kept before everything has arrived.
         manifest = Manifest.of(entries)
         digest = manifest.digest()
-        self.packages[digest] = files
+        self.packages[digest] = arrived
         self.manifests[digest] = manifest
         self.listings[listing] = digest
-        return manifest
+        return Staged(manifest=manifest, bytes_read=manifest.size_bytes)
 
     def manifest(self, digest: str) -> Manifest:
         manifest = self.manifests.get(digest)

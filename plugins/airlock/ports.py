@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -48,17 +48,40 @@ class ObjectStorage(Protocol):
             StorageUnavailable: No answer, or the storage's own error.
         """
 
-    def copy(self, location: SourceLocation, item: ListedObject, target: BinaryIO) -> str:
-        """Write the object's bytes to `target`.
-
-        Returns:
-            SHA-256 of what was written, hexadecimal.
+    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
+        """The object's bytes from `start` up to but without `stop`, in order. May be called by several threads.
 
         Raises:
             SourceChanged: The object is no longer the one that was listed, or fewer or more bytes came.
             SourceRefused: No permission.
-            StorageUnavailable: No answer, or the storage's own error.
+            StorageUnavailable: No answer, or the storage's own error, after several tries.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingFile:
+    """A file on its way into the store.
+
+    Attributes:
+        size_bytes: Its length.
+        read: Gives its bytes from a start up to but without a stop, in order; several threads call it.
+    """
+
+    size_bytes: int
+    read: Callable[[int, int], Generator[bytes, None, None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A package that is in the store now.
+
+    Attributes:
+        manifest: Its files.
+        bytes_read: Bytes that came from the source for it.
+    """
+
+    manifest: Manifest
+    bytes_read: int
 
 
 class PackageStore(Protocol):
@@ -67,15 +90,19 @@ class PackageStore(Protocol):
     def known(self, listing: str) -> str | None:
         """The digest of the package that a listing of this identity gave before, if the store still has it."""
 
-    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
+    def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
         """Write a package and give it its name, in one move.
+
+        Two importers of one listing copy it once; what a killed one left is verified and used.
 
         Args:
             listing: Identity of the listing it comes from; remembered for `known`.
-            paths: Path relative to the package → a function that writes its bytes and returns their SHA-256.
+            files: Path relative to the package → where its bytes come from.
+            tell: Takes a line of progress now and then.
 
         Raises:
             StoreDamaged: The disk cannot take it.
+            StoreFull: The disk is full.
         """
 
     def manifest(self, digest: str) -> Manifest:

@@ -1,57 +1,88 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
+from airlock.adapters.clock import SystemClock
+from airlock.adapters.incoming import RANGE_BYTES, IncomingPackage
 from airlock.adapters.package_store import PackageFolderStore
-from airlock.errors import StoreDamaged
+from airlock.errors import SourceChanged, StorageUnavailable, StoreDamaged, StoreFull
+from airlock.ports import IncomingFile
+from tests.fakes import FakeClock
 
 FILES = {"model/config.json": b"{}", "model/sub/weights.bin": bytes(range(256)) * 100, "model/empty": b""}
+LISTING = "a" * 64
+CLOCK = SystemClock()
+Bytes = Generator[bytes, None, None]
 
 
-def writer(data: bytes) -> Callable[[BinaryIO], str]:
-    def write(target: BinaryIO) -> str:
-        target.write(data)
-        return hashlib.sha256(data).hexdigest()
-
-    return write
+def quiet(line: str) -> None:
+    """Takes progress and drops it."""
 
 
-def stage(store: PackageFolderStore, listing: str = "a" * 64, files: dict[str, bytes] = FILES) -> str:
-    return store.stage(listing, {path: writer(data) for path, data in files.items()}).digest()
+def arriving(data: bytes, asked: list[tuple[int, int]] | None = None) -> IncomingFile:
+    def read(start: int, stop: int) -> Bytes:
+        if asked is not None:
+            asked.append((start, stop))
+        for position in range(start, stop, 10_000):
+            yield data[position : min(position + 10_000, stop)]
+
+    return IncomingFile(size_bytes=len(data), read=read)
+
+
+def breaking(data: bytes, after: int, error: Exception) -> IncomingFile:
+    """Gives so many bytes of the whole file, and then fails for good."""
+
+    def read(start: int, stop: int) -> Bytes:
+        if start < after:
+            yield data[start : min(stop, after)]
+        if stop > after:
+            # What other threads have begun is whole by then.
+            time.sleep(0.5)
+            raise error
+
+    return IncomingFile(size_bytes=len(data), read=read)
+
+
+def stage(store: PackageFolderStore, listing: str = LISTING, files: dict[str, bytes] = FILES) -> str:
+    return store.stage(listing, {path: arriving(data) for path, data in files.items()}, quiet).manifest.digest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PackageFolderStore:
+    return PackageFolderStore(tmp_path, CLOCK)
 
 
 def everything(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def test_a_staged_package_is_read_back_byte_for_byte(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
+def test_a_staged_package_is_read_back_byte_for_byte(store: PackageFolderStore) -> None:
     digest = stage(store)
     manifest = store.manifest(digest)
     assert {entry.path: store.read(digest, entry, 1 << 20) for entry in manifest.files} == FILES
     assert manifest.digest() == digest
     assert (Path(store.folder(digest)) / "model/empty").read_bytes() == b""
+    assert list(store.incoming.iterdir()) == []
 
 
-def test_the_digest_depends_on_the_bytes_and_not_on_the_order_or_the_listing(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
+def test_the_digest_depends_on_the_bytes_and_not_on_the_order_or_the_listing(store: PackageFolderStore) -> None:
     assert stage(store) == stage(store, "b" * 64, dict(reversed(FILES.items())))
     assert stage(store) != stage(store, "c" * 64, {**FILES, "model/empty": b"x"})
 
 
-def test_files_can_be_read_by_another_user_and_written_by_nobody(tmp_path: Path) -> None:
+def test_files_can_be_read_by_another_user_and_written_by_nobody(store: PackageFolderStore) -> None:
     before = os.umask(0o077)
     try:
-        store = PackageFolderStore(tmp_path)
         folder = Path(store.folder(stage(store)))
     finally:
         os.umask(before)
@@ -59,29 +90,17 @@ def test_files_can_be_read_by_another_user_and_written_by_nobody(tmp_path: Path)
     assert (folder / "model/sub").stat().st_mode & 0o777 == 0o755
 
 
-def test_a_listing_is_known_after_its_package_was_staged_and_unknown_when_the_package_is_gone(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
-    assert store.known("a" * 64) is None
+def test_a_listing_is_known_after_its_package_was_staged_and_unknown_when_the_package_is_gone(
+    store: PackageFolderStore,
+) -> None:
+    assert store.known(LISTING) is None
     digest = stage(store)
-    assert store.known("a" * 64) == digest
+    assert store.known(LISTING) == digest
     (store.packages / f"{digest}.json").unlink()
-    assert store.known("a" * 64) is None
+    assert store.known(LISTING) is None
 
 
-def test_a_copy_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
-
-    def broken(target: BinaryIO) -> str:
-        target.write(b"half")
-        raise ConnectionError("reset")
-
-    with pytest.raises(ConnectionError):
-        store.stage("a" * 64, {"model/a": writer(b"a"), "model/b": broken})
-    assert everything(tmp_path) == []
-
-
-def test_staging_the_same_bytes_twice_keeps_one_package(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
+def test_staging_the_same_bytes_twice_keeps_one_package(store: PackageFolderStore) -> None:
     digest = stage(store)
     inode = (Path(store.folder(digest)) / "model/config.json").stat().st_ino
     assert stage(store, "b" * 64) == digest
@@ -89,8 +108,7 @@ def test_staging_the_same_bytes_twice_keeps_one_package(tmp_path: Path) -> None:
     assert list(store.incoming.iterdir()) == []
 
 
-def test_a_manifest_that_does_not_match_its_name_is_refused(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
+def test_a_manifest_that_does_not_match_its_name_is_refused(store: PackageFolderStore) -> None:
     digest = stage(store)
     path = store.packages / f"{digest}.json"
     path.write_bytes(path.read_bytes().replace(b"config", b"konfig"))
@@ -98,8 +116,7 @@ def test_a_manifest_that_does_not_match_its_name_is_refused(tmp_path: Path) -> N
         store.manifest(digest)
 
 
-def test_a_truncated_file_is_noticed_when_it_is_read(tmp_path: Path) -> None:
-    store = PackageFolderStore(tmp_path)
+def test_a_truncated_file_is_noticed_when_it_is_read(store: PackageFolderStore) -> None:
     digest = stage(store)
     path = Path(store.folder(digest)) / "model/sub/weights.bin"
     path.chmod(0o644)
@@ -108,79 +125,230 @@ def test_a_truncated_file_is_noticed_when_it_is_read(tmp_path: Path) -> None:
         store.read(digest, store.manifest(digest).model_paths()["sub/weights.bin"], 10)
 
 
-def test_a_package_that_the_store_does_not_have_is_named(tmp_path: Path) -> None:
+def test_a_package_that_the_store_does_not_have_is_named(store: PackageFolderStore) -> None:
     with pytest.raises(StoreDamaged, match=r"STO001.*deadbeef"):
-        PackageFolderStore(tmp_path).manifest("deadbeef")
+        store.manifest("deadbeef")
 
 
-def _stage_slowly(root: Path, started: str) -> None:
-    def slow(target: BinaryIO) -> str:
-        target.write(b"x" * 1000)
-        target.flush()
+# ── many files, long files ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("length", [0, 1, 999, 1000, 1001, 123_457])
+def test_a_file_of_any_number_of_ranges_is_written_and_hashed_right(tmp_path: Path, length: int) -> None:
+    data = os.urandom(length)
+    asked: list[tuple[int, int]] = []
+    copy = IncomingPackage(
+        tmp_path, {"model/a": arriving(data, asked)}, clock=CLOCK, tell=quiet, range_bytes=1000, threads=5
+    )
+    (entry,) = copy.copy()
+    assert (entry.size_bytes, entry.sha256) == (length, hashlib.sha256(data).hexdigest())
+    assert (tmp_path / "package/model/a").read_bytes() == data
+    assert len(asked) == -(-length // 1000)
+    assert copy.bytes_read == length
+
+
+def test_short_and_long_files_are_copied_side_by_side(tmp_path: Path) -> None:
+    files = {f"model/{number:03d}": os.urandom(number * 37) for number in range(120)}
+    copy = IncomingPackage(
+        tmp_path, {path: arriving(data) for path, data in files.items()}, clock=CLOCK, tell=quiet, range_bytes=1000
+    )
+    assert {entry.path: entry.sha256 for entry in copy.copy()} == {
+        path: hashlib.sha256(data).hexdigest() for path, data in files.items()
+    }
+
+
+def test_progress_is_told_every_five_seconds_and_not_more_often(tmp_path: Path) -> None:
+    clock = FakeClock()
+    released = threading.Event()
+
+    def slow(start: int, stop: int) -> Bytes:
+        yield b"x" * 500_000
+        released.wait(30)
+        yield b"x" * 500_000
+
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        released.set()
+
+    def later() -> None:
+        time.sleep(0.3)
+        clock.passed = 10.0
+
+    threading.Thread(target=later).start()
+    files = {"model/a": IncomingFile(size_bytes=1_000_000, read=slow)}
+    IncomingPackage(tmp_path, files, clock=clock, tell=tell).copy()
+    assert lines == ["500,000 of 1,000,000 bytes, 0 of 1 objects, 0.1 MB/s, about 10 s left"]
+
+
+# ── what breaks off ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_copy_that_cannot_go_on_leaves_nothing_behind(store: PackageFolderStore, tmp_path: Path) -> None:
+    changed = breaking(b"abcdef", 3, SourceChanged("SRC006", "It was replaced.", ""))
+    with pytest.raises(SourceChanged, match="replaced"):
+        store.stage(LISTING, {"model/a": arriving(b"a"), "model/b": changed}, quiet)
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", [3, 7])
+def test_a_source_that_gives_too_few_or_too_many_bytes_is_not_believed(store: PackageFolderStore, length: int) -> None:
+    def read(start: int, stop: int) -> Bytes:
+        yield b"x" * length
+
+    with pytest.raises(SourceChanged, match=f"{length} bytes came instead of 5"):
+        store.stage(LISTING, {"model/a": IncomingFile(size_bytes=5, read=read)}, quiet)
+
+
+def test_a_copy_that_broke_off_goes_on_where_it_stopped(store: PackageFolderStore) -> None:
+    big = os.urandom(4 * RANGE_BYTES + 5)
+    away = StorageUnavailable("SRC004", "It broke off.", "")
+    first = {"model/small": arriving(b"small"), "model/big": breaking(big, 2 * RANGE_BYTES + 100, away)}
+    with pytest.raises(StorageUnavailable):
+        store.stage(LISTING, first, quiet)
+    assert store.known(LISTING) is None
+    asked: list[tuple[int, int]] = []
+    told: list[str] = []
+    second = {"model/small": arriving(b"small", asked), "model/big": arriving(big, asked)}
+    staged = store.stage(LISTING, second, told.append)
+    assert staged.manifest.model_paths()["big"].sha256 == hashlib.sha256(big).hexdigest()
+    assert min(asked) == (2 * RANGE_BYTES, 3 * RANGE_BYTES)
+    assert staged.bytes_read == sum(stop - start for start, stop in asked) == len(big) - 2 * RANGE_BYTES
+    assert "of an earlier copy of the same objects are there and verified" in told[0]
+    assert list(store.incoming.iterdir()) == []
+
+
+def test_bytes_of_a_copy_that_broke_off_are_not_believed_when_they_changed(store: PackageFolderStore) -> None:
+    big = os.urandom(3 * RANGE_BYTES)
+    away = StorageUnavailable("SRC004", "It broke off.", "")
+    files = {"model/small": arriving(b"small"), "model/big": breaking(big, 2 * RANGE_BYTES, away)}
+    with pytest.raises(StorageUnavailable):
+        store.stage(LISTING, files, quiet)
+    package = store.incoming / LISTING / "package" / "model"
+    for path, position in ((package / "small", 0), (package / "big", RANGE_BYTES + 7)):
+        if path.exists():
+            path.chmod(0o644)
+            with path.open("r+b") as file:
+                file.seek(position)
+                file.write(b"?")
+    staged = store.stage(LISTING, {"model/small": arriving(b"small"), "model/big": arriving(big)}, quiet)
+    assert {path: entry.sha256 for path, entry in staged.manifest.model_paths().items()} == {
+        "small": hashlib.sha256(b"small").hexdigest(),
+        "big": hashlib.sha256(big).hexdigest(),
+    }
+
+
+def test_a_journal_that_cannot_be_read_means_that_everything_is_copied_again(store: PackageFolderStore) -> None:
+    folder = store.incoming / LISTING
+    (folder / "package/model").mkdir(parents=True)
+    (folder / "package/model/config.json").write_bytes(b"[]")
+    rows: list[object] = [{"form": 0}, {"path": "model/config.json", "sha256": hashlib.sha256(b"[]").hexdigest()}, 7]
+    (folder / "journal").write_bytes("\n".join(json.dumps(row) for row in rows).encode() + b'\n{"path": "\xff')
+    digest = stage(store)
+    assert store.read(digest, store.manifest(digest).model_paths()["config.json"], 10) == b"{}"
+
+
+def test_a_full_disk_is_a_transient_error_and_leaves_a_clean_store(
+    store: PackageFolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(start: int, stop: int) -> Bytes:
+        # /dev/full answers every write with "no space left", as a full disk does.
+        with open("/dev/full", "wb", buffering=0) as disk:
+            disk.write(b"x")
+        yield b""
+
+    (store.incoming / ("f" * 64) / "package").mkdir(parents=True)
+    with pytest.raises(StoreFull, match=r"STO004.*1 unfinished copies of other imports were removed"):
+        store.stage(LISTING, {"model/a": IncomingFile(size_bytes=1, read=full)}, quiet)
+    assert everything(tmp_path) == []
+
+
+# ── several importers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stage_slowly(root: Path, listing: str, started: str) -> None:
+    def slow(start: int, stop: int) -> Bytes:
+        yield b"x" * 1000
         Path(started).touch()
         time.sleep(60)
-        return ""
 
-    PackageFolderStore(root).stage("d" * 64, {"model/config.json": slow})
+    store = PackageFolderStore(root, CLOCK)
+    files = {"model/a": arriving(b"first"), "model/config.json": IncomingFile(size_bytes=2000, read=slow)}
+    store.stage(listing, files, quiet)
 
 
-def test_what_a_killed_copy_left_is_swept_by_the_next_one_and_a_copy_under_way_is_not(tmp_path: Path) -> None:
-    root = tmp_path / "store"
+@pytest.fixture
+def slow_importer(tmp_path: Path) -> Callable[[str], multiprocessing.process.BaseProcess]:
+    """Starts a process that copies for a minute."""
     context = multiprocessing.get_context("spawn")
-    workers = []
-    for number in range(2):
-        started = tmp_path / f"started-{number}"
-        worker = context.Process(target=_stage_slowly, args=(root, str(started)))
+
+    def start(listing: str) -> multiprocessing.process.BaseProcess:
+        started = tmp_path / f"started-{listing[:4]}"
+        worker = context.Process(target=_stage_slowly, args=(tmp_path, listing, str(started)), daemon=True)
         worker.start()
-        workers.append(worker)
         deadline = time.monotonic() + 30
         while not started.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert started.exists()
-    store = PackageFolderStore(root)
-    assert len(list(store.incoming.iterdir())) == 2
+        return worker
+
+    return start
+
+
+def test_what_a_killed_copy_left_is_used_by_its_next_try_and_swept_a_day_later(
+    tmp_path: Path, slow_importer: Callable[[str], multiprocessing.process.BaseProcess]
+) -> None:
+    clock = FakeClock(time.time())
+    store = PackageFolderStore(tmp_path, clock)
+    killed, abandoned, going_on = slow_importer(LISTING), slow_importer("b" * 64), slow_importer("c" * 64)
     try:
-        os.kill(workers[0].pid or 0, signal.SIGKILL)
-        workers[0].join()
-        stage(store)
-        assert len(list(store.incoming.iterdir())) == 1
+        for worker in (killed, abandoned):
+            os.kill(worker.pid or 0, signal.SIGKILL)
+            worker.join()
+        asked: list[tuple[int, int]] = []
+        store.stage(LISTING, {"model/a": arriving(b"first", asked), "model/config.json": arriving(b"{}")}, quiet)
+        assert asked == [], "it was whole, and its digest was written down"
+        assert {path.name for path in store.incoming.iterdir() if path.is_dir()} == {"b" * 64, "c" * 64}
+        clock.sleep(100_000)
+        stage(store, "d" * 64)
+        assert {path.name for path in store.incoming.iterdir() if path.is_dir()} == {"c" * 64}
     finally:
-        workers[1].kill()
-        workers[1].join()
-    stage(store, "e" * 64)
-    assert list(store.incoming.iterdir()) == []
+        going_on.kill()
+        going_on.join()
 
 
-def _stage_in_a_process(root: Path, number: int) -> None:
-    stage(PackageFolderStore(root), f"{number:064d}")
+def test_a_second_importer_of_a_listing_waits_and_takes_over_when_the_first_is_killed(
+    tmp_path: Path, slow_importer: Callable[[str], multiprocessing.process.BaseProcess]
+) -> None:
+    first = slow_importer(LISTING)
+    told: list[str] = []
+    threading.Timer(1.0, first.kill).start()
+    staged = PackageFolderStore(tmp_path, CLOCK).stage(LISTING, {"model/a": arriving(b"first")}, told.append)
+    first.join()
+    assert told[0] == "Waiting for another import that copies the same objects."
+    assert [entry.path for entry in staged.manifest.files] == ["model/a"]
 
 
-def test_four_importers_of_the_same_bytes_end_with_one_whole_package(tmp_path: Path) -> None:
+def _stage_in_a_process(root: Path, listing: str, answers: multiprocessing.queues.Queue[int]) -> None:
+    data = bytes(range(256)) * 4000
+    staged = PackageFolderStore(root, CLOCK).stage(listing, {"model/a": arriving(data)}, quiet)
+    answers.put(staged.bytes_read)
+
+
+@pytest.mark.parametrize("one_listing", [True, False])
+def test_four_importers_of_the_same_bytes_end_with_one_whole_package(tmp_path: Path, one_listing: bool) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_stage_in_a_process, args=(tmp_path, number)) for number in range(4)]
+    answers = context.Queue()
+    listings = [LISTING if one_listing else f"{number:064d}" for number in range(4)]
+    workers = [context.Process(target=_stage_in_a_process, args=(tmp_path, name, answers)) for name in listings]
     for worker in workers:
         worker.start()
+    read = sorted(answers.get(timeout=60) for _ in workers)
     for worker in workers:
         worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    store = PackageFolderStore(tmp_path)
-    digests = {store.known(f"{number:064d}") for number in range(4)}
-    assert len(digests) == 1
+    assert read == ([0, 0, 0, 1_024_000] if one_listing else [1_024_000] * 4)
+    store = PackageFolderStore(tmp_path, CLOCK)
+    assert len({store.known(name) for name in listings}) == 1
     assert len(list(store.packages.iterdir())) == 2
     assert list(store.incoming.iterdir()) == []
-
-
-def test_a_full_disk_is_a_transient_error_and_leaves_a_clean_store(tmp_path: Path) -> None:
-    # /dev/full answers every write with "no space left", as a full disk does.
-    store = PackageFolderStore(tmp_path)
-
-    def full(target: BinaryIO) -> str:
-        with open("/dev/full", "wb", buffering=0) as disk:
-            disk.write(b"x")
-        return ""
-
-    from airlock.errors import StoreFull
-
-    with pytest.raises(StoreFull, match="STO004"):
-        store.stage("a" * 64, {"model/a": full})
-    assert everything(tmp_path) == []

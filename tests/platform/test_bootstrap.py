@@ -86,7 +86,7 @@ def test_the_chosen_interpreter_is_one_that_airflow_runs_on() -> None:
     version = version_of(Path(choose_interpreter().argument))
 
     assert version is not None
-    assert (3, 10) <= version[:2] <= (3, 13)
+    assert (3, 11) <= version[:2] <= (3, 13)
 
 
 def test_a_program_that_is_no_python_has_no_version(tmp_path: Path) -> None:

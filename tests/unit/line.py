@@ -47,7 +47,14 @@ class Line:
         return _passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
 
     def fetch(self, accepted: Accepted) -> Package:
-        package = fetch(accepted, storage=self.storage, store=self.store, registry=self.registry, limits=self.limits)
+        package = fetch(
+            accepted,
+            storage=self.storage,
+            store=self.store,
+            registry=self.registry,
+            limits=self.limits,
+            log=lambda line: None,
+        )
         return _passed(package)
 
     def validate(self, accepted: Accepted, package: Package) -> Validated:

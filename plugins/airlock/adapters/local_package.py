@@ -12,6 +12,7 @@ from typing import BinaryIO
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.package import MODEL_FOLDER, FileEntry, Manifest
 from airlock.errors import StoreDamaged
+from airlock.ports import IncomingFile, Staged
 
 #: What the one package of a folder is called; it has no digest before it is imported.
 DIGEST = "local"
@@ -54,7 +55,7 @@ class LocalPackage:
         """Nothing was imported."""
         return None
 
-    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
+    def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
         """Not here.
 
         Raises:

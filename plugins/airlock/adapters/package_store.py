@@ -3,10 +3,12 @@
     <root>/sha256/<hex>/model/…      a package's files, read-only
     <root>/sha256/<hex>.json         its manifest, written last: what has none is not there
     <root>/listings/<hex>.json       which package a listing gave
-    <root>/incoming/<random>/        copies that are under way, each with a lock that its writer holds
+    <root>/incoming/<hex>/           the copy of a listing that is under way, or that a killed importer left
+    <root>/incoming/<hex>.lock       held by the importer that makes it
 
 A package appears by one rename, so it is there whole or not at all, whoever is killed and whenever. Two importers of
-the same bytes may both copy; the second one to finish drops its copy.
+one listing: the second waits and finds what the first made. Two listings of the same bytes are both copied; the second
+copy to be ready is dropped.
 """
 
 from __future__ import annotations
@@ -17,18 +19,19 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
+from airlock.adapters.incoming import IncomingPackage
 from airlock.domain.package import FileEntry, Manifest
-from airlock.errors import StoreDamaged, StoreFull
+from airlock.errors import StorageUnavailable, StoreDamaged, StoreFull
+from airlock.ports import Clock, IncomingFile, Staged
 
-_INCOMING_LOCK = ".lock"
-# A copy that has no lock after this long was killed before it could take one.
-_LOCKLESS_AGE_S = 3600
+#: How long a copy that broke off is kept for the next try of the same import.
+OLD_COPY_S = 86_400.0
+LOCK_LOOK_S = 0.2
 
 
 class PackageFolderStore:
@@ -36,10 +39,12 @@ class PackageFolderStore:
 
     Args:
         root: The folder; made when missing.
+        clock: Time.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: Clock) -> None:
         self.root = root
+        self._clock = clock
         self.packages = root / "sha256"
         self.listings = root / "listings"
         self.incoming = root / "incoming"
@@ -52,18 +57,21 @@ class PackageFolderStore:
             return None
         return digest if self._manifest_path(digest).is_file() and (self.packages / digest).is_dir() else None
 
-    def stage(self, listing: str, paths: Mapping[str, Callable[[BinaryIO], str]]) -> Manifest:
+    def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
         """Write a package and give it its name, in one move."""
         with self._disk_errors():
             for folder in (self.packages, self.listings, self.incoming):
                 folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            with self._copy_under_way() as folder:
-                entries = [self._write(folder, path, copy) for path, copy in paths.items()]
-                manifest = Manifest.of(entries)
+            self._sweep(OLD_COPY_S)
+            with self._copy_of(listing, tell) as folder:
+                digest = self.known(listing)
+                if digest is not None:
+                    return Staged(manifest=self.manifest(digest), bytes_read=0)
+                copy = IncomingPackage(folder, files, clock=self._clock, tell=tell)
+                manifest = Manifest.of(copy.copy())
                 self._publish(folder, manifest)
-            self._write_json(self.listings / f"{listing}.json", {"digest": manifest.digest()})
-        return manifest
+                self._write_json(self.listings / f"{listing}.json", {"digest": manifest.digest()})
+        return Staged(manifest=manifest, bytes_read=copy.bytes_read)
 
     def manifest(self, digest: str) -> Manifest:
         """The files of a package, checked against its name."""
@@ -113,29 +121,45 @@ class PackageFolderStore:
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
-    def _copy_under_way(self) -> Iterator[Path]:
-        folder = Path(tempfile.mkdtemp(dir=self.incoming))
-        try:
-            with (folder / f"{_INCOMING_LOCK}.new").open("wb") as lock:
-                # The lock dies with its holder, so a killed copy can be told from one that is under way. It gets its
-                # name when it is held: nobody can find it free and take the copy for a killed one.
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                (folder / f"{_INCOMING_LOCK}.new").rename(folder / _INCOMING_LOCK)
+    def _copy_of(self, listing: str, tell: Callable[[str], None]) -> Iterator[Path]:
+        """The folder of a listing's copy, for this importer alone.
+
+        It goes when the copy is done, and when trying again would not help. It stays for the next try when the source
+        broke off or this process is ended.
+        """
+        folder = self.incoming / listing
+        with self._lock_of(listing, tell):
+            try:
                 yield folder
-        finally:
+            except StorageUnavailable:
+                raise
+            except Exception:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            # Whoever waits for the lock makes the folder anew, and looks first whether it is needed.
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _write(self, folder: Path, path: str, copy: Callable[[BinaryIO], str]) -> FileEntry:
-        target = folder / "package" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Exclusive: on a file system that folds names, a second name for the same file is an error, not a mix.
-        with target.open("xb") as file:
-            sha256 = copy(file)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o444)
-            size = os.fstat(file.fileno()).st_size
-        return FileEntry(path=path, size_bytes=size, sha256=sha256)
+    @contextmanager
+    def _lock_of(self, listing: str, tell: Callable[[str], None]) -> Iterator[None]:
+        path = self.incoming / f"{listing}.lock"
+        told = False
+        while True:
+            with path.open("wb") as lock:
+                # The lock dies with its holder, so a killed copy can be told from one that is under way.
+                while not _lock_now(lock):
+                    if not told:
+                        tell("Waiting for another import that copies the same objects.")
+                        told = True
+                    self._clock.sleep(LOCK_LOOK_S)
+                # Its last holder may have removed the file between our opening and our locking it.
+                if not _is_still(path, lock):
+                    continue
+                try:
+                    yield
+                finally:
+                    # While it is held: a file that is removed after that could be another one's lock.
+                    path.unlink(missing_ok=True)
+                return
 
     def _publish(self, folder: Path, manifest: Manifest) -> None:
         digest = manifest.digest()
@@ -165,19 +189,24 @@ class PackageFolderStore:
                 raise
         _sync_folder(path.parent)
 
-    def _sweep(self) -> None:
-        """Remove copies whose writers are gone."""
-        for folder in self.incoming.iterdir():
-            try:
-                with (folder / _INCOMING_LOCK).open("rb") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-            except FileNotFoundError:
-                with suppress(FileNotFoundError):
-                    if time.time() - folder.stat().st_mtime > _LOCKLESS_AGE_S:
+    def _sweep(self, age_s: float) -> int:
+        """Remove copies whose importers are gone and that nobody took up for this long.
+
+        Returns:
+            How many there were.
+        """
+        count = 0
+        for folder in [path for path in self.incoming.iterdir() if path.is_dir()]:
+            with suppress(FileNotFoundError):
+                if self._clock.now() - _last_change(folder) < age_s:
+                    continue
+                path = self.incoming / f"{folder.name}.lock"
+                with path.open("wb") as lock:
+                    if _lock_now(lock) and _is_still(path, lock):
                         shutil.rmtree(folder, ignore_errors=True)
-            except (BlockingIOError, NotADirectoryError):
-                continue
+                        path.unlink(missing_ok=True)
+                        count += 1
+        return count
 
     def _manifest_path(self, digest: str) -> Path:
         return self.packages / f"{digest}.json"
@@ -188,14 +217,38 @@ class PackageFolderStore:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                removed = self._sweep(0)
+                also = f" {removed} unfinished copies of other imports were removed." if removed else ""
                 raise StoreFull(
-                    "STO004", f"The disk of the package store {self.root} is full.", "Make room and try again."
+                    "STO004", f"The disk of the package store {self.root} is full.{also}", "Make room and try again."
                 ) from None
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise StoreDamaged(
                     "STO005", f"The package store {self.root} cannot be written: {error}.", "Correct `[airlock] store`."
                 ) from None
             raise
+
+
+def _lock_now(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(path: Path, file: IO[bytes]) -> bool:
+    """Whether the path still leads to the open file."""
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _last_change(folder: Path) -> float:
+    """When something was last written down in a copy's folder, seconds since 1970."""
+    journal = folder / "journal"
+    return (journal if journal.exists() else folder).stat().st_mtime
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,10 +6,11 @@ is looked up here and nowhere else, and no credential leaves this module.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import Any, BinaryIO
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk.exceptions import AirflowException
@@ -24,13 +25,11 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from airlock.adapters.s3_read import Access, ObjectReader
 from airlock.domain.findings import shown
 from airlock.domain.package import ListedObject
 from airlock.domain.source import SourceLocation
-from airlock.errors import AirlockError, SourceChanged, SourceRefused, StorageUnavailable
-
-# 128 to 256 KB reads stay in the processor's cache while they are hashed.
-READ_BYTES = 256 * 1024
+from airlock.errors import AirlockError, SourceRefused, StorageUnavailable
 
 _REFUSED = {
     "NoSuchBucket": ("SRC001", "The bucket does not exist.", "Correct `source_location`, or create the bucket."),
@@ -51,7 +50,6 @@ _REFUSED = {
         "Correct `region_name` in the Connection.",
     ),
 }
-_CHANGED = {"NoSuchKey", "PreconditionFailed", "404", "412"}
 #: Statuses that stand for a refusal where a server gives no code of its own.
 _REFUSED_STATUS = {401: "InvalidAccessKeyId", 403: "AccessDenied", 404: "NoSuchBucket"}
 
@@ -67,10 +65,12 @@ class S3Storage:
     def __init__(self, connection_id: str, page_size: int = 1000) -> None:
         self.connection_id = connection_id
         self.page_size = page_size
-        self._hook: S3Hook | None = None
+        self._connected: S3Hook | None = None
+        self._readers: dict[str, ObjectReader] = {}
+        self._lock = threading.Lock()
 
-    def _client(self) -> Any:
-        if self._hook is None:
+    def _hook(self) -> S3Hook:
+        if self._connected is None:
             try:
                 hook = S3Hook(aws_conn_id=self.connection_id)
                 # The hook falls back to the machine's own credentials where the Connection is missing; we must not.
@@ -88,8 +88,11 @@ class S3Storage:
                     f"The Airflow Connection {self.connection_id!r} cannot be used: {shown(str(error))}.",
                     "Correct it.",
                 ) from None
-            self._hook = hook
-        return self._hook.get_conn()
+            self._connected = hook
+        return self._connected
+
+    def _client(self) -> Any:
+        return self._hook().get_conn()
 
     @property
     def identity(self) -> str:
@@ -109,32 +112,27 @@ class S3Storage:
                         key=item["Key"], size_bytes=item["Size"], etag=str(item.get("ETag", "")).strip('"')
                     )
 
-    def copy(self, location: SourceLocation, item: ListedObject, target: BinaryIO) -> str:
-        """Write the object's bytes to `target` and return their SHA-256.
+    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
+        """The object's bytes from `start` up to but without `stop`; `ObjectReader.read` says how."""
+        return self._reader(location.bucket).read(item, start, stop)
 
-        The object is pinned by the tag it was listed with: on the request, and, for servers that read over the
-        condition, on the answer.
-        """
-        client = self._client()
-        name = f"s3://{location.bucket}/{item.key}"
-        digest = hashlib.sha256()
-        received = 0
-        with self._translated(name):
-            condition = {"IfMatch": f'"{item.etag}"'} if item.etag else {}
-            answer = client.get_object(Bucket=location.bucket, Key=item.key, **condition)
-            with closing(answer["Body"]) as body:
-                tag = str(answer.get("ETag", "")).strip('"')
-                if item.etag and tag and tag != item.etag:
-                    raise SourceChanged("SRC006", f"{name} was replaced while the package was copied.", "")
-                while chunk := body.read(READ_BYTES):
-                    received += len(chunk)
-                    if received > item.size_bytes:
-                        break
-                    digest.update(chunk)
-                    target.write(chunk)
-        if received != item.size_bytes:
-            raise SourceChanged("SRC006", f"{name} was listed with {item.size_bytes:,} bytes, {received:,} came.", "")
-        return digest.hexdigest()
+    def _reader(self, bucket: str) -> ObjectReader:
+        with self._lock:
+            if bucket not in self._readers:
+                hook = self._hook()
+                self._readers[bucket] = ObjectReader(
+                    Access.of(hook.get_conn(), bucket, hook.verify),
+                    bucket,
+                    credentials=self._credentials,
+                    refused=self._refused,
+                    sleep=time.sleep,
+                )
+            return self._readers[bucket]
+
+    def _credentials(self) -> tuple[str, str, str | None]:
+        hook = self._hook()
+        found = hook.get_credentials(hook.conn_region_name)
+        return found.access_key, found.secret_key, found.token
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -163,10 +161,11 @@ class S3Storage:
         details = error.response.get("Error", {})
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         code = str(details.get("Code", ""))
-        reading_object = error.operation_name == "GetObject"
-        if reading_object and (code in _CHANGED or status == 412):
-            return SourceChanged("SRC006", f"{what} was replaced or deleted while the package was copied.", "")
-        known = _REFUSED.get(code) or _REFUSED.get(_REFUSED_STATUS.get(status, ""))
+        return self._refused(code if code in _REFUSED else _REFUSED_STATUS.get(status, code or str(status)), what)
+
+    def _refused(self, code: str, what: str) -> AirlockError:
+        """The error for a code of the storage."""
+        known = _REFUSED.get(code)
         if known is not None:
             return SourceRefused(known[0], f"{what}: {known[1]} (Connection {self.connection_id!r})", known[2])
-        return StorageUnavailable("SRC004", f"The storage answered {code or status} for {what}.", "")
+        return StorageUnavailable("SRC004", f"The storage answered {code} for {what}.", "")

@@ -72,6 +72,7 @@ class FetchOperator(StepOperator):
             store=wiring.store,
             registry=wiring.registry,
             limits=wiring.fetch_limits,
+            log=self.lines(),
         )
         self.log.info(
             "%d files, %d bytes, %d copied: %s",
@@ -140,7 +141,11 @@ class DetectOperator(StepOperator):
         )
         self.log.info("%s %s on Python %s", detection.engine, detection.runtime, detection.python)
         for item in detection.evidence:
-            self.log.info("evidence: %s %s", item.file, item.says)
+            confidence = item.confidence(detection.engine)
+            by = f", written by {', '.join(map(str, item.written_by))}" if item.written_by else ""
+            self.log.info("evidence: %s %s%s (confidence %s)", item.file, item.says, by, confidence)
+        for noticed in detection.findings:
+            self.log.warning("%s: %s", noticed.severity.value, noticed.line())
         return encode(detection)
 
 

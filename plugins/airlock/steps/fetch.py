@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
 
 from airlock.domain.findings import Finding, Severity, by_weight, finding, has_errors, shown
 from airlock.domain.package import MODEL_FOLDER, FetchLimits, ListedObject, Package, check_names
@@ -13,13 +12,19 @@ from airlock.domain.record import Accepted
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
-from airlock.ports import ObjectStorage, PackageStore, Registry
+from airlock.ports import IncomingFile, ObjectStorage, PackageStore, Registry
 
 MAX_SHOWN_NAMES = 5
 
 
 def fetch(
-    accepted: Accepted, *, storage: ObjectStorage, store: PackageStore, registry: Registry, limits: FetchLimits
+    accepted: Accepted,
+    *,
+    storage: ObjectStorage,
+    store: PackageStore,
+    registry: Registry,
+    limits: FetchLimits,
+    log: Callable[[str], None],
 ) -> Package:
     """Stage the package.
 
@@ -31,6 +36,7 @@ def fetch(
         store: Where it is kept.
         registry: For the version's history.
         limits: How much it may hold.
+        log: Takes a line of progress now and then.
 
     Raises:
         PackageRejected: No `model/`, unsafe or colliding names, too many objects or bytes.
@@ -55,13 +61,15 @@ def fetch(
     if has_errors(findings):
         raise PackageRejected(f"the package {asked}", by_weight(findings))
 
-    listing = listing_identity(storage.identity, inside)
+    # Where the storage gives no tags, the same sizes say nothing about another day's bytes.
+    scope = "" if all(item.etag for item in inside.values()) else str(accepted.reservation.run)
+    listing = listing_identity(storage.identity, inside, scope)
     digest = store.known(listing)
     if digest is not None:
         manifest, copied = store.manifest(digest), 0
     else:
-        manifest = store.stage(listing, {path: _copier(storage, location, item) for path, item in inside.items()})
-        copied = sum(item.size_bytes for item in inside.values())
+        staged = store.stage(listing, {path: _file(storage, location, item) for path, item in inside.items()}, log)
+        manifest, copied = staged.manifest, staged.bytes_read
     package = Package(
         digest=manifest.digest(),
         source=str(location),
@@ -79,18 +87,21 @@ def fetch(
     return package
 
 
-def listing_identity(storage: str, objects: dict[str, ListedObject]) -> str:
+def listing_identity(storage: str, objects: dict[str, ListedObject], scope: str = "") -> str:
     """Names a listing: the same storage, paths, sizes and tags give the same name.
 
     Args:
         storage: The storage's identity. A tag means nothing beyond the storage that gave it.
         objects: Path → object.
+        scope: Names the run where the listing means nothing beyond it, else empty.
 
     Returns:
         SHA-256, hexadecimal.
     """
     rows = [[path, item.size_bytes, item.etag] for path, item in sorted(objects.items())]
-    return hashlib.sha256(json.dumps([storage, rows], separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([storage, rows, *([scope] if scope else [])], separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def _is_marker(item: ListedObject) -> bool:
@@ -138,5 +149,5 @@ def _check(
     return findings
 
 
-def _copier(storage: ObjectStorage, location: SourceLocation, item: ListedObject) -> Callable[[BinaryIO], str]:
-    return lambda target: storage.copy(location, item, target)
+def _file(storage: ObjectStorage, location: SourceLocation, item: ListedObject) -> IncomingFile:
+    return IncomingFile(size_bytes=item.size_bytes, read=lambda start, stop: storage.read(location, item, start, stop))

@@ -1,0 +1,224 @@
+"""What comes out of the storage when the wire, the server or somebody else's upload spoils it on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airlock.adapters import s3_read
+from airlock.adapters.clock import SystemClock
+from airlock.adapters.package_store import PackageFolderStore
+from airlock.adapters.s3 import S3Storage
+from airlock.domain.package import ListedObject
+from airlock.domain.source import SourceLocation
+from airlock.errors import SourceChanged, SourceRefused, StorageUnavailable
+from airlock.ports import IncomingFile
+from tests.adapters.fault_proxy import Answer, FaultProxy
+from tests.conftest import Bucket
+
+BODY = os.urandom(900_000)
+KEY = "p/model/weights.bin"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_read, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(s3_read, "STALL_S", 1.0)
+
+
+@pytest.fixture
+def proxy(object_server: Any) -> Iterator[FaultProxy]:
+    with FaultProxy(object_server.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def storage(object_server: Any, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> S3Storage:
+    connection = json.loads(object_server.airflow_connection_json())
+    connection["extra"]["endpoint_url"] = proxy.url
+    monkeypatch.setenv("AIRFLOW_CONN_SPOILED_S3", json.dumps(connection))
+    return S3Storage("spoiled_s3")
+
+
+@pytest.fixture
+def read(storage: S3Storage, bucket: Bucket) -> Callable[[], bytes]:
+    """Lists the one object, and reads it."""
+    bucket.put(KEY, BODY)
+
+    def go() -> bytes:
+        location = SourceLocation(bucket=bucket.name, prefix="p/")
+        (item,) = storage.list(location)
+        return b"".join(storage.read(location, item, 0, item.size_bytes))
+
+    return go
+
+
+def first_two(change: Callable[[Answer], None]) -> Callable[[Answer], None]:
+    """The fault in the first two answers; the third is right."""
+    return lambda answer: change(answer) if answer.number < 2 else None
+
+
+def cut(answer: Answer) -> None:
+    answer.cut_after = len(answer.body) // 3
+
+
+def stall(answer: Answer) -> None:
+    answer.pause_after = len(answer.body) // 2
+
+
+def truncate(answer: Answer) -> None:
+    """Fewer bytes, and a length that fits them."""
+    answer.body = answer.body[: len(answer.body) // 2]
+
+
+def slow_down(answer: Answer) -> None:
+    answer.refuse(503, "SlowDown")
+
+
+def page_of_a_captive_portal(answer: Answer) -> None:
+    answer.status = 200
+    answer.headers = {"Content-Type": "text/html"}
+    answer.body = b"<html>Please sign in</html>"
+
+
+def another_range(answer: Answer) -> None:
+    # Servers that read over `Range` send the beginning, with status 200 or with a range of their own.
+    if answer.status == 206:
+        answer.headers = {**answer.headers, "Content-Range": f"bytes 0-99/{len(BODY)}"}
+        answer.body = BODY[:100]
+    else:
+        answer.cut_after = 1000
+
+
+@pytest.mark.parametrize(
+    "fault", [cut, stall, slow_down, page_of_a_captive_portal, another_range], ids=lambda fault: fault.__name__
+)
+def test_what_breaks_off_twice_goes_on_where_it_stopped_and_is_right(
+    read: Callable[[], bytes], proxy: FaultProxy, fault: Callable[[Answer], None]
+) -> None:
+    proxy.fault = first_two(fault)
+    assert read() == BODY
+    assert len(proxy.asked) >= 3
+
+
+def test_only_what_is_missing_is_asked_for_again(read: Callable[[], bytes], proxy: FaultProxy) -> None:
+    proxy.fault = first_two(cut)
+    assert read() == BODY
+    starts = [int(wanted.removeprefix("bytes=").split("-")[0]) for _, wanted in proxy.asked if wanted]
+    assert len(starts) == 2
+    assert 0 < starts[0] <= starts[1]
+
+
+def test_a_slow_trickle_is_not_a_stall(read: Callable[[], bytes], proxy: FaultProxy) -> None:
+    def trickle(answer: Answer) -> None:
+        answer.piece = 10_000
+
+    proxy.fault = trickle
+    assert read() == BODY
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("fault", [slow_down, stall, page_of_a_captive_portal], ids=lambda fault: fault.__name__)
+def test_what_never_comes_whole_is_a_transient_error_with_place_and_cause(
+    read: Callable[[], bytes], proxy: FaultProxy, fault: Callable[[Answer], None]
+) -> None:
+    def nothing(answer: Answer) -> None:
+        fault(answer)
+        if answer.pause_after is not None:
+            answer.pause_after = 0
+            answer.body = b""
+            answer.headers["x-length"] = str(len(BODY))
+
+    proxy.fault = nothing
+    with pytest.raises(StorageUnavailable, match=rf"SRC004.*{KEY} broke off 6 times"):
+        read()
+    assert len(proxy.asked) == s3_read.TRIES
+
+
+def test_an_answer_whose_length_is_not_the_listed_one_is_not_taken(
+    read: Callable[[], bytes], proxy: FaultProxy
+) -> None:
+    proxy.fault = truncate
+    with pytest.raises(SourceChanged, match=r"SRC006.*was listed with 900,000 bytes and has 450,000"):
+        read()
+
+
+@pytest.mark.parametrize(
+    "code,expected",
+    [("AccessDenied", "SRC002"), ("ExpiredToken", "SRC003"), ("SignatureDoesNotMatch", "SRC003"), ("", "SRC002")],
+)
+def test_a_refusal_midway_is_told_as_what_it_is(
+    read: Callable[[], bytes], proxy: FaultProxy, code: str, expected: str
+) -> None:
+    proxy.fault = lambda answer: answer.refuse(403, code)
+    with pytest.raises(SourceRefused, match=expected):
+        read()
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["deleted", "replaced"])
+def test_an_object_that_changes_between_two_ranges_is_an_error_and_never_a_mix(
+    read: Callable[[], bytes], proxy: FaultProxy, bucket: Bucket, gone: bool
+) -> None:
+    def change(answer: Answer) -> None:
+        if answer.number == 0:
+            cut(answer)
+            if gone:
+                bucket.delete(KEY)
+            else:
+                bucket.put(KEY, os.urandom(len(BODY)))
+
+    proxy.fault = change
+    with pytest.raises(SourceChanged, match="SRC006"):
+        read()
+
+
+def test_a_server_that_reads_over_the_condition_is_noticed_by_its_tag(
+    read: Callable[[], bytes], proxy: FaultProxy
+) -> None:
+    def other(answer: Answer) -> None:
+        if answer.number:
+            answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "etag"}
+            answer.headers["ETag"] = '"0123456789abcdef"'
+        else:
+            cut(answer)
+
+    proxy.fault = other
+    with pytest.raises(SourceChanged, match=r"SRC006.*replaced"):
+        read()
+
+
+def test_two_versions_of_one_object_never_mix(read: Callable[[], bytes], proxy: FaultProxy) -> None:
+    def versions(answer: Answer) -> None:
+        answer.headers["x-amz-version-id"] = f"v{answer.number}"
+        if answer.number == 0:
+            cut(answer)
+
+    proxy.fault = versions
+    with pytest.raises(SourceChanged, match=r"SRC006.*replaced"):
+        read()
+
+
+def test_a_package_over_a_bad_line_is_staged_right(
+    storage: S3Storage, bucket: Bucket, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    files = {f"p/model/{number}.bin": os.urandom(200_000 + number) for number in range(12)}
+    for key, body in files.items():
+        bucket.put(key, body)
+    proxy.fault = lambda answer: (cut, slow_down, stall)[answer.number % 3](answer) if answer.number < 12 else None
+    location = SourceLocation(bucket=bucket.name, prefix="p/")
+    store = PackageFolderStore(tmp_path, SystemClock())
+
+    def arriving(item: ListedObject) -> IncomingFile:
+        return IncomingFile(
+            size_bytes=item.size_bytes, read=lambda start, stop: storage.read(location, item, start, stop)
+        )
+
+    staged = store.stage("a" * 64, {item.key[2:]: arriving(item) for item in storage.list(location)}, lambda line: None)
+    folder = Path(store.folder(staged.manifest.digest()))
+    assert {f"p/{entry.path}": (folder / entry.path).read_bytes() for entry in staged.manifest.files} == files
