@@ -42,7 +42,7 @@ class Wiring:
         """The package store."""
         from airlock.adapters.package_store import PackageFolderStore
 
-        return PackageFolderStore(self.settings.store)
+        return PackageFolderStore(self.settings.store, self.clock)
 
     @functools.cached_property
     def catalogue(self) -> Catalogue:
