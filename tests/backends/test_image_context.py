@@ -11,7 +11,8 @@ from backend_bench import TINY, write_package
 
 from airlock.adapters.docker_context import build_arguments, build_context
 from airlock.adapters.install_settings import InstallSettings
-from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable_wheels
+from airlock.adapters.local_wheels import chosen_wheels, further_indexes, of_other_builds, usable_wheels
+from airlock.adapters.process_environment import wheel_links
 from airlock.adapters.serving_code import serving_digest, serving_files
 from airlock.domain.dependencies import Dependency
 from airlock.domain.image import BuildPlan, plan_build
@@ -237,6 +238,46 @@ def test_names_are_compared_in_their_normal_form(tmp_path: Path) -> None:
     assert len(chosen_wheels(usable, "Typing.Extensions==4.0\n")) == 1
     assert chosen_wheels(usable, "Typing.Extensions==4.1\n") == ()
     assert further_indexes((PYTORCH,), "typing-extensions==4.0\n", usable) == ()
+
+
+BUILDS = ("torch-2.13.0-cp311-cp311-linux_x86_64.whl", "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl")
+
+
+@pytest.mark.parametrize(
+    "pins, dropped",
+    [("torch==2.13.0\n", [BUILDS[1]]), ("torch==2.13.0+cpu\n", []), ("six==1.0\ntorch==2.13.0+cu130\n", [BUILDS[1]])],
+)
+def test_a_wheel_of_a_labelled_build_is_for_rows_that_name_it(tmp_path: Path, pins: str, dropped: list[str]) -> None:
+    usable = usable_wheels([wheels(tmp_path / "w", *BUILDS)], python="3.11", machine="x86_64")
+    assert [path.name for path in of_other_builds(usable, pins)] == dropped
+
+
+@pytest.mark.parametrize("pin, offered", [("torch==2.13.0", []), ("torch==2.13.0+cpu", [BUILDS[1]])])
+@pytest.mark.parametrize("wanted", [(), (Dependency(name="torch"),)], ids=["base", "dependency"])
+def test_an_image_for_gpus_never_gets_the_build_for_cpus(
+    tmp_path: Path, serving: Path, pin: str, offered: list[str], wanted: tuple[Dependency, ...]
+) -> None:
+    folder = wheels(tmp_path / "w", BUILDS[1], "torchvision-0.28.0+cpu-cp311-cp311-linux_x86_64.whl")
+    row = replace(RUNTIME, constraints=f"{pin}\n")
+    whole = plan_build(row, wanted, serving_digest="s", base_image_prefix="", package_digest="d", bundled_digests={})
+    install = InstallSettings(find_links=(str(folder),), no_index=True)
+    files = contents(whole, 0, install, serving)
+    assert [name.removeprefix("install/wheels/") for name in files if "torch-" in name] == offered
+    if wanted:
+        more = [name for name in contents(whole, 1, install, serving) if name.endswith(".whl")]
+        assert bool(more) == bool(offered)
+
+
+def test_an_environment_for_gpus_is_not_shown_the_build_for_cpus(tmp_path: Path) -> None:
+    folder = wheels(tmp_path / "w", *BUILDS, "six-1.17.0-py2.py3-none-any.whl", "gast-0.2.2.tar.gz")
+    install = InstallSettings(find_links=(str(folder), str(tmp_path / "none"), "https://links.example/"))
+    assert wheel_links(install, RUNTIME, "x86_64", tmp_path) == install.find_links
+    row = replace(RUNTIME, constraints="torch==2.13.0\n")
+    links, page = wheel_links(install, row, "x86_64", tmp_path)
+    assert page == "https://links.example/"
+    there = {path.name for path in folder.iterdir()}
+    assert {path.name for path in Path(links).iterdir()} == there - {BUILDS[1]}
+    assert (Path(links) / BUILDS[0]).read_bytes() == BUILDS[0].encode()
 
 
 def test_the_serving_codes_digest_covers_names_and_bytes_and_no_caches(serving: Path) -> None:

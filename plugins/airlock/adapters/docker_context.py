@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from airlock.adapters.install_settings import InstallSettings
-from airlock.adapters.local_wheels import chosen_wheels, further_indexes, usable_wheels
+from airlock.adapters.local_wheels import chosen_wheels, further_indexes, of_other_builds, usable_wheels
 from airlock.adapters.serving_code import serving_files
 from airlock.domain.image import BASE_LAYER, SERVING_LAYER, BuildPlan, Layer
 from airlock.domain.slimming import slim_program
@@ -57,7 +57,9 @@ def layer_wheels(plan: BuildPlan, layer: Layer, install: InstallSettings, machin
     What a dependency needs in turn is known only to the installer: where no index may be asked, the second layer gets
     every wheel that could be meant. The first one's pins are complete.
     """
-    usable = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
+    found = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
+    others = of_other_builds(found, plan.runtime.constraints)
+    usable = [wheel for wheel in found if wheel[2] not in others]
     if layer.name == BASE_LAYER:
         return chosen_wheels(usable, layer.requirements)
     return chosen_wheels(usable, layer.requirements, installed=plan.runtime.constraints, all_others=install.no_index)

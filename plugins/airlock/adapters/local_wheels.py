@@ -47,6 +47,24 @@ def usable_wheels(folders: Iterable[Path], *, python: str, machine: str) -> tupl
     return tuple(found)
 
 
+def of_other_builds(usable: Iterable[tuple[str, Version, Path]], pins: str) -> frozenset[Path]:
+    """Wheels of another build of their version than a runtime's pins mean.
+
+    `2.13.0+cpu` is a build of 2.13.0, and by PEP 440 a pin without a local version takes it, before any other. A row
+    that pins `torch==2.13.0` means the index's own build, which is CUDA's: a build with a label is for rows whose pins
+    name the label.
+
+    Args:
+        usable: Of `usable_wheels`.
+        pins: The runtime's constraints.
+
+    Returns:
+        Paths of the wheels that it must not get.
+    """
+    labels = {Version(specifier.version).local for pin in requirements_of(pins) for specifier in pin.specifier}
+    return frozenset(path for _, version, path in usable if version.local and version.local not in labels)
+
+
 def chosen_wheels(
     usable: Iterable[tuple[str, Version, Path]], requirements: str, *, installed: str = "", all_others: bool = False
 ) -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ from airlock.adapters.deadline_stream import TimeOver
 from airlock.adapters.install_failures import install_error, read_failure
 from airlock.adapters.install_settings import InstallSettings, without_credentials
 from airlock.adapters.interpreters import find_interpreter, find_uv
-from airlock.adapters.local_wheels import further_indexes, usable_wheels
+from airlock.adapters.local_wheels import further_indexes, of_other_builds, usable_wheels
 from airlock.adapters.serving_code import serving_files
 from airlock.domain.catalogue import Runtime
 from airlock.domain.image import BUNDLED_FOLDER, BuildPlan, Layer
@@ -183,8 +183,10 @@ class EnvironmentMaker:
         in_folder = str(folder / "bin" / "python")
         pip: tuple[str, ...]
 
+        links = wheel_links(self._install, plan.runtime, self._machine, scratch)
+
         def run(step: Layer, *argv: str) -> None:
-            env = self._variables(plan, step)
+            env = self._variables(plan, step, links)
             log(f"$ {' '.join(argv)}")
             done = run_child(argv, env=env, cwd=scratch, deadline=deadline, clock=self._clock, log=masked)
             if done.status != 0:
@@ -212,7 +214,7 @@ class EnvironmentMaker:
             wanted.write_text(_on_this_machine(layer.requirements, package))
             run(layer, *pip, "-c", str(pins), "-r", str(wanted))
 
-    def _variables(self, plan: BuildPlan, layer: Layer) -> dict[str, str]:
+    def _variables(self, plan: BuildPlan, layer: Layer, links: tuple[str, ...]) -> dict[str, str]:
         """The installer's whole environment: the settings and nothing else of this machine's configuration.
 
         URLs go here and not into arguments, because arguments can be read by every user of the machine.
@@ -236,7 +238,7 @@ class EnvironmentMaker:
             "UV_INDEX": " ".join(indexes),
             # As pip does: the best version of all indexes, so that both backends install the same.
             "UV_INDEX_STRATEGY": "unsafe-best-match",
-            "UV_FIND_LINKS": ",".join(install.find_links),
+            "UV_FIND_LINKS": ",".join(links),
             "UV_INSECURE_HOST": " ".join(install.trusted_host),
             "NO_COLOR": "1",
             "PIP_CONFIG_FILE": os.devnull,
@@ -245,11 +247,32 @@ class EnvironmentMaker:
             "PIP_CERT": install.cert,
             "PIP_INDEX_URL": install.index_url,
             "PIP_EXTRA_INDEX_URL": " ".join(indexes),
-            "PIP_FIND_LINKS": " ".join(install.find_links),
+            "PIP_FIND_LINKS": " ".join(links),
             "PIP_TRUSTED_HOST": " ".join(install.trusted_host),
             "PIP_NO_INDEX": "1" if install.no_index else "",
         }
         return {name: value for name, value in variables.items() if value}
+
+
+def wheel_links(install: InstallSettings, runtime: Runtime, machine: str, scratch: Path) -> tuple[str, ...]:
+    """Where wheels are looked for: the settings' own places, without the wheels that the runtime must not get.
+
+    Args:
+        install: The settings.
+        runtime: The catalogue's row.
+        machine: As `uname -m` names it.
+        scratch: A folder for links to the others, needed where there are such wheels.
+    """
+    wheels = usable_wheels(install.wheel_folders, python=runtime.python, machine=machine)
+    others = of_other_builds(wheels, runtime.constraints)
+    if not others:
+        return install.find_links
+    chosen = scratch / "wheels"
+    chosen.mkdir()
+    for path in (path for folder in install.wheel_folders if folder.is_dir() for path in sorted(folder.iterdir())):
+        if path.is_file() and path not in others and not (chosen / path.name).exists():
+            (chosen / path.name).symlink_to(path)
+    return (str(chosen), *install.wheel_pages)
 
 
 def _on_this_machine(requirements: str, package: Path | None) -> str:
