@@ -372,6 +372,15 @@ def test_compression_hides_nothing(pack) -> None:  # type: ignore[no-untyped-def
     assert codes(pack(b"\x80\x04N.") + pack(SHAPES["protocol 0"])) == ["MDL001"]
 
 
+def test_a_small_file_that_grows_without_end_is_given_up() -> None:
+    engine = zlib.compressobj(9)
+    parts = [engine.compress(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40))]
+    parts += [engine.compress(bytes(1 << 20)) for _ in range(300)]
+    (found,) = looked_at(b"".join(parts) + engine.flush())
+    assert found.code == "MDL003"
+    assert "more than 200 times its size" in found.message
+
+
 def wrapped(shape: bytes, behind: bytes, alignment: bytes = b"", kind: bytes = b"U\x02f8", state: bytes = b"") -> bytes:
     """A joblib file with one array."""
     dtype = b"cnumpy\ndtype\n" + kind + b"\x89\x88\x87R" + state

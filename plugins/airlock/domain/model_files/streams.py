@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import re
 import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 18
 #: A compressed file that grows beyond this is not followed further.
 MAX_INFLATED_BYTES = 4 << 30
+#: Nor one that grows so much more than models do, once it has given this many bytes.
+MAX_INFLATED_RATIO = 200
+MIN_INFLATED_BYTES = 256 << 20
 
 
 class Unreadable(Exception):
@@ -58,6 +60,7 @@ class Stream:
         self._jump = jump
         self._buffer = b""
         self._at = 0
+        self._drained = False
         self.position = 0
 
     def read(self, size: int) -> bytes:
@@ -87,14 +90,38 @@ class Stream:
         self.position += 1
         return self._buffer[self._at - 1]
 
-    def take(self, pattern: re.Pattern[bytes]) -> bytes:
-        """What a pattern matches of the bytes that are at hand; nothing is waited for."""
-        match = pattern.match(self._buffer, self._at)
-        if match is None:
-            return b""
-        self.position += match.end() - self._at
-        self._at = match.end()
-        return match[0]
+    def window(self, ahead: int) -> tuple[bytes, int]:
+        """The buffer, and where the next byte stands in it, for a reader that takes many small pieces.
+
+        Args:
+            ahead: So many bytes follow, unless the file ends before.
+        """
+        if len(self._buffer) - self._at < ahead and not self._drained:
+            parts = [self._buffer[self._at :]]
+            have = len(parts[0])
+            while have < ahead:
+                data = self._pull()
+                if not data:
+                    self._drained = True
+                    break
+                parts.append(data)
+                have += len(data)
+            self._buffer, self._at = b"".join(parts), 0
+        return self._buffer, self._at
+
+    def taken(self, at: int) -> None:
+        """Say how far the reader of the window came.
+
+        Args:
+            at: Where the next byte stands in it.
+
+        Raises:
+            Unreadable: That is behind the end of the file.
+        """
+        if at > len(self._buffer):
+            raise Unreadable("the file ends too early", self.position + len(self._buffer) - self._at)
+        self.position += at - self._at
+        self._at = at
 
     def line(self, limit: int = 1 << 16) -> bytes:
         """The bytes up to the next line feed, which is taken too.
@@ -256,6 +283,8 @@ def inflated(source: Stream, limit: int = MAX_INFLATED_BYTES) -> Stream:
             total += len(data)
             if total > limit:
                 raise OverLimit(f"it holds more than {limit:,} bytes once decompressed")
+            if total > MIN_INFLATED_BYTES and total > MAX_INFLATED_RATIO * source.position:
+                raise OverLimit(f"it grows to more than {MAX_INFLATED_RATIO} times its size once decompressed")
             if data:
                 return data
 
