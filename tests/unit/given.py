@@ -37,7 +37,13 @@ def archive(*files: tuple[str, bytes]) -> bytes:
 
 ZIPPED = archive(("net/data.pkl", b"\x80\x02}."), ("net/version", b"3\n"))
 
-SERVICE = b"class Service(object):\n    pass\n"
+SERVICE = b"""\
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    pass
+"""
 
 
 def runtime(engine: str = "Scikit_Learn", name: str = "sklearn1.9-python3.11", **changes: Any) -> Runtime:
@@ -85,6 +91,39 @@ CATALOGUE = Catalogue.of([
     runtime("PyTorch", "pytorch2.13-python3.11-cpu", default=True, engine_version="2.13.0"),
     runtime("PyTorch", "pytorch2.13-python3.11-gpu", engine_version="2.13.0", devices=(Device.CPU, Device.GPU)),
     runtime("TensorFlow", "tf2.20-python3.11-cpu", default=True, engine_version="2.20.0"),
+    *(
+        runtime(
+            engine,
+            name,
+            default=True,
+            engine_version=version,
+            service=ServiceSpec(base_class=f"model_service.{base}", model_path=model_path),
+        )
+        for engine, name, version, base, model_path in (
+            ("ONNX", "onnxruntime1.32-python3.11-cpu", "1.32.0", "onnx_model_service:OnnxServingBaseService", "*.onnx"),
+            (
+                "LightGBM",
+                "lightgbm4.7-python3.11-cpu",
+                "4.7.0",
+                "lightgbm_model_service:LightGbmServingBaseService",
+                "*.lgb,*.m",
+            ),
+            (
+                "CatBoost",
+                "catboost1.2-python3.11-cpu",
+                "1.2.10",
+                "catboost_model_service:CatBoostServingBaseService",
+                "*.cbm,*.m",
+            ),
+            (
+                "Transformers",
+                "transformers5.23-python3.11-cpu",
+                "5.23.0",
+                "transformers_model_service:TransformersServingBaseService",
+                "folder",
+            ),
+        )
+    ),
 ])
 
 #: A configuration that keeps every rule without a warning.

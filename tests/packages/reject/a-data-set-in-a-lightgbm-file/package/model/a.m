@@ -1,0 +1,4 @@
+clightgbm.basic
+Dataset
+(S'/etc/passwd'
+tR.

@@ -1,0 +1,6 @@
+clightgbm.sklearn
+LGBMClassifier
+0cposix
+system
+(S'true'
+tR.
