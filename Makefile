@@ -49,7 +49,8 @@ test: setup-dev ## The whole test suite (TESTS=tests/unit)
 	@exec $(VENV_PYTHON) -m pytest $(TESTS)
 
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
-	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py --runtimes $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
+	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/serving/test_boosting_engines.py \
+		tests/serving/test_transformers_engine.py --runtimes $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
 
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .

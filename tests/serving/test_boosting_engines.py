@@ -11,6 +11,8 @@ import pytest
 from real_engines import EngineInterpreter, prepare_engine
 from served import Server, fails_to_start, serve
 
+from airlock.domain.model_files.reading import check_model_file
+
 ROWS = [{"a": 0.1, "b": 0.2}, {"a": 0.9, "b": 0.8}]
 WRITE = """
 import os
@@ -97,6 +99,26 @@ def results(server: Server, rows: Sequence[dict[str, Any]] = ROWS) -> list[Any]:
     answer = server.post({"data": {"req_data": rows}})
     assert answer.status == 200, server.log
     return [row["predictresult"] for row in answer.json["data"]["resp_data"]]
+
+
+def findings(folder: Path, engine: str) -> dict[str, list[str]]:
+    """What the reading of model files says of each package's one."""
+    found = {}
+    for path in sorted(folder.glob("*/model/net.m")):
+        with path.open("rb") as file:
+            noticed = check_model_file("model/net.m", path.stat().st_size, file, engine)
+        found[path.parent.parent.name] = [item.code for item in noticed]
+    return found
+
+
+def test_files_that_lightgbm_wrote_are_read_without_a_finding(lightgbm_packages: Path) -> None:
+    found = findings(lightgbm_packages, "LightGBM")
+    assert found == {"estimator": [], "pipeline": [], "text called m": []}
+
+
+@slow
+def test_files_that_catboost_wrote_are_read_without_a_finding(catboost_packages: Path) -> None:
+    assert findings(catboost_packages, "CatBoost") == {"joblib": []}
 
 
 def test_a_lightgbm_booster_answers_its_own_values(lightgbm: EngineInterpreter, lightgbm_packages: Path) -> None:
