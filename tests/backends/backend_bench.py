@@ -192,9 +192,8 @@ class Bench:
         settings = replace(self.settings, **{key: changes.pop(key) for key in list(changes) if hasattr(Settings, key)})
         install = changes.pop("install", None) or InstallSettings.from_settings(settings)
         make = DockerBackend if self.kind == "docker" else ProcessBackend
-        return make(
-            settings=settings, install=install, package_folder=self.package_folder, clock=SystemClock(), **changes
-        )
+        changes.setdefault("package_folder", self.package_folder)
+        return make(settings=settings, install=install, clock=SystemClock(), **changes)
 
     def package_folder(self, digest: str) -> str:
         folder = self.folder / "packages" / digest

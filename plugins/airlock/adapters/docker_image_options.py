@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from docker.types import Healthcheck, Mount
+from docker.types import DriverConfig, Healthcheck, Mount
 
 from airlock.adapters.docker_options import (
     DEFAULT_CPUS,
@@ -71,8 +71,10 @@ def user_image_options(launch: ImageLaunch, *, relay: str, model_folder: str, ho
         **sandbox(min(launch.cpus or DEFAULT_CPUS, host.cpus), memory),
         "user": launch.user,
         "network_mode": f"container:{relay}",
-        "tmpfs": dict.fromkeys(writable_folders(launch.image.own), f"rw,exec,nosuid,nodev,size={scratch},mode=1777"),
-        "mounts": [Mount(MODEL_FOLDER, model_folder, type="bind", read_only=True)],
+        "mounts": [
+            Mount(MODEL_FOLDER, model_folder, type="bind", read_only=True),
+            *(_in_memory(path, scratch) for path in writable_folders(launch.image.own)),
+        ],
         "healthcheck": _healthcheck(launch.health),
         # Whoever the image was made for has a home there that nobody else can enter.
         "environment": {"HOME": WRITABLE_FOLDERS[0]} if launch.user == NOBODY else {},
@@ -89,6 +91,15 @@ def writable_folders(own: UserImage | None) -> tuple[str, ...]:
         path for path in volumes if path.strip("/") and path != MODEL_FOLDER and not path.startswith(_ENGINE_FOLDERS)
     )
     return tuple(dict.fromkeys((*WRITABLE_FOLDERS, *usable)))
+
+
+def _in_memory(path: str, size_bytes: int) -> Mount:
+    """A folder in memory that every user can write to, removed with its container.
+
+    It is a volume, because the engine gives a plain one (`tmpfs`) the permissions of the folder below it.
+    """
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size_bytes},mode=1777,nosuid,nodev"}
+    return Mount(path, None, type="volume", no_copy=True, driver_config=DriverConfig("local", options))
 
 
 def _healthcheck(health: Health) -> Healthcheck:
