@@ -15,6 +15,7 @@ FAMILIES = {
     "DEP": "Dependencies",
     "SVC": "Inference code",
     "MDL": "Model files",
+    "DET": "Engine and runtime",
     "REQ": "The import request",
 }
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import io
 
 import pytest
 
+from airlock.adapters import catalogue_files
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig
 from airlock.domain.detection import (
-    HEAD_BYTES,
     Detection,
     Evidence,
     detect,
-    files_to_read,
-    gather_evidence,
     has_service_code,
+    likeliest,
     runtime_of,
 )
 from airlock.domain.device import Device
 from airlock.domain.engines import ENGINES
+from airlock.domain.evidence import MAX_FILES_READ, files_to_read, gather_evidence
+from airlock.domain.model_files.facts import Facts
+from airlock.domain.model_files.forms import facts_of
+from airlock.domain.model_files.streams import Unreadable
 from airlock.errors import EngineNotDetected, RuntimeUnavailable
-from tests.unit.given import BOOSTER, CATALOGUE, PICKLE, ZIPPED, manifest_of, runtime
+from tests.unit.given import BOOSTER, CATALOGUE, PICKLE, ROOT, ZIPPED, changed, iris_files, manifest_of, runtime
 from tests.unit.line import Line
+from tests.unit.model_bytes import PROTOTXT, caffemodel, onnx_model, saved_model, written
 
 
 def config_of(model_type: str, runtime: str | None = None) -> ModelConfig:
@@ -33,42 +38,52 @@ def config_of(model_type: str, runtime: str | None = None) -> ModelConfig:
 
 def evidence_of(**files: bytes) -> dict[str, Evidence]:
     named = {f"model/{name.replace('_dot_', '.')}": data for name, data in files.items()}
-    manifest = manifest_of(named)
-    heads = {path: named[f"model/{path}"][:HEAD_BYTES] for path in files_to_read(manifest)}
-    return {item.file: item for item in gather_evidence(manifest, heads)}
+    return {item.file: item for item in gathered(named)}
+
+
+def gathered(files: dict[str, bytes]) -> tuple[Evidence, ...]:
+    manifest = manifest_of(files)
+    return gather_evidence(
+        manifest, {path: facts_or_none(path, files[f"model/{path}"]) for path in files_to_read(manifest)}
+    )
+
+
+def facts_or_none(path: str, data: bytes) -> Facts | None:
+    try:
+        return facts_of(path, len(data), io.BytesIO(data))
+    except Unreadable:
+        return None
 
 
 def detected(
     model_type: str, files: dict[str, bytes], name: str | None = None, catalogue: Catalogue = CATALOGUE
 ) -> Detection:
     manifest = manifest_of({f"model/{path}": data for path, data in files.items()})
-    heads = {path: files[path][:HEAD_BYTES] for path in files_to_read(manifest)}
-    return detect(manifest, heads, config_of(model_type, name), catalogue)
+    evidence = gathered({f"model/{path}": data for path, data in files.items()})
+    return detect(manifest, evidence, config_of(model_type, name), catalogue)
 
 
-BOTH = ("Scikit_Learn", "XGBoost")
+LOADING = ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost")
 
 
 @pytest.mark.parametrize(
     "head,engines,says",
     [
-        (PICKLE, BOTH, "is a pickle"),
-        (b"\x80\x02}q\x00.", BOTH, "is a pickle"),
+        (PICKLE, LOADING, "is a pickle"),
+        (b"\x80\x02}q\x00.", LOADING, "is a pickle"),
         (BOOSTER, ("XGBoost",), "booster"),
-        (b"binf\x00\x00", ("XGBoost",), "booster"),
-        (b'{"learner":{"attributes"', ("XGBoost",), "booster"),
-        (b'{"version":[1,0,0]', ("XGBoost",), "booster"),
-        (b"x\x9c\x01", BOTH, "compressed joblib"),
-        (b"x^\x01", BOTH, "compressed joblib"),
-        (b"\x1f\x8b\x08", BOTH, "compressed joblib"),
-        (b"BZh9", BOTH, "compressed joblib"),
-        (b"\xfd7zXZ\x00", BOTH, "compressed joblib"),
-        (b"\x04\x22M\x18", BOTH, "compressed joblib"),
-        (ZIPPED, ("PyTorch",), "zip archive"),
-        (b"\x00\x00\x00?", BOTH, "no known form"),
-        (b"", BOTH, "no known form"),
-        (b"\x80", BOTH, "no known form"),
-        (b"\x80\x7f", BOTH, "no known form"),
+        (b"binf\x00\x00", ("XGBoost",), "old binary form"),
+        (b'{"learner":{"attributes"', ("XGBoost",), "booster of XGBoost in JSON"),
+        (b'{"version":[1,0,0]', ("XGBoost",), "booster of XGBoost in JSON"),
+        (b"x\x9c\x01", LOADING, "compressed joblib"),
+        (b"x^\x01", LOADING, "compressed joblib"),
+        (b"\x1f\x8b\x08", LOADING, "compressed joblib"),
+        (b"BZh9", LOADING, "compressed joblib"),
+        (b"\xfd7zXZ\x00", LOADING, "compressed joblib"),
+        (b"\x04\x22M\x18", LOADING, "is a pickle"),
+        (ZIPPED, ("PyTorch",), "archive of PyTorch"),
+        (b"\x00\x00\x00?", LOADING, "is a pickle"),
+        (ZIPPED[:-9], LOADING, "no known form"),
     ],
 )
 def test_the_first_bytes_of_an_m_file_say_which_engines_it_fits(
@@ -82,11 +97,11 @@ def test_the_first_bytes_of_an_m_file_say_which_engines_it_fits(
 @pytest.mark.parametrize(
     "head,says",
     [
-        (ZIPPED, "zip archive"),
+        (ZIPPED, "archive of PyTorch"),
         (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02", "before 1.6"),
         (PICKLE, "is a pickle"),
         (b"x\x9c", "compressed"),
-        (b"???", "no known form"),
+        (ZIPPED[:-9], "no known form"),
     ],
 )
 def test_a_pth_file_is_pytorchs_in_any_form(head: bytes, says: str) -> None:
@@ -118,18 +133,66 @@ def test_the_names_of_other_engines_files_are_evidence(path: str, engine: str) -
     assert (item.file, item.engines) == (f"model/{path}", (engine,))
 
 
-@pytest.mark.parametrize(
-    "path", ["labels.txt", "sub/iris.m", "sub/saved_model.pb", "net-00.params", "x.PTH", "spark_model/x"]
-)
+@pytest.mark.parametrize("path", ["labels.txt", "sub/iris.m", "sub/saved_model.pb", "net-00.params", "spark_model/x"])
 def test_other_names_and_places_are_no_evidence(path: str) -> None:
-    manifest = manifest_of({f"model/{path}": b"x"})
-    assert files_to_read(manifest) == ()
-    assert gather_evidence(manifest, {}) == ()
+    assert gathered({f"model/{path}": b"x"}) == ()
 
 
-def test_only_the_files_at_the_top_that_no_name_explains_are_read() -> None:
-    files = ["a.m", "b.pth", "c.pt", "d.pb", "sub/e.m"]
-    assert files_to_read(manifest_of({f"model/{path}": b"" for path in files})) == ("a.m", "b.pth", "c.pt")
+def test_what_an_engine_loads_and_what_may_be_a_model_at_the_top_is_read() -> None:
+    files = [
+        "a.m",
+        "b.pth",
+        "sub/e.m",
+        "f.py",
+        "config.json",
+        "spark_model/metadata/part-00000",
+        "variables/variables.index",
+    ]
+    assert set(files_to_read(manifest_of({f"model/{path}": b"" for path in files}))) == {
+        "a.m",
+        "b.pth",
+        "spark_model/metadata/part-00000",
+    }
+
+
+def test_only_so_many_files_are_read_and_those_that_engines_load_come_first() -> None:
+    files = {f"model/{index:04}.txt": b"" for index in range(1000)} | {"model/z.m": PICKLE}
+    read = files_to_read(manifest_of(files))
+    assert (len(read), read[0]) == (MAX_FILES_READ, "z.m")
+
+
+# ── how sure ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pieces_of_evidence_leave_the_product_of_their_doubts() -> None:
+    detection = detected("Scikit_Learn", {"iris.m": PICKLE})
+    assert [item.confidence("Scikit_Learn") for item in detection.evidence] == [0.5, 0.3]
+    assert detection.confidence == 0.65
+    assert detected("Scikit_Learn", {"iris.m": written("scikit-learn-1.9.1/iris.m")}).confidence == 0.97
+
+
+@pytest.mark.parametrize(
+    "files,engine",
+    [
+        ({"iris.m": written("scikit-learn-1.9.1/iris.m")}, "Scikit_Learn"),
+        ({"iris.m": written("xgboost-3.2.0/pickled.m")}, "XGBoost"),
+        ({"iris.m": written("lightgbm-4.7.0/model.txt")}, "LightGBM"),
+        ({"net.pth": written("torch-1.4.0/net.pth")}, "PyTorch"),
+        ({"net.keras": written("tensorflow-2.21.0/net.keras")}, "TensorFlow"),
+        ({"net-symbol.json": written("mxnet-1.9.1/net-symbol.json"), "net-0000.params": b"?"}, "MXNet"),
+        ({"net.onnx": written("onnx-1.23.2/net.onnx"), "labels.txt": b"cat"}, "ONNX"),
+        ({"deploy.prototxt": PROTOTXT.encode(), "net.caffemodel": caffemodel(("ip", "InnerProduct"))}, "Caffe"),
+    ],
+)
+def test_the_folder_alone_says_which_engine_it_is(files: dict[str, bytes], engine: str) -> None:
+    ranked = likeliest(gathered({f"model/{path}": data for path, data in files.items()}))
+    assert ranked[0][0] == engine
+    assert ranked[0][1] >= 0.95
+    assert all(confidence < ranked[0][1] for _, confidence in ranked[1:])
+
+
+def test_a_folder_without_models_says_nothing() -> None:
+    assert likeliest(gathered({"model/labels.txt": b"cat"})) == ()
 
 
 # ── the decision ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +208,8 @@ def test_only_the_files_at_the_top_that_no_name_explains_are_read() -> None:
         ("PyTorch", {"net.pt": PICKLE}),
         ("TensorFlow", {"saved_model.pb": b"x"}),
         ("TensorFlow", {"net.h5": b"x", "customize_service.py": b""}),
-        ("Scikit_Learn", {"iris.m": PICKLE, "saved_model.pb": b"of a tokenizer"}),
+        ("Scikit_Learn", {"iris.m": PICKLE, "saved_model.pb": saved_model("Add")}),
+        ("PyTorch", {"net.pth": ZIPPED, "net.onnx": onnx_model()}),
     ],
 )
 def test_files_that_fit_model_type_decide_with_evidence(model_type: str, files: dict[str, bytes]) -> None:
@@ -167,6 +231,7 @@ def test_files_that_fit_model_type_decide_with_evidence(model_type: str, files: 
         ("Scikit_Learn", {"iris.m": ZIPPED}, "PyTorch"),
         ("XGBoost", {"iris.m": ZIPPED}, "PyTorch"),
         ("PyTorch", {"net.pth": BOOSTER}, "XGBoost"),
+        ("MindSpore", {"net.ckpt": ZIPPED}, "PyTorch"),
     ],
 )
 def test_a_file_that_contradicts_model_type_is_shown(model_type: str, files: dict[str, bytes], other: str) -> None:
@@ -213,18 +278,110 @@ def test_inference_code_is_code_at_the_top() -> None:
     assert not has_service_code(manifest_of({"model/old/customize_service.py": b""}))
 
 
-def test_the_step_reads_no_more_than_the_first_bytes(monkeypatch: Any) -> None:
-    line = Line()
+def test_a_conflict_names_every_side_with_its_version_and_what_to_do() -> None:
+    with pytest.raises(EngineNotDetected) as caught:
+        detected("Scikit_Learn", {"a.m": written("catboost-1.2.10/model.cbm"), "net.onnx": onnx_model()})
+    assert caught.value.message == (
+        "config.json says Scikit_Learn, the files say otherwise: model/a.m is a model of CatBoost, written by "
+        "CatBoost 1.2.10 (CatBoost 0.95). Also there: model/net.onnx is an ONNX model, written by ONNX opset 17 "
+        "(ONNX 0.95)."
+    )
+    assert caught.value.remedy.startswith("Set `model_type` to CatBoost (confidence 0.95), or ")
+
+
+# ── what does not fit and refuses nothing ────────────────────────────────────────────────────────────────────────────
+
+
+WHOLE_CATALOGUE = functools.cache(lambda: catalogue_files.load_catalogue(ROOT / "include"))
+
+
+def told(model_type: str, files: dict[str, bytes], name: str | None = None) -> list[tuple[str, str, str]]:
+    findings = detected(model_type, files, name, WHOLE_CATALOGUE()).findings
+    assert not any(item.is_error for item in findings)
+    return [(item.code, item.place.file, item.fix) for item in findings]
+
+
+def test_a_library_that_the_engine_does_not_have_is_a_warning() -> None:
+    (warned,) = told("Scikit_Learn", {"iris.m": written("xgboost-3.2.0/pickled.m")}, "sklearn1.9-python3.11")
+    assert warned[:2] == ("DET005", "model/iris.m")
+    assert "`dependencies`" in warned[2]
+
+
+def test_a_package_whose_files_speak_for_another_engine_alone_is_a_warning() -> None:
+    (warned,) = told("TensorFlow", {"net.pth": ZIPPED, "customize_service.py": b""}, "tf2.21-python3.11-cpu")
+    assert warned[:2] == ("DET005", "model/")
+    assert told("TensorFlow", {"labels.txt": b"", "customize_service.py": b""}, "tf2.21-python3.11-cpu") == []
+
+
+@pytest.mark.parametrize(
+    "model_type,name,file,as_name,fit",
+    [
+        ("TensorFlow", None, "tensorflow-2.21.0/net.keras", "net.keras", "'tf2.21-python3.11-cpu' (2.21.0)"),
+        ("TensorFlow", None, "tensorflow-2.21.0/net.h5", "net.h5", "'tf2.21-python3.11-cpu' (2.21.0)"),
+        ("TensorFlow", "tf2.1-python3.7", "tensorflow-2.21.0/saved_model.pb", "saved_model.pb", "'tf2.21-python3.11"),
+        ("TensorFlow", None, "tensorflow-2.1.0/saved_model.pb", "saved_model.pb", "'tf2.1-python3.7' (2.1)"),
+        ("Scikit_Learn", "python3.6", "scikit-learn-1.9.1/iris.m", "iris.m", "'sklearn1.9-python3.11' (1.9.1)"),
+        ("Scikit_Learn", "python3.6", "scikit-learn-1.9.1/zlib.m", "iris.m", "'sklearn1.9-python3.11' (1.9.1)"),
+        ("Scikit_Learn", "sklearn1.9-python3.11", "scikit-learn-0.18.1/iris.m", "iris.m", "'python3.6' (0.18.1)"),
+        ("PyTorch", "pytorch1.4-python3.7", "torch-2.13.0/net.pth", "net.pth", "'pytorch2.13-python3.11-cpu' (2.13.0)"),
+        ("PyTorch", None, "torch-2.13.0/script.pt", "net.pt", "'pytorch2.13-python3.11-cpu' (2.13.0)"),
+        ("XGBoost", "python3.6", "xgboost-3.2.0/booster.ubj", "iris.m", "'xgboost3.2-python3.11-cpu' (3.2.0)"),
+        ("XGBoost", "python3.6", "xgboost-3.2.0/pickled.m", "iris.m", "'xgboost3.2-python3.11-cpu' (3.2.0)"),
+        ("XGBoost", "xgboost3.2-python3.11-cpu", "xgboost-0.80/booster.m", "iris.m", "'python3.6' (0.80)"),
+        ("MXNet", None, "mxnet-1.9.1/net-symbol.json", "net-symbol.json", "'mxnet1.9-python3.11-cpu' (1.9.1)"),
+        ("ONNX", "onnxruntime1.31-python3.11-gpu", "onnx-1.23.2/latest.onnx", "net.onnx", "'onnxruntime1.32-"),
+        ("Spark_MLlib", "python3.6", "spark-4.0.2/spark_model/metadata/part-00000", "spark_model/metadata/part-00000",
+         "'spark4.0-python3.11' (4.0.2)"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_version_is_a_warning_that_names_a_runtime(
+    model_type: str, name: str | None, file: str, as_name: str, fit: str
+) -> None:
+    (warned,) = told(model_type, {as_name: written(file), "customize_service.py": b""}, name)
+    assert warned[:2] == ("DET006", f"model/{as_name}")
+    assert fit in warned[2]
+
+
+def test_a_level_that_no_runtime_has_asks_for_the_model_again() -> None:
+    (warned,) = told("ONNX", {"net.onnx": onnx_model(opset=99)})
+    assert warned[2] == "Save the model again with ONNX 1.32.0; no runtime fits it."
+
+
+@pytest.mark.parametrize(
+    "model_type,name,file,as_name",
+    [
+        ("TensorFlow", None, "tensorflow-1.8.0/saved_model.pb", "saved_model.pb"),
+        ("TensorFlow", None, "tensorflow-1.8.0/net.h5", "net.h5"),
+        ("TensorFlow", "tf2.1-python3.7", "tensorflow-2.1.0/net.h5", "net.h5"),
+        ("TensorFlow", "tf2.21-python3.11-cpu", "tensorflow-2.1.0/saved_model.pb", "saved_model.pb"),
+        ("Scikit_Learn", "python3.6", "scikit-learn-0.18.1/zlib.m", "iris.m"),
+        ("Scikit_Learn", "sklearn1.9-python3.12", "scikit-learn-1.9.1/iris.m", "iris.m"),
+        ("PyTorch", "pytorch1.4-python3.7", "torch-1.4.0/net.pth", "net.pth"),
+        ("PyTorch", "pytorch1.4-python3.7", "torch-1.4.0/script.pt", "net.pt"),
+        ("PyTorch", "pytorch2.13-python3.11-cpu", "torch-1.4.0/net.pth", "net.pth"),
+        ("XGBoost", "python3.6", "xgboost-0.80/booster.m", "iris.m"),
+        ("XGBoost", "xgboost3.2-python3.11-cpu", "xgboost-3.2.0/booster.json", "iris.m"),
+        ("LightGBM", None, "lightgbm-4.7.0/model.txt", "iris.m"),
+        ("CatBoost", None, "catboost-1.2.10/model.cbm", "iris.m"),
+        ("ONNX", None, "onnx-1.23.2/latest.onnx", "net.onnx"),
+        ("MXNet", None, "mxnet-1.2.1/net-symbol.json", "net-symbol.json"),
+        ("Spark_MLlib", "spark4.3-python3.12", "spark-4.0.2/spark_model/metadata/part-00000",
+         "spark_model/metadata/part-00000"),
+    ],
+)  # fmt: skip
+def test_a_file_that_the_runtime_reads_is_no_warning(
+    model_type: str, name: str | None, file: str, as_name: str
+) -> None:
+    assert told(model_type, {as_name: written(file), "customize_service.py": b""}, name) == []
+
+
+def test_the_step_reads_the_headers_and_keeps_the_warnings() -> None:
+    line = Line(iris_files(changed(runtime="python3.6"), **{"model__iris_dot_m": written("scikit-learn-1.9.1/iris.m")}))
     accepted = line.accept()
     package = line.fetch(accepted)
-    validated = line.validate(accepted, package)
-    limits = []
-    read = line.store.read
-    monkeypatch.setattr(
-        line.store, "read", lambda digest, entry, limit: limits.append(limit) or read(digest, entry, limit)
-    )
-    line.detect(accepted, package, validated)
-    assert limits == [HEAD_BYTES]
+    detection = line.detect(accepted, package, line.validate(accepted, package))
+    assert [item.code for item in detection.findings] == ["DET006"]
+    assert "needs Scikit_Learn 1.9; 'python3.6' has 0.18.1" in line.events()[-1]
 
 
 # ── the catalogue ────────────────────────────────────────────────────────────────────────────────────────────────────

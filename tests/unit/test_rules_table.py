@@ -9,7 +9,7 @@ import re
 from airlock.domain.rules import RULES
 from tests.unit.given import ROOT
 
-CODE = re.compile(r"(?:PKG|CFG|API|DEP|SVC|MDL|REQ)\d{3}")
+CODE = re.compile(r"(?:PKG|CFG|API|DEP|SVC|MDL|DET|REQ)\d{3}")
 
 
 def codes_in_use() -> dict[str, set[str]]:

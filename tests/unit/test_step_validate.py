@@ -13,6 +13,7 @@ from airlock.domain.request import parse_request
 from airlock.errors import PackageRejected, StoreDamaged
 from tests.unit.given import CONF, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
+from tests.unit.model_bytes import saved_model, written
 
 NUMPY = [{"installer": "pip", "packages": [{"package_name": "numpy"}]}]
 TENSORFLOW = changed(model_type="TensorFlow", runtime="tf2.20-python3.11-cpu")
@@ -48,13 +49,14 @@ def test_dependencies_that_nothing_uses_are_a_warning() -> None:
 
 
 def test_tensorflow_code_that_loads_another_file_is_a_warning() -> None:
-    files = iris_files(TENSORFLOW, model__customize_service_dot_py=SERVICE, model__net_dot_h5=b"x")
+    keras = written("tensorflow-1.8.0/net.h5")
+    files = iris_files(TENSORFLOW, model__customize_service_dot_py=SERVICE, model__net_dot_h5=keras)
     assert noticed(files) == ["PKG004", "PKG004", "PKG004"]
 
 
 def test_a_whole_saved_model_is_taken() -> None:
     saved = {
-        "model/saved_model.pb": b"x",
+        "model/saved_model.pb": saved_model("Placeholder"),
         "model/variables/variables.index": b"x",
         "model/variables/variables.data-00000-of-00001": b"x",
     }

@@ -21,6 +21,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
     parser.add_argument("--explain", metavar="CODE", help="say what a rule is for, and end")
     parser.add_argument("--trust-model-code", action="store_true", help="take code in model files for a warning")
+    parser.add_argument("--evidence", action="store_true", help="show what each model file says of itself")
     parser.set_defaults(run=run)
 
 
@@ -46,7 +47,7 @@ def run(chosen: argparse.Namespace) -> int:
     subject = _checked(Path(chosen.path), trusted=chosen.trust_model_code)
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     writers = {
-        "text": lambda: report.as_text(subject, colour=colour),
+        "text": lambda: report.as_text(subject, colour=colour, detailed=chosen.evidence),
         "json": lambda: report.as_json(subject),
         "sarif": lambda: report.as_sarif(subject),
         "github": lambda: report.as_github(subject),

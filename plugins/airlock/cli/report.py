@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from airlock.domain.detection import Evidence, likeliest, shown_engines
 from airlock.domain.findings import Finding, Severity
 from airlock.domain.rules import RULES
 from airlock.steps.check import CheckReport
@@ -33,8 +34,8 @@ class Subject:
         return file if self.folder == "." else f"{self.folder}/{file}"
 
 
-def as_text(subject: Subject, *, colour: bool) -> str:
-    """One paragraph for each finding, and a summary line."""
+def as_text(subject: Subject, *, colour: bool, detailed: bool = False) -> str:
+    """One paragraph for each finding, what each file says of itself where details are wanted, and a summary line."""
     report = subject.report
 
     def painted(text: str, code: str) -> str:
@@ -52,8 +53,16 @@ def as_text(subject: Subject, *, colour: bool) -> str:
     if report.refusal is not None:
         lines.append(f"{painted(f'error {report.refusal.code}', '31')}: {_safe(report.refusal.message)}")
         lines.append(f"    {_safe(report.refusal.remedy)}")
+    lines += [f"evidence: {_safe(_evidence(item))}" for item in report.evidence] if detailed else []
     lines.append(summary(subject))
     return "\n".join(lines)
+
+
+def _evidence(item: Evidence) -> str:
+    by = f", written by {', '.join(map(str, item.written_by))}" if item.written_by else ""
+    engines = ", ".join(f"{engine} {item.confidence(engine)}" for engine in item.engines)
+    details = "".join(f"; {name}: {value}" for name, value in item.details)
+    return f"{item.file} {item.says}{by} ({engines}){details}"
 
 
 def summary(subject: Subject) -> str:
@@ -62,7 +71,12 @@ def summary(subject: Subject) -> str:
     counts = {severity: sum(item.severity is severity for item in report.findings) for severity in Severity}
     errors = counts[Severity.ERROR] + (report.refusal is not None)
     verdict = "would be taken" if report.passed else "would be refused"
-    engine = f", {report.detection.engine} {report.detection.runtime}" if report.detection else ""
+    engine = ""
+    if report.detection:
+        detection = report.detection
+        engine = f", {detection.engine} {detection.runtime} (confidence {detection.confidence})"
+    elif report.evidence and (likely := shown_engines(report.evidence)):
+        engine = f", files that fit {likely}"
     return (
         f"{_safe(subject.folder)} {verdict}: {errors} errors, {counts[Severity.WARNING]} warnings, "
         f"{counts[Severity.INFO]} infos in {report.file_count:,} files, {report.size_bytes:,} bytes{engine}."
@@ -79,6 +93,18 @@ def as_json(subject: Subject) -> str:
         "bytes": report.size_bytes,
         "engine": report.detection.engine if report.detection else None,
         "runtime": report.detection.runtime if report.detection else None,
+        "confidence": report.detection.confidence if report.detection else None,
+        "likeliest": dict(likeliest(report.evidence)),
+        "evidence": [
+            {
+                "file": item.file,
+                "says": item.says,
+                "engines": {engine: item.confidence(engine) for engine in item.engines},
+                "written_by": [str(by) for by in item.written_by],
+                "details": [list(pair) for pair in item.details],
+            }
+            for item in report.evidence
+        ],
         "findings": [
             {
                 "code": item.code,

@@ -1,24 +1,27 @@
-"""Which engine and runtime a package needs, and the evidence for it.
+"""Which engine and runtime a package needs, decided on evidence. Doubt is an error that shows it.
 
-Evidence is read from names and first bytes only; nothing is loaded or executed. Doubt is an error that shows it.
+How sure a piece of evidence is of an engine is one of four values (`airlock.domain.model_files.facts`): 0.95 where the
+bytes name the engine or carry its own mark, 0.8 where their structure is its own, 0.5 where a name alone was looked at,
+0.3 where several engines write that form. Pieces of evidence are taken for independent, so together they leave the
+product of their doubts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airlock.domain.catalogue import Catalogue, Runtime
 from airlock.domain.config import ModelConfig
 from airlock.domain.device import Device
 from airlock.domain.engines import ENGINES, SERVICE_FILE
+from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.model_files.facts import NAMED, STRONG, WEAK, WrittenBy
 from airlock.domain.package import Manifest
+from airlock.domain.version_fit import fitting_runtime, span_of
 from airlock.errors import EngineNotDetected, RuntimeUnavailable
 
-#: Bytes of each model file that detection reads.
-HEAD_BYTES = 512
-
-_XGBOOST_OPENINGS = (b"binf", b"bs64", b'{"learner"', b'{"version"', b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner")
+MAX_VERSION_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +31,24 @@ class Evidence:
     Attributes:
         file: The file that it was read from.
         says: What was seen.
-        engines: The engines that it fits.
+        engines: The engines that it fits, surest first.
+        confidences: How sure it is of each of them, between 0 and 1; 0.5 where nothing is said.
+        written_by: Versions that the file names.
+        details: What else it tells, by name.
     """
 
     file: str
     says: str
     engines: tuple[str, ...]
+    confidences: tuple[float, ...] = ()
+    written_by: tuple[WrittenBy, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+
+    def confidence(self, engine: str) -> float:
+        """How sure it is of an engine; 0 where it does not fit it."""
+        if engine not in self.engines:
+            return 0.0
+        return self.confidences[self.engines.index(engine)] if self.confidences else NAMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,8 @@ class Detection:
         python: Python of the runtime.
         devices: Devices that the runtime serves.
         evidence: What speaks for it.
+        confidence: How sure all evidence together is of the engine, between 0 and 1.
+        findings: What does not fit and refuses nothing.
     """
 
     engine: str
@@ -55,60 +72,16 @@ class Detection:
     python: str
     devices: tuple[Device, ...]
     evidence: tuple[Evidence, ...]
+    confidence: float = 1.0
+    findings: tuple[Finding, ...] = ()
 
 
-def files_to_read(manifest: Manifest) -> tuple[str, ...]:
-    """Paths under `model/` whose first bytes detection wants: the files at the top that no name explains."""
-    return tuple(path for path in manifest.model_paths() if "/" not in path and path.endswith((".m", ".pth", ".pt")))
-
-
-def gather_evidence(manifest: Manifest, heads: Mapping[str, bytes]) -> tuple[Evidence, ...]:
-    """What the files say.
-
-    Args:
-        manifest: The package's files.
-        heads: Path under `model/` → first bytes, for the paths of `files_to_read`.
-    """
-    evidence = []
-    paths = manifest.model_paths()
-    for engine in ENGINES.values():
-        for kind in engine.model_files:
-            for path in kind.matches(paths):
-                if path not in heads:
-                    evidence.append(Evidence(file=f"model/{path}", says=f"is {kind.what}", engines=(engine.name,)))
-    for path, head in sorted(heads.items()):
-        says, engines = _read_head(path, head)
-        evidence.append(Evidence(file=f"model/{path}", says=says, engines=engines))
-    return tuple(sorted(evidence, key=lambda item: (item.file, item.engines)))
-
-
-def _read_head(path: str, head: bytes) -> tuple[str, tuple[str, ...]]:
-    by_name = ("Scikit_Learn", "XGBoost") if path.endswith(".m") else ("PyTorch",)
-    if head.startswith(_XGBOOST_OPENINGS):
-        return "holds an XGBoost booster", ("XGBoost",)
-    if head.startswith(b"PK\x03\x04"):
-        return "is a zip archive as PyTorch writes it", ("PyTorch",)
-    if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
-        # Protocol 2 with PyTorch's magic number is the form that 1.5 and older wrote.
-        if b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." in head[:32]:
-            return "is a pickle as PyTorch before 1.6 wrote it", ("PyTorch",)
-        return "is a pickle", by_name
-    if head[:2] in (b"x\x01", b"x\x9c", b"x\xda", b"x^") or head.startswith((
-        b"\x1f\x8b",
-        b"BZh",
-        b"\xfd7zXZ",
-        b"\x04\x22M\x18",
-    )):
-        return "is a compressed joblib file", tuple(name for name in by_name if name != "PyTorch") or by_name
-    return "has no known form", by_name
-
-
-def detect(manifest: Manifest, heads: Mapping[str, bytes], config: ModelConfig, catalogue: Catalogue) -> Detection:
+def detect(manifest: Manifest, evidence: tuple[Evidence, ...], config: ModelConfig, catalogue: Catalogue) -> Detection:
     """Decide the engine and the runtime.
 
     Args:
         manifest: The package's files.
-        heads: First bytes of the paths that `files_to_read` names.
+        evidence: What they say.
         config: The configuration.
         catalogue: The known runtimes.
 
@@ -121,32 +94,112 @@ def detect(manifest: Manifest, heads: Mapping[str, bytes], config: ModelConfig, 
         raise RuntimeUnavailable(
             "DET004", f"Packages of model_type {engine} cannot be served.", f"Use one of: {', '.join(ENGINES)}."
         )
-    evidence = gather_evidence(manifest, heads)
-    needed = {f"model/{path}" for kind in ENGINES[engine].model_files for path in kind.matches(manifest.model_paths())}
+    needed = _needed(engine, manifest)
     against = [item for item in evidence if item.file in needed and not _supports(evidence, item.file, engine)]
     if against:
-        shown = "; ".join(f"{item.file} {item.says} ({' or '.join(item.engines)})" for item in against)
-        raise EngineNotDetected(
-            "DET001",
-            f"config.json says {engine}, the files say otherwise: {shown}.",
-            "Correct `model_type` or the file.",
-        )
+        raise _conflict(engine, against, evidence)
     runtime = runtime_of(config, catalogue)
+    named = Evidence(file="model/config.json", says=f"names model_type {engine}", engines=(engine,))
+    own = tuple(item for item in evidence if engine in item.engines)
     return Detection(
         engine=engine,
         runtime=runtime.name,
         engine_version=runtime.engine_version,
         python=runtime.python,
         devices=runtime.devices,
-        evidence=(
-            Evidence(file="model/config.json", says=f"names model_type {engine}", engines=(engine,)),
-            *(item for item in evidence if engine in item.engines),
-        ),
+        evidence=(named, *own),
+        confidence=together((named, *own), engine),
+        findings=(*_other_engine(engine, needed, evidence), *_other_version(own, runtime, catalogue)),
     )
+
+
+def together(evidence: Iterable[Evidence], engine: str) -> float:
+    """How sure all pieces are of an engine: what is left of 1 once their doubts are multiplied, in hundredths."""
+    doubt = 1.0
+    for item in evidence:
+        doubt *= 1 - item.confidence(engine)
+    return round(1 - doubt, 2)
+
+
+def likeliest(evidence: tuple[Evidence, ...]) -> tuple[tuple[str, float], ...]:
+    """The engines that the files fit, surest first, with the confidence of all files together."""
+    engines = dict.fromkeys(engine for item in evidence for engine in item.engines)
+    ranked = [(engine, together(evidence, engine)) for engine in engines]
+    return tuple(sorted(ranked, key=lambda pair: (-pair[1], pair[0])))
+
+
+def shown_engines(evidence: tuple[Evidence, ...]) -> str:
+    """The likeliest engine in words, with those that are as likely; empty where the files say nothing."""
+    ranked = likeliest(evidence)
+    best = [f"{engine} (confidence {confidence})" for engine, confidence in ranked if confidence == ranked[0][1]]
+    return " or ".join(best[:4])
+
+
+def _needed(engine: str, manifest: Manifest) -> set[str]:
+    paths = manifest.model_paths()
+    return {f"model/{path}" for kind in ENGINES[engine].model_files for path in kind.matches(paths)}
 
 
 def _supports(evidence: tuple[Evidence, ...], file: str, engine: str) -> bool:
     return any(item.file == file and engine in item.engines for item in evidence)
+
+
+def _conflict(engine: str, against: list[Evidence], evidence: tuple[Evidence, ...]) -> EngineNotDetected:
+    sides = "; ".join(_side(item) for item in against[:5])
+    others = [item for item in evidence if item not in against and item.engines and item.confidence(engine) < STRONG]
+    also = f" Also there: {'; '.join(_side(item) for item in others[:3])}." if others else ""
+    meant = shown_engines(tuple(against))
+    return EngineNotDetected(
+        "DET001",
+        f"config.json says {engine}, the files say otherwise: {sides}.{also}",
+        f"Set `model_type` to {meant}, or bring a file that {engine} loads.",
+    )
+
+
+def _side(item: Evidence) -> str:
+    by = f", written by {item.written_by[0]}" if item.written_by else ""
+    engines = " or ".join(f"{engine} {item.confidence(engine)}" for engine in item.engines[:4])
+    return f"{item.file} {item.says}{by} ({engines or 'no engine'})"
+
+
+def _other_engine(engine: str, needed: set[str], evidence: tuple[Evidence, ...]) -> list[Finding]:
+    """DET005 where the files fit the engine in form alone, and another one in substance."""
+    found = []
+    for item in evidence:
+        surest = max(item.confidences, default=NAMED)
+        if item.file in needed and item.confidence(engine) <= WEAK and surest >= STRONG:
+            message = f"It {item.says}; {engine} can load it only with that library."
+            fix = f"Add the library to `dependencies`, or set `model_type` to {item.engines[0]}."
+            found.append(finding("DET005", message, place=Place(file=item.file), fix=fix))
+    if not needed and evidence and together(evidence, engine) == 0:
+        message = f"No file speaks for {engine}; they fit {shown_engines(evidence)}."
+        found.append(finding("DET005", message, place=Place(file="model/")))
+    return found
+
+
+def _other_version(own: tuple[Evidence, ...], runtime: Runtime, catalogue: Catalogue) -> list[Finding]:
+    """DET006 for each file that another version of the engine wrote than the runtime has."""
+    needs = []
+    for item in own:
+        for written in item.written_by:
+            span = span_of(written, runtime.engine)
+            if span is not None:
+                needs.append((item, written, span))
+    unfit = [(item, written, span) for item, written, span in needs if not span.holds(runtime.engine_version)]
+    found: dict[tuple[str, str], Finding] = {}
+    for item, written, span in unfit:
+        row = fitting_runtime(runtime.engine, [each for _, _, each in needs], runtime, catalogue)
+        row = row or fitting_runtime(runtime.engine, [span], runtime, catalogue)
+        again = f"Save the model again with {runtime.engine} {runtime.engine_version}"
+        fix = f"Use the runtime {row.name!r} ({row.engine_version})." if row else f"{again}; no runtime fits it."
+        message = (
+            f"It was written by {written}, so it needs {runtime.engine} {span}; "
+            f"{runtime.name!r} has {runtime.engine_version}."
+        )
+        # The parts of one model were written by one version, and an archive's level says no more than its version.
+        key = (str(written), "") if item.file.endswith("part-00000") else (item.file, "")
+        found.setdefault(key, finding("DET006", message, place=Place(file=item.file), fix=fix))
+    return list(found.values())[:MAX_VERSION_WARNINGS]
 
 
 def runtime_of(config: ModelConfig, catalogue: Catalogue) -> Runtime:

@@ -75,7 +75,7 @@ class ModelVersion:
         """The record as small JSON: what a listing, a DAG run's result and an asset event show."""
         request, reservation = self.accepted.request, self.accepted.reservation
         timed = next((report.latency for report in self.reports if report.latency), None)
-        findings = (*self.package.findings, *self.validated.findings)
+        findings = (*self.package.findings, *self.validated.findings, *self.detection.findings)
         return {
             "model_name": reservation.model_name,
             "model_version": reservation.model_version,

@@ -1,7 +1,7 @@
 """The rules, each with a stable code. A code is never reused for another meaning.
 
 PKG: the package's files. CFG: config.json. API: the declared interface. DEP: dependencies. SVC: inference code.
-MDL: model files. REQ: the import request.
+MDL: model files. DET: engine and runtime. REQ: the import request.
 """
 
 from __future__ import annotations
@@ -289,6 +289,47 @@ _ALL = (
         code="MDL006", title="A safetensors header is unusable", severity="error", source=_SAFETY,
         reason="The header says where each tensor lies; every byte belongs to exactly one.",
         remedy="Save and upload the file again.",
+    ),
+    Rule(
+        code="MDL007", title="A model asks for code that it does not carry", severity="warning", source=_SAFETY,
+        reason="Operators and classes of its author's own are known to inference code alone.",
+        remedy="Register them in `customize_service.py` before the model is loaded, or save the model without them.",
+    ),
+    Rule(
+        code="MDL008", title="A model refers to a file that is not in the package", severity="error", source=_SAFETY,
+        reason="A name that leads elsewhere would read another model's or the machine's own files.",
+        remedy="Put the file beside the model, and save the model with its plain name.",
+    ),
+    # ── engine and runtime ───────────────────────────────────────────────────────────────────────────────────────────
+    Rule(
+        code="DET001", title="The files contradict `model_type`", severity="error", source=_PACKAGE,
+        reason="The engine that `model_type` names would fail to load them; which side is wrong is not guessed.",
+        remedy="Correct `model_type`, or bring the engine's own file.",
+    ),
+    Rule(
+        code="DET002", title="The engine has no such runtime", severity="error", source=_IMPORT,
+        reason="A runtime nobody has cannot be built, and another one is never taken silently.",
+        remedy="Use one of the engine's runtimes.",
+    ),
+    Rule(
+        code="DET003", title="The runtime cannot be had", severity="error", source=_IMPORT,
+        reason="What the runtime is made of is published nowhere any more.",
+        remedy="Use the runtime that is named as the nearest.",
+    ),
+    Rule(
+        code="DET004", title="No runtime serves this kind of package", severity="error", source=_IMPORT,
+        reason="Only engines of the catalogue are served.",
+        remedy="Use one of the engines.",
+    ),
+    Rule(
+        code="DET005", title="The files speak for another engine", severity="warning", source=_PACKAGE,
+        reason="They may still be loaded by inference code, with a library that the package brings.",
+        remedy="Correct `model_type`, or leave it where the inference code loads them itself.",
+    ),
+    Rule(
+        code="DET006", title="Another version wrote the model", severity="warning", source=_PACKAGE,
+        reason="Libraries read what older versions wrote more often than the other way round.",
+        remedy="Choose a runtime whose engine has the version that wrote the model.",
     ),
     # ── the import request ───────────────────────────────────────────────────────────────────────────────────────────
     Rule(

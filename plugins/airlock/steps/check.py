@@ -8,13 +8,14 @@ from typing import Any
 
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig
-from airlock.domain.detection import HEAD_BYTES, Detection, detect, files_to_read
+from airlock.domain.detection import Detection, Evidence, detect
 from airlock.domain.engines import CONFIG_FILE, IMAGE
 from airlock.domain.findings import Finding, by_weight, finding, has_errors
 from airlock.domain.package import FetchLimits, Manifest, check_names
 from airlock.domain.user_image import detect_image
 from airlock.errors import PermanentError
 from airlock.ports import PackageStore
+from airlock.steps.model_files import read_evidence
 from airlock.steps.validate import config_bytes_of, examine
 
 
@@ -29,6 +30,7 @@ class CheckReport:
         config: The configuration, where it is usable.
         detection: Engine and runtime, where nothing speaks against them.
         refusal: Why there is none, though every rule is kept.
+        evidence: What the files say, whatever the configuration does.
     """
 
     findings: tuple[Finding, ...]
@@ -37,6 +39,7 @@ class CheckReport:
     config: ModelConfig | None = None
     detection: Detection | None = None
     refusal: PermanentError | None = None
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -83,14 +86,14 @@ def check(
             trusted=trusted,
         )
         findings += broken
+    evidence = read_evidence(manifest, digest, store)
     detection, refusal = None, None
     if config is not None and config.model_type == IMAGE and not has_errors(findings):
         detection = detect_image(config)
     elif config is not None and not has_errors(findings):
-        entries = manifest.model_paths()
-        heads = {path: store.read(digest, entries[path], HEAD_BYTES) for path in files_to_read(manifest)}
         try:
-            detection = detect(manifest, heads, config, catalogue)
+            detection = detect(manifest, evidence, config, catalogue)
+            findings += detection.findings
         except PermanentError as error:
             refusal = error
     return CheckReport(
@@ -100,6 +103,7 @@ def check(
         config=config,
         detection=detection,
         refusal=refusal,
+        evidence=evidence,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airlock.domain.catalogue import Catalogue
-from airlock.domain.detection import HEAD_BYTES, Detection, files_to_read
+from airlock.domain.detection import Detection
 from airlock.domain.detection import detect as decide
 from airlock.domain.engines import IMAGE
 from airlock.domain.package import Package
@@ -11,6 +11,7 @@ from airlock.domain.record import Accepted, Validated
 from airlock.domain.user_image import detect_image
 from airlock.domain.version import EventKind
 from airlock.ports import PackageStore, Registry
+from airlock.steps.model_files import read_evidence
 
 
 def detect(
@@ -44,12 +45,12 @@ def detect(
         )
         return detection
     manifest = store.manifest(package.digest)
-    entries = manifest.model_paths()
-    heads = {path: store.read(package.digest, entries[path], HEAD_BYTES) for path in files_to_read(manifest)}
-    detection = decide(manifest, heads, validated.config, catalogue)
+    evidence = read_evidence(manifest, package.digest, store)
+    detection = decide(manifest, evidence, validated.config, catalogue)
     registry.add_event(
         accepted.reservation,
         EventKind.NORMAL,
-        f"Engine {detection.engine} {detection.engine_version}, runtime {detection.runtime}, found.",
+        f"Engine {detection.engine} {detection.engine_version}, runtime {detection.runtime}, found."
+        + (f" {len(detection.findings)} warnings: {detection.findings[0].message}" if detection.findings else ""),
     )
     return detection

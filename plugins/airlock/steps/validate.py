@@ -14,13 +14,13 @@ from airlock.domain.detection import has_service_code
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.jsontext import MAX_TEXT_BYTES
-from airlock.domain.model_files.reading import check_model_file, is_model_file
 from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.service_code import MAX_CODE_BYTES, check_code
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
 from airlock.ports import PackageStore, Registry
+from airlock.steps.model_files import check_model_files
 
 
 def validate(
@@ -202,29 +202,6 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
         if dependency.bundled and dependency.name not in paths:
             place = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
             findings.append(finding("DEP001", f"The wheel model/{dependency.name} is not in the package.", place=place))
-    return findings
-
-
-def check_model_files(
-    engine: str, manifest: Manifest, digest: str, store: PackageStore, *, trusted: bool
-) -> list[Finding]:
-    """Read every model file without loading it.
-
-    Args:
-        engine: The engine that loads them.
-        manifest: The package's files.
-        digest: The package.
-        store: Where it lies.
-        trusted: Whether the request trusts the code in them.
-
-    Returns:
-        MDL findings.
-    """
-    findings = []
-    for entry in manifest.files:
-        if is_model_file(entry.path):
-            with store.open(digest, entry) as file:
-                findings += check_model_file(entry.path, entry.size_bytes, file, engine, trusted=trusted)
     return findings
 
 

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
-from typing import Any
+from dataclasses import dataclass
 
+from airlock.domain.engines import ENGINES
 from airlock.domain.findings import Finding, Place, Severity, finding
+from airlock.domain.model_files.facts import Facts, Problem
+from airlock.domain.model_files.forms import HEAD_BYTES, LZ4, ZIP, facts_of, is_pickled
+from airlock.domain.model_files.keras_file import is_keras_archive
 from airlock.domain.model_files.names import allowed_names
 from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading, Suspicion
 from airlock.domain.model_files.pickle_values import Global
+from airlock.domain.model_files.safetensors_file import BrokenHeader
 from airlock.domain.model_files.streams import Binary, OverLimit, Stream, Unreadable, compression, inflated, of_file
 from airlock.domain.model_files.torch_file import LEGACY_MAGIC, read_archive, read_legacy
+from airlock.domain.model_files.zip_archive import Members
 
-#: Endings of files that are pickles, or hold one.
-PICKLE_ENDINGS = (".m", ".pth", ".pt", ".pkl", ".pickle", ".joblib", ".bin", ".ckpt")
-SAFETENSORS_ENDING = ".safetensors"
-MAX_HEADER_BYTES = 100 << 20
-_HEAD_BYTES = 512
-#: Raw boosters: numbers and text, no code. No pickle begins so: the first byte finds no value or is no instruction.
-BOOSTERS = (b"binf", b"bs64", b'{"learner"', b'{"version"', b"{L\x00\x00\x00\x00\x00\x00\x00")
-_ZIP = b"PK\x03\x04"
-_LZ4 = b"\x04\x22M\x18"
 _TRUSTED = "Trusted by the request (`trust_model_code`)."
+_SAVED_AGAIN = "Save the model again with the library that wrote it, and upload the file as it is."
 
 
-def is_model_file(path: str) -> bool:
-    """Whether a file of this name is looked at."""
-    return path.lower().endswith((*PICKLE_ENDINGS, SAFETENSORS_ENDING))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What came of reading a file.
+
+    Attributes:
+        findings: MDL findings.
+        refers_to: Files that it loads, relative to its own folder.
+    """
+
+    findings: tuple[Finding, ...]
+    refers_to: tuple[str, ...] = ()
 
 
 def check_model_file(path: str, size: int, file: Binary, engine: str, *, trusted: bool = False) -> list[Finding]:
+    """The findings of `look_at`."""
+    return list(look_at(path, size, file, engine, trusted=trusted).findings)
+
+
+def look_at(path: str, size: int, file: Binary, engine: str, *, trusted: bool = False) -> Looked:
     """Read a model file.
 
     Args:
@@ -41,72 +51,107 @@ def check_model_file(path: str, size: int, file: Binary, engine: str, *, trusted
         trusted: Whether the request trusts the code that it would run.
 
     Returns:
-        MDL findings. Code is an error, and a warning once trusted.
+        MDL findings; code is an error, and a warning once trusted. And what else the file loads.
     """
     reading = Reading(suspicions=[], names=set())
     place = Place(file=path)
     findings: list[Finding] = []
+    facts: Facts | None = None
     try:
-        _read(path, size, file, allowed_names(engine), reading)
+        facts = _read(path.removeprefix("model/"), size, file, engine, reading)
+        if facts is None:
+            findings.append(finding("MDL005", "The file has no form that is known here.", place=place))
     except OverLimit as error:
-        findings.append(
-            finding(
-                "MDL003",
-                f"The file is not followed to its end: {error.message}{_at(error.offset)}."
-                + (f" {_TRUSTED}" if trusted else ""),
-                place=place,
-                severity=Severity.WARNING if trusted else None,
-            )
-        )
-    except _UnknownForm:
-        # Boosters of XGBoost before 1.0 begin with numbers and have no mark of their own.
-        if engine != "XGBoost":
-            findings.append(finding("MDL005", "The file is no pickle, archive or booster.", place=place))
-    except _BrokenHeader as error:
+        message = f"The file is not followed to its end: {error.message}{_at(error.offset)}."
+        findings.append(_code("MDL003", message, place, trusted))
+    except BrokenHeader as error:
         findings.append(finding("MDL006", f"The header cannot be used: {error.message}.", place=place))
     except _BrokenArchive as error:
-        findings.append(finding("MDL004", f"The archive is refused: {error.message}.", place=place))
+        fix = "" if error.torch else _SAVED_AGAIN
+        findings.append(finding("MDL004", f"The archive is refused: {error.message}.", place=place, fix=fix))
     except Unreadable as error:
         findings.append(finding("MDL002", f"The file cannot be read: {error.message}{_at(error.offset)}.", place=place))
-    return findings + [_told(each, place, trusted) for each in reading.suspicions]
+    findings += [_suspected(each, place, trusted) for each in reading.suspicions]
+    if facts is None:
+        return Looked(findings=tuple(findings))
+    findings += [_told(each, place, trusted) for each in facts.problems]
+    return Looked(findings=tuple(findings), refers_to=facts.refers_to)
 
 
 class _UnknownForm(Exception):
     pass
 
 
-class _BrokenHeader(Unreadable):
-    pass
-
-
 class _BrokenArchive(Unreadable):
-    pass
+    def __init__(self, message: str, offset: int | None = None, *, torch: bool = True) -> None:
+        super().__init__(message, offset)
+        self.torch = torch
+
+
+#: A file that was followed as a pickle, or that says nothing of itself and need not.
+_FOLLOWED = Facts(says="", claims=())
 
 
 def _at(offset: int | None) -> str:
     return "" if offset is None else f" (byte {offset:,})"
 
 
-def _told(each: Suspicion, place: Place, trusted: bool) -> Finding:
-    message = f"Loading it runs code: at byte {each.offset:,} it {each.what}."
+def _code(code: str, message: str, place: Place, trusted: bool, value: str = "") -> Finding:
     return finding(
-        "MDL001",
+        code,
         f"{message} {_TRUSTED}" if trusted else message,
         place=place,
-        value=each.name or None,
+        value=value or None,
         severity=Severity.WARNING if trusted else None,
     )
 
 
-def _read(path: str, size: int, file: Binary, allowed: Collection[Global], reading: Reading) -> None:
+def _suspected(each: Suspicion, place: Place, trusted: bool) -> Finding:
+    return _code("MDL001", f"Loading it runs code: at byte {each.offset:,} it {each.what}.", place, trusted, each.name)
+
+
+def _told(each: Problem, place: Place, trusted: bool) -> Finding:
+    if each.code == "MDL001":
+        return _code(each.code, each.message, place, trusted, each.value)
+    return finding(each.code, each.message, place=place, value=each.value or None)
+
+
+def _read(path: str, size: int, file: Binary, engine: str, reading: Reading) -> Facts | None:
+    """What a file says, once pickles in it were followed; None where its form is not known and should be."""
     file.seek(0)
-    head = file.read(_HEAD_BYTES)
-    lower = path.lower()
-    if lower.endswith(SAFETENSORS_ENDING):
-        _read_safetensors(file, size)
-    elif head.startswith(BOOSTERS):
-        return
-    elif head.startswith(_ZIP):
+    head = file.read(HEAD_BYTES)
+    if is_pickled(path, head) and not (head.startswith(ZIP) and _is_keras(file, size)):
+        try:
+            _read_pickled(path, head, size, file, allowed_names(engine), reading)
+        except _UnknownForm:
+            # Boosters of XGBoost before 1.0 begin with numbers and have no mark of their own.
+            return _FOLLOWED if engine == "XGBoost" else None
+        return _FOLLOWED
+    try:
+        facts = facts_of(path, size, file)
+    except OverLimit:
+        raise
+    except Unreadable as error:
+        if head.startswith(ZIP):
+            raise _BrokenArchive(error.message, error.offset, torch=False) from None
+        raise
+    kinds = ENGINES[engine].model_files if engine in ENGINES else ()
+    if facts is None and not any(kind.matches([path]) for kind in kinds):
+        return _FOLLOWED
+    return facts
+
+
+def _is_keras(file: Binary, size: int) -> bool:
+    try:
+        return is_keras_archive({member.name for member in Members.of(file, size).entries})
+    except Unreadable:
+        return False
+
+
+def _read_pickled(
+    path: str, head: bytes, size: int, file: Binary, allowed: Collection[Global], reading: Reading
+) -> None:
+    if head.startswith(ZIP):
         try:
             read_archive(file, size, allowed, reading)
         except OverLimit:
@@ -115,14 +160,14 @@ def _read(path: str, size: int, file: Binary, allowed: Collection[Global], readi
             raise _BrokenArchive(error.message, error.offset) from None
     elif LEGACY_MAGIC in head[:32]:
         read_legacy(file, size, allowed, reading)
-    elif head.startswith(_LZ4):
+    elif head.startswith(LZ4):
         raise OverLimit("its compression is lz4, which is not read here")
     elif compression(head):
         if compression(head) == "bzip2" and size > int.from_bytes(head[1:5], "little"):
             # As a plain pickle it would be one long byte string, and instructions behind it.
             raise OverLimit("a bzip2 file of this size can be read in two ways")
         _read_pickles(inflated(of_file(file, 0, size)), allowed, reading)
-    elif head[:1] == b"\x80" or not lower.endswith((".bin", ".ckpt")):
+    else:
         _read_bare(head, size, file, allowed, reading)
 
 
@@ -151,32 +196,3 @@ def _read_pickles(stream: Stream, allowed: Collection[Global], reading: Reading)
             if len(reading.suspicions) > before:
                 raise
             return
-
-
-def _read_safetensors(file: Binary, size: int) -> None:
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
-        raise _BrokenHeader("its length is larger than the file or the limit")
-    raw = file.read(length)
-    try:
-        header: Any = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise _BrokenHeader("it is not JSON") from None
-    if not isinstance(header, dict):
-        raise _BrokenHeader("it is no object")
-    spans = []
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-        if not (isinstance(offsets, list) and len(offsets) == 2 and all(type(each) is int for each in offsets)):
-            raise _BrokenHeader(f"{name!r} has no offsets")
-        spans.append((offsets[0], offsets[1]))
-    position = 0
-    for start, end in sorted(spans):
-        if start != position or end < start:
-            raise _BrokenHeader("tensors overlap or leave a gap")
-        position = end
-    if position != size - 8 - length:
-        raise _BrokenHeader(f"tensors need {position:,} bytes, the file has {size - 8 - length:,}")

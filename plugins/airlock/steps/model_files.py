@@ -1,0 +1,64 @@
+"""What the model files of a package say of themselves, and which rules they break: read in place, never loaded."""
+
+from __future__ import annotations
+
+from airlock.domain.detection import Evidence
+from airlock.domain.evidence import files_to_read, gather_evidence
+from airlock.domain.findings import Finding
+from airlock.domain.model_files.facts import Facts
+from airlock.domain.model_files.forms import facts_of, is_model_file
+from airlock.domain.model_files.reading import look_at
+from airlock.domain.model_files.references import check_references
+from airlock.domain.model_files.streams import Unreadable
+from airlock.domain.package import Manifest
+from airlock.ports import PackageStore
+
+
+def check_model_files(
+    engine: str, manifest: Manifest, digest: str, store: PackageStore, *, trusted: bool
+) -> list[Finding]:
+    """Read every model file without loading it.
+
+    Args:
+        engine: The engine that loads them.
+        manifest: The package's files.
+        digest: The package.
+        store: Where it lies.
+        trusted: Whether the request trusts the code in them.
+
+    Returns:
+        MDL findings.
+    """
+    findings: list[Finding] = []
+    paths = manifest.model_paths()
+    for path, entry in paths.items():
+        if is_model_file(path):
+            with store.open(digest, entry) as file:
+                looked = look_at(entry.path, entry.size_bytes, file, engine, trusted=trusted)
+            findings += looked.findings
+            findings += check_references(path, looked.refers_to, paths)
+    return findings
+
+
+def read_evidence(manifest: Manifest, digest: str, store: PackageStore) -> tuple[Evidence, ...]:
+    """What the files say of the engine, from their headers.
+
+    Args:
+        manifest: The package's files.
+        digest: The package.
+        store: Where it lies.
+
+    Raises:
+        StoreDamaged: The files cannot be read.
+    """
+    entries = manifest.model_paths()
+    facts: dict[str, Facts | None] = {}
+    for path in files_to_read(manifest):
+        entry = entries[path]
+        with store.open(digest, entry) as file:
+            try:
+                facts[path] = facts_of(path, entry.size_bytes, file)
+            except Unreadable:
+                # Validation has said so where it matters; what is left is the file's name.
+                facts[path] = None
+    return gather_evidence(manifest, facts)
