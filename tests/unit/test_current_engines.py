@@ -35,6 +35,12 @@ def service(base: str) -> bytes:
     return f"from model_service.{module} import {name}\n\n\nclass Service({name}):\n    pass\n".encode()
 
 
+def stored(*classes: tuple[str, str]) -> bytes:
+    """A pickle of one object of each class, protocol 0."""
+    one = "ccopyreg\n_reconstructor\n(c{}\n{}\nc__builtin__\nobject\nNtR0"
+    return "".join(one.format(*each) for each in classes).encode() + b"N."
+
+
 TRANSFORMERS_CODE = service("transformers_model_service:TransformersServingBaseService")
 
 
@@ -66,6 +72,9 @@ def test_boosting_engines_are_machine_learning_engines_and_none_needs_code(engin
         ("ONNX", {"model/net.onnx": written("onnx-1.23.2/net.onnx")}),
         ("ONNX", {f"model/{name}": written(f"onnx-1.23.2/{name}") for name in ("external.onnx", "net.bin")}),
         ("LightGBM", {"model/net.lgb": written("lightgbm-4.7.0/model.txt")}),
+        ("LightGBM", {"model/net.m": written("lightgbm-4.7.0/pickled.m")}),
+        ("LightGBM", {"model/net.m": written("lightgbm-4.7.0/model.txt")}),
+        ("CatBoost", {"model/net.m": stored(("catboost.core", "CatBoostClassifier"))}),
         ("CatBoost", {"model/net.cbm": written("catboost-1.2.10/model.cbm")}),
         ("Transformers", SAVED),
         ("Transformers", {**SAVED, "model/bert/model-00002-of-00002.safetensors": NO_TENSORS}),
@@ -85,12 +94,6 @@ def test_the_files_that_an_engine_writes_are_accepted_without_code(engine: str, 
 def test_code_of_a_transformers_package_may_load_other_files(files: dict[str, bytes], codes: list[str]) -> None:
     _, found = noticed("Transformers", {**files, "model/customize_service.py": TRANSFORMERS_CODE})
     assert found == codes
-
-
-def stored(*classes: tuple[str, str]) -> bytes:
-    """A pickle of one object of each class, protocol 0."""
-    one = "ccopyreg\n_reconstructor\n(c{}\n{}\nc__builtin__\nobject\nNtR0"
-    return "".join(one.format(*each) for each in classes).encode() + b"N."
 
 
 BOOSTING = [
