@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-runtimes check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes bench check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -51,6 +51,9 @@ test: setup-dev ## The whole test suite (TESTS=tests/unit)
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
 	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/serving/test_boosting_engines.py \
 		tests/serving/test_transformers_engine.py --runtimes $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
+
+bench: setup-dev ## Speed against other tools, both sides in one run; writes build/bench.json (BENCH="--runs 3")
+	@exec $(VENV_PYTHON) -m scripts.bench $(BENCH)
 
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .

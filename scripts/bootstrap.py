@@ -36,6 +36,7 @@ LOCKS: tuple[tuple[str, str, list[str]], ...] = (
     ("requirements.txt", "requirements.lock", []),
     ("requirements-dev.txt", "requirements-dev.lock", ["-c", "requirements.lock"]),
     ("requirements-object-server.txt", "requirements-object-server.lock", []),
+    ("requirements-bench.txt", "requirements-bench.lock", []),
 )
 
 

@@ -12,6 +12,7 @@ can tell exactly how far the bytes on the disk are right.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -36,6 +37,8 @@ THREADS = 8
 #: Ranges of one long file that are read at a time: two already fill the wire, and more only scatter the writes.
 RANGES_AT_A_TIME = 3
 TELL_EVERY_S = 5.0
+#: From so many short files on they are synced together.
+MANY_FILES = 32
 #: How long the threads may take to notice that the copy was given up.
 END_S = 10.0
 _LOOK_S = 0.25
@@ -103,6 +106,7 @@ class IncomingPackage:
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
         self._done = 0
+        self._sync_at_end = False
         self.bytes_read = 0
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +127,11 @@ class IncomingPackage:
             self._journal = journal
             self._note({"form": _JOURNAL_FORM, "range_bytes": self._range_bytes})
             short, long = self._take_up(whole, reached)
+            # Each sync is a round of the disk's own journal: one for all of them takes as long as one of thousands.
+            self._sync_at_end = len(short) > MANY_FILES
             self._run(short, long)
+        if self._sync_at_end:
+            _sync_file_system(self._folder)
         return list(self._entries.values())
 
     def _run(self, short: deque[str], long: deque[_LongFile]) -> None:
@@ -199,7 +207,9 @@ class IncomingPackage:
             for chunk in self._chunks(source, 0, source.size_bytes):
                 digest.update(chunk)
                 _write_all(file.fileno(), chunk, None)
-            _make_final(file.fileno())
+            os.fchmod(file.fileno(), 0o444)
+            if not self._sync_at_end:
+                os.fsync(file.fileno())
         self._finish(path, source.size_bytes, digest.hexdigest())
 
     def _copy_range(self, file: _LongFile, wanted: _Range) -> None:
@@ -380,6 +390,20 @@ def _write_all(descriptor: int, data: bytes, position: int | None) -> None:
         count = os.write(descriptor, view) if position is None else os.pwrite(descriptor, view, position)
         view = view[count:]
         position = None if position is None else position + count
+
+
+def _sync_file_system(folder: Path) -> None:
+    """Wait until everything that was written to the folder's file system is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(library, "syncfs"):
+            os.sync()
+        elif library.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
 
 
 def _make_final(descriptor: int) -> None:

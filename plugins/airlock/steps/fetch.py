@@ -26,9 +26,7 @@ def fetch(
     limits: FetchLimits,
     log: Callable[[str], None],
 ) -> Package:
-    """Stage the package.
-
-    Objects that the store has from an earlier import of the same listing are not read again.
+    """Stage the package of a request, and tell the version's history.
 
     Args:
         accepted: The request.
@@ -45,7 +43,48 @@ def fetch(
         StorageUnavailable: The storage did not answer.
         StoreDamaged: The store cannot take it.
     """
-    asked = accepted.request.source
+    package = stage(
+        accepted.request.source,
+        storage=storage,
+        store=store,
+        limits=limits,
+        scope=str(accepted.reservation.run),
+        log=log,
+    )
+    copied = package.bytes_copied
+    how = f"{copied:,} bytes copied" if copied else "already in the store, nothing copied"
+    registry.add_event(
+        accepted.reservation,
+        EventKind.NORMAL,
+        f"Model files imported from {package.source}: {package.file_count} files, {package.size_bytes:,} bytes, {how}.",
+    )
+    return package
+
+
+def stage(
+    asked: SourceLocation,
+    *,
+    storage: ObjectStorage,
+    store: PackageStore,
+    limits: FetchLimits,
+    scope: str,
+    log: Callable[[str], None],
+) -> Package:
+    """Stage the package of a folder.
+
+    Objects that the store has from an earlier import of the same listing are not read again.
+
+    Args:
+        asked: The folder.
+        storage: Where it lies.
+        store: Where it is kept.
+        limits: How much it may hold.
+        scope: Names the run: where the storage gives no tags, a listing means nothing beyond it.
+        log: Takes a line of progress now and then.
+
+    Raises:
+        AirlockError: As `fetch` says.
+    """
     location = asked.above_model()
     objects, findings = _list(storage, location, limits)
     if location != asked:
@@ -61,16 +100,15 @@ def fetch(
     if has_errors(findings):
         raise PackageRejected(f"the package {asked}", by_weight(findings))
 
-    # Where the storage gives no tags, the same sizes say nothing about another day's bytes.
-    scope = "" if all(item.etag for item in inside.values()) else str(accepted.reservation.run)
-    listing = listing_identity(storage.identity, inside, scope)
+    # Without tags the same sizes say nothing about another day's bytes.
+    listing = listing_identity(storage.identity, inside, "" if all(item.etag for item in inside.values()) else scope)
     digest = store.known(listing)
     if digest is not None:
         manifest, copied = store.manifest(digest), 0
     else:
         staged = store.stage(listing, {path: _file(storage, location, item) for path, item in inside.items()}, log)
         manifest, copied = staged.manifest, staged.bytes_read
-    package = Package(
+    return Package(
         digest=manifest.digest(),
         source=str(location),
         file_count=len(manifest.files),
@@ -78,13 +116,6 @@ def fetch(
         bytes_copied=copied,
         findings=by_weight(findings),
     )
-    how = f"{copied:,} bytes copied" if copied else "already in the store, nothing copied"
-    registry.add_event(
-        accepted.reservation,
-        EventKind.NORMAL,
-        f"Model files imported from {location}: {package.file_count} files, {package.size_bytes:,} bytes, {how}.",
-    )
-    return package
 
 
 def listing_identity(storage: str, objects: dict[str, ListedObject], scope: str = "") -> str:

@@ -1,0 +1,63 @@
+"""Measure what the project promises, both sides in one run.
+
+python -m scripts.bench                    everything
+python -m scripts.bench --runs 3 --size 500000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from scripts import bootstrap
+from scripts.bench import fetch
+from scripts.bench.measure import RunFailed
+from scripts.bench.table import Row, as_text, write_json
+from scripts.children import Interrupted, interruptible
+from scripts.local_state import ROOT, LocalError, state_dir
+
+RESULT = ROOT / "build" / "bench.json"
+LOCK = ROOT / "requirements-bench.lock"
+
+
+def main() -> int:
+    """Returns 0 when every promise is kept, 1 when one is missed or a program failed."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=5, help="how often each side is run (default 5)")
+    parser.add_argument("--size", type=int, default=2_000_000_000, help="bytes of the one long object")
+    parser.add_argument("--huge", type=int, default=10_000_000_000, help="bytes of the package for memory; 0 for none")
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=state_dir()))
+    try:
+        with interruptible():
+            tools = state_dir() / "bench" / "venv"
+            bootstrap.sync_environment(tools, LOCK)
+            with fetch.fetch_bench(folder, tools / "bin" / "s5cmd") as bench:
+                for row in fetch.rows(
+                    bench, runs=arguments.runs, big_bytes=arguments.size, huge_bytes=arguments.huge, tell=_tell
+                ):
+                    rows.append(row)
+                    _tell(as_text([row]).splitlines()[1])
+    except Interrupted as interrupted:
+        return interrupted.exit_code
+    except (LocalError, RunFailed, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if rows:
+            write_json(rows, RESULT)
+            print(as_text(rows))
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
