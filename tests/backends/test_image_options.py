@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import Mock
 
 import docker
 import pytest
@@ -89,11 +89,10 @@ def test_nothing_of_the_host_is_mounted_but_the_package_and_that_read_only() -> 
 def test_volumes_of_the_image_are_memory_and_never_the_systems_own_folders() -> None:
     volumes = ("/", "/data", "/data/../etc/x", "/proc/x", "/dev", "/home/mind/model", "relative", "/tmp")
     assert writable_folders(UserImage(volumes=volumes)) == ("/tmp", "/var/tmp", "/run", "/data", "/etc/x")
-    volumes_made = [
-        mount for mount in options(own=UserImage(volumes=("/data",)))["mounts"] if mount["Type"] == "volume"
-    ]
-    assert [mount["Target"] for mount in volumes_made] == ["/tmp", "/var/tmp", "/run", "/data"]
-    for mount in volumes_made:
+    mounts = options(own=UserImage(volumes=("/data",)))["mounts"]
+    made = [mount for mount in mounts if mount["Type"] == "volume"]
+    assert [mount["Target"] for mount in made] == ["/tmp", "/var/tmp", "/run", "/data"]
+    for mount in made:
         assert mount["VolumeOptions"]["DriverConfig"]["Options"]["type"] == "tmpfs"
         assert "size=1000000000" in mount["VolumeOptions"]["DriverConfig"]["Options"]["o"]
 
@@ -261,8 +260,7 @@ def test_a_connection_that_is_not_there_is_told() -> None:
 
 def pulled(answer: Callable[..., Any] | list[Mapping[str, Any]], credentials: Credentials | None = None) -> Any:
     """The outcome of a pull whose engine answers so, and what the engine was asked."""
-    client = create_autospec(docker.DockerClient, instance=True)
-    client.api = create_autospec(APIClient, instance=True)
+    client = Mock(spec=docker.DockerClient, api=Mock(spec=APIClient))
     client.api.pull.side_effect = answer if callable(answer) else lambda *a, **k: iter(answer)
     lines: list[str] = []
     pull = ImagePull(client, machine="x86_64", timeout_s=30, max_bytes=1000, clock=SystemClock())
@@ -323,7 +321,7 @@ def test_layers_that_are_too_large_together_end_the_pull() -> None:
     error, _, lines = pulled(sizes)
     assert error.code == "IMG005"
     assert "1,200 bytes even when compressed, at most 1,000" in error.message
-    assert lines == ["a: Downloading"]
+    assert lines == ["a: Downloading", "b: Downloading"]
 
 
 def test_credentials_in_the_engines_words_are_struck_out() -> None:
