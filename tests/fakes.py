@@ -16,7 +16,7 @@ from typing import Any
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
-from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
+from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage, missing_base
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, VersionRow
@@ -29,6 +29,7 @@ from airlock.errors import (
     BuildFailed,
     ImageRefused,
     RegistryUnavailable,
+    RuntimeUnavailable,
     SourceChanged,
     SourceRefused,
     StorageUnavailable,
@@ -36,7 +37,7 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-from airlock.ports import IncomingFile, ImageLaunch, Launch, ServiceExit, Staged
+from airlock.ports import ImageLaunch, IncomingFile, Launch, ServiceExit, Staged
 
 
 class FakeClock:
@@ -250,6 +251,8 @@ class FakeBackend:
         behaviour: How the next service behaves.
         on: Devices of this worker.
         index: Normal names of the packages that can be installed; None means all.
+        bases: Base images of variants that are on this worker.
+        pulls: Base images that the installation's registry has, and that a build pulls.
         away: Whether the engine does not answer.
         tags: Layers that are there.
         launches: What was started.
@@ -265,6 +268,8 @@ class FakeBackend:
         self.behaviour = behaviour or Behaviour()
         self.on = frozenset({Device.CPU})
         self.index: frozenset[str] | None = None
+        self.bases: frozenset[str] = frozenset()
+        self.pulls: frozenset[str] = frozenset()
         self.away = False
         self.tags: set[str] = set()
         self.launches: list[Launch] = []
@@ -288,8 +293,13 @@ class FakeBackend:
     def devices(self) -> frozenset[Device]:
         return self.on
 
+    def base_at_hand(self, plan: BuildPlan) -> bool:
+        return plan.base_may_be_pulled or plan.layers[0].base in self.bases
+
     def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
         self._answer()
+        if plan.runtime.base_recipe and plan.layers[0].base not in self.bases | self.pulls:
+            raise RuntimeUnavailable("BLD007", *missing_base(plan))
         missing = [
             dependency.requirement()
             for dependency in plan.dependencies
@@ -312,6 +322,7 @@ class FakeBackend:
             size_bytes=100_000_000,
             layers=tuple(layers),
             log="",
+            build=plan.runtime.build,
         )
 
     def image_present(self, image: Image) -> bool:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from airlock import __version__
+from airlock.cli.base_recipe import add_base_recipe
 from airlock.cli.check import add_check
 from airlock.errors import AirlockError
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     upgrade.add_argument("--url", help="SQLAlchemy URL instead of AIRFLOW__AIRLOCK__REGISTRY_URL")
     upgrade.set_defaults(run=_upgrade)
     add_check(commands)
+    add_base_recipe(commands)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))

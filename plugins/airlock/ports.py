@@ -239,6 +239,9 @@ class RuntimeBackend(Protocol):
     def devices(self) -> frozenset[Device]:
         """Devices that this worker can test on."""
 
+    def base_at_hand(self, plan: BuildPlan) -> bool:
+        """Whether the base image of a plan is on this worker, or may be pulled. Asked before a variant is chosen."""
+
     def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
         """Make what is missing of a runtime.
 

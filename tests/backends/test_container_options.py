@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from backend_bench import TINY
+from docker.types import DeviceRequest
 
 from airlock.adapters.docker_options import HostDevices, container_options, device_options
 from airlock.adapters.host_devices import host_devices
-from airlock.domain.catalogue import Runtime
+from airlock.domain.catalogue import Runtime, Variant
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, Image, Isolation
 from airlock.domain.version import RunRef
@@ -93,6 +94,7 @@ def test_the_environment_is_the_servers_and_the_catalogues_alone(monkeypatch: py
         "AIRLOCK_BIND": "unix:/run/airlock/http.sock",
         "AIRLOCK_MODEL_NAME": "iris",
         "OMP_NUM_THREADS": "2",
+        "NVIDIA_VISIBLE_DEVICES": "void",
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
 
@@ -133,6 +135,58 @@ def test_all_gpus_are_asked_for() -> None:
     assert request["Capabilities"] == [["gpu", "compute", "utility"]]
     (request,) = device_options(Device.GPU, replace(GPU, gpu="cdi"))["device_requests"]
     assert (request["Driver"], request["DeviceIDs"]) == ("cdi", ["nvidia.com/gpu=all"])
+
+
+#: As the catalogue has it for TensorFlow 1: one distribution for each device.
+BOTH_BUILDS = replace(
+    TINY,
+    engine="TensorFlow",
+    name="python3.6",
+    devices=(Device.CPU, Device.GPU),
+    variants=(
+        Variant(
+            name="gpu",
+            devices=(Device.GPU,),
+            base_image="airlock-base/python:3.6-cuda9.0-cudnn7",
+            base_recipe="ARG CUDA_IMAGE\n",
+            system_packages=(),
+            environment=(("TF_FORCE_GPU_ALLOW_GROWTH", "true"),),
+            constraints="tensorflow-gpu==1.8.0\n",
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "way, request_for_gpus",
+    [
+        ("nvidia", DeviceRequest(count=-1, capabilities=[["gpu", "compute", "utility"]])),
+        ("cdi", DeviceRequest(driver="cdi", device_ids=["nvidia.com/gpu=all"])),
+    ],
+)
+def test_a_build_for_gpus_starts_in_the_same_sandbox_with_the_gpus_and_its_own_environment(
+    way: str, request_for_gpus: DeviceRequest
+) -> None:
+    host = replace(GPU, gpu=way)
+    cpu = options(host=host, runtime=BOTH_BUILDS)
+    gpu = options(host=host, runtime=BOTH_BUILDS.as_variant("gpu"), device=Device.GPU, task="smoke_gpu")
+    assert gpu.pop("device_requests") == [request_for_gpus]
+    assert "device_requests" not in cpu
+    assert gpu.pop("environment") == {
+        "AIRLOCK_BIND": "unix:/run/airlock/http.sock",
+        "AIRLOCK_MODEL_NAME": "iris",
+        "OMP_NUM_THREADS": "2",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    }
+    assert cpu.pop("environment") == {
+        "AIRLOCK_BIND": "unix:/run/airlock/http.sock",
+        "AIRLOCK_MODEL_NAME": "iris",
+        "OMP_NUM_THREADS": "2",
+        "NVIDIA_VISIBLE_DEVICES": "void",
+    }
+    assert gpu.pop("labels").pop("io.airlock.task") == "smoke_gpu"
+    cpu.pop("labels")
+    assert gpu == cpu
 
 
 def test_ascend_devices_come_with_their_driver_and_group() -> None:

@@ -42,6 +42,7 @@ class Line:
         self.catalogue = catalogue
         self.limits = FetchLimits(max_package_bytes=1_000_000, max_objects=50)
         self.build_log: list[str] = []
+        self.base_image_prefix = ""
 
     def accept(self, run: RunRef = RUN, **conf: Any) -> Accepted:
         return _passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
@@ -84,7 +85,7 @@ class Line:
             backend=self.backend,
             registry=self.registry,
             catalogue=self.catalogue,
-            base_image_prefix="",
+            base_image_prefix=self.base_image_prefix,
             log=self.build_log.append,
         )
         return _passed(image)
@@ -108,6 +109,8 @@ class Line:
             registry=self.registry,
             catalogue=self.catalogue,
             clock=self.clock,
+            base_image_prefix=self.base_image_prefix,
+            log=self.build_log.append,
         )
         return _passed(report)
 

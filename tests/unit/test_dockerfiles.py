@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlock.domain.catalogue import Runtime, ServiceSpec
+from airlock.adapters.catalogue_files import load_catalogue
+from airlock.domain.catalogue import Runtime, ServiceSpec, Variant
 from airlock.domain.dependencies import Dependency, Restraint
-from airlock.domain.image import BuildPlan, Layer, plan_build
-from tests.unit.given import runtime
+from airlock.domain.device import Device
+from airlock.domain.image import BuildPlan, Layer, missing_base, plan_build
+from tests.unit.given import ROOT, runtime
 
 NUMPY = Dependency(name="numpy", version="1.26.4", restraint=Restraint.EXACT)
 PANDAS = Dependency(name="Pandas", version="2.0", restraint=Restraint.ATLEAST)
@@ -60,6 +62,75 @@ def test_the_dockerfile_is_the_golden_one(
     golden: Callable[[str, str], None], name: str, row: Runtime, dependencies: tuple[Dependency, ...]
 ) -> None:
     golden(name, shown(plan(row, *dependencies).layers))
+
+
+CAFFE = {
+    "caffe-genuine-python3.6.Dockerfile": "python3.6",
+    "caffe-genuine-python3.7-gpu.Dockerfile": "python3.7-gpu",
+}
+
+
+@pytest.mark.parametrize("name", CAFFE)
+def test_caffe_itself_is_rendered_with_the_recipe_of_its_base_image(
+    golden: Callable[[str, str], None], name: str
+) -> None:
+    row = load_catalogue(ROOT / "include").find("Caffe", CAFFE[name])
+    assert row is not None
+    genuine = row.genuine()
+    assert genuine is not None
+    made = plan(genuine)
+    golden(name, f"# ── base image: {genuine.base_image}\n{genuine.base_recipe}\n{shown(made.layers)}")
+    assert (genuine.build, genuine.stand_in, row.build) == ("genuine", "", "stand-in")
+    assert not made.base_may_be_pulled
+    # The engine comes with the base image, so that no pin brings the stand-in's.
+    assert "opencv" not in made.layers[0].requirements
+    assert "stand-in" not in made.layers[-1].dockerfile
+    assert "stand-in" in plan(row).layers[-1].dockerfile
+
+
+GPU = Variant(
+    name="gpu",
+    devices=(Device.GPU,),
+    base_image="airlock-base/python:3.11-cuda9.0",
+    base_recipe="ARG CUDA_IMAGE=x\nFROM ${CUDA_IMAGE}\n",
+    system_packages=("libgomp1",),
+    environment=(("CUDA_CACHE_DISABLE", "1"),),
+    constraints="engine-gpu==1.0\n",
+)
+
+
+def test_a_build_for_gpus_is_a_set_of_layers_of_its_own(golden: Callable[[str, str], None]) -> None:
+    row = runtime("TensorFlow", "python3.6", devices=(Device.CPU, Device.GPU), variants=(GPU,))
+    gpu = row.as_variant("gpu")
+    golden("tensorflow-gpu-build.Dockerfile", shown(plan(gpu, NUMPY).layers))
+    tags = {layer.tag for layer in plan(row, NUMPY).layers} | {layer.tag for layer in plan(gpu, NUMPY).layers}
+    assert len(tags) == 6
+    assert plan(gpu).key.startswith("tensorflow-python3.6-gpu-")
+
+
+def test_a_base_image_with_a_recipe_is_pulled_from_a_registry_that_the_installation_names_and_from_no_other() -> None:
+    gpu = runtime("TensorFlow", "python3.6", variants=(GPU,)).as_variant("gpu")
+    assert plan().base_may_be_pulled
+    assert not plan(gpu).base_may_be_pulled
+    assert plan(gpu, base_image_prefix="mirror.corp/").base_may_be_pulled
+
+
+def test_a_missing_base_image_is_told_with_the_command_that_makes_it() -> None:
+    gpu = runtime("TensorFlow", "python3.6", variants=(GPU,)).as_variant("gpu")
+    message, remedy = missing_base(plan(gpu))
+    assert message == (
+        "TensorFlow python3.6 (build gpu) starts from the base image airlock-base/python:3.11-cuda9.0, "
+        "which is not on this worker, and which nobody publishes."
+    )
+    assert remedy == (
+        "Make it on this worker from the catalogue's recipe: `python -m airlock base-recipe "
+        "airlock-base/python:3.11-cuda9.0 | docker build -t airlock-base/python:3.11-cuda9.0 -` (with "
+        "`--build-arg CUDA_IMAGE=…` naming a mirror of NVIDIA's image, which the public registry removed), or name a "
+        "registry that has it in `[airlock] base_image_prefix`."
+    )
+    message, remedy = missing_base(plan())
+    assert message.endswith("python:3.11-slim-bookworm, which is not on this worker.")
+    assert remedy.startswith("Make it on this worker (`make base-images`), or name a registry")
 
 
 def test_the_same_input_gives_the_same_text_and_tag() -> None:

@@ -65,6 +65,10 @@ def test_the_record_says_what_a_listing_needs() -> None:
         "package_digest": f"sha256:{next(iter(line.store.packages))}",
         "image": summary["image"],
         "image_digest": summary["image_digest"],
+        "build": "own",
+        "images": {
+            "cpu": {"build": "own", "image": summary["image"], "image_digest": summary["image_digest"]},
+        },
         "size_bytes": summary["size_bytes"],
         "bytes_copied": summary["size_bytes"],
         "source": "s3://models/iris/",

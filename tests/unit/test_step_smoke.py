@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from airlock.domain.catalogue import Catalogue, Variant
 from airlock.domain.device import Device
 from airlock.domain.smoke import (
     MAX_RESPONSE_BYTES,
@@ -23,7 +22,7 @@ from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, Smok
 from airlock.ports import ServiceExit
 from airlock.steps.samples import MAX_SAMPLE_BYTES
 from tests.fakes import Behaviour
-from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files, runtime
+from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
 
 
@@ -135,33 +134,6 @@ def test_a_device_that_the_worker_lacks_is_not_a_pass() -> None:
     line.backend.on = frozenset({Device.GPU})
     assert line.smoke(line.until_built()).verdict is Verdict.NO_DEVICE
     assert "Not tested on cpu: no device." in line.events()
-
-
-GPU_BUILD = Variant(
-    name="gpu",
-    devices=(Device.GPU,),
-    base_image="cuda",
-    base_recipe="",
-    system_packages=(),
-    environment=(),
-    constraints="x==1\n",
-)
-
-
-@pytest.mark.parametrize("change", [{"variants": (GPU_BUILD,)}, {"stand_in": "It knows the CPU alone."}])
-def test_a_build_that_does_not_use_the_device_is_not_a_pass(change: dict[str, Any]) -> None:
-    row = runtime(default=True, devices=(Device.CPU, Device.GPU), **change)
-    for demanded in ([], ["gpu"]):
-        line = Line(catalogue=Catalogue.of([row]))
-        line.backend.on = frozenset({Device.CPU, Device.GPU})
-        built = line.until_built(required_devices=demanded)
-        if demanded:
-            with pytest.raises(DeviceRequired, match="SMK023"):
-                line.smoke(built, Device.GPU)
-        else:
-            assert line.smoke(built, Device.GPU).verdict is Verdict.NO_BUILD
-        assert line.backend.launches == []
-        assert line.smoke(built).verdict is Verdict.PASSED
 
 
 # ── devices that the request demands ─────────────────────────────────────────────────────────────────────────────────

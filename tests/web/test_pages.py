@@ -99,6 +99,46 @@ def test_a_version_that_does_not_exist_is_not_found(get: Callable[[str], httpx.R
     assert get("/models/iris/9.9.9").status_code == 404
 
 
+@pytest.fixture
+def imported(
+    get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Callable[[str], str]]:
+    """Imports a package on fakes, with a row of the catalogue, on a worker with devices; gives what its pages say."""
+    from airlock.domain.catalogue import Catalogue
+    from airlock.web import app as pages
+    from tests.unit.line import Line
+
+    def run(row: Any, *devices: Any, bases: tuple[str, ...] = ()) -> Callable[[str], str]:
+        line = Line(catalogue=Catalogue.of([row]))
+        line.backend.on, line.backend.bases = frozenset(devices), frozenset(bases)
+        line.import_model()
+        monkeypatch.setattr(pages, "_registry", lambda: line.registry)
+        return lambda path: get(path).text
+
+    return run
+
+
+def test_a_version_shows_the_build_and_the_image_of_each_device(imported: Callable[..., Callable[[str], str]]) -> None:
+    from tests.unit.test_builds_of_a_row import BOTH, CUDA, WITH_GPU_BUILD
+
+    page = imported(WITH_GPU_BUILD, *BOTH, bases=(CUDA,))("/models/iris/0.0.1")
+    assert "<tr><td>cpu</td><td>passed</td>\n<td>own</td>" in page
+    assert "<tr><td>gpu</td><td>passed</td>\n<td>gpu</td>" in page
+    assert "<dt>Image on gpu</dt><dd>build gpu: <code>airlock/serving:scikit-learn-sklearn1.9-python3.11-gpu-" in page
+    assert "Image on cpu" not in page
+    assert "stand-in" not in page
+
+
+def test_a_version_that_a_stand_in_serves_says_so(imported: Callable[..., Callable[[str], str]]) -> None:
+    from tests.unit.test_builds_of_a_row import BOTH, STAND_IN
+
+    text = imported(STAND_IN, *BOTH)
+    page = text("/models/iris/0.0.1")
+    assert "Built and tested with a stand-in for Scikit_Learn, not with Scikit_Learn itself" in page
+    assert "<td>stand-in</td>" in page
+    assert '<span class="warning">stand-in</span>' in text("/")
+
+
 def test_older_versions_are_on_the_next_page(registry: Any, get: Callable[[str], httpx.Response]) -> None:
     for number in range(51):
         reserve(registry, f"run-{number}")

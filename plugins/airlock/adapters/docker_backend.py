@@ -118,6 +118,10 @@ class DockerBackend:
 
     # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def base_at_hand(self, plan: BuildPlan) -> bool:
+        """Whether what a plan starts from is on this engine, or the whole image is, or a registry may have it."""
+        return plan.base_may_be_pulled or self._present(plan.layers[0].base) or self._present(plan.layers[-1].tag)
+
     def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
         """Make the layers that are missing.
 
@@ -139,10 +143,10 @@ class DockerBackend:
             seconds = self._clock.monotonic() - started
             log(f"The image {last.tag} is there already.")
             found = (BuiltLayer(name=layer.name, tag=layer.tag, reused=True, seconds=seconds) for layer in plan.layers)
-            return self._image(last, tuple(found), "")
+            return self._image(plan, tuple(found), "")
         build_log = BuildLog(self._settings.work_dir, plan.key, log)
         layers = tuple(self._layer(plan, layer, machine, build_log) for layer in plan.layers)
-        return self._image(last, layers, str(build_log.path))
+        return self._image(plan, layers, str(build_log.path))
 
     def _layer(self, plan: BuildPlan, layer: Layer, machine: str, build_log: BuildLog) -> BuiltLayer:
         started = self._clock.monotonic()
@@ -190,7 +194,8 @@ class DockerBackend:
                 return False
             return True
 
-    def _image(self, layer: Layer, layers: tuple[BuiltLayer, ...], log_path: str) -> Image:
+    def _image(self, plan: BuildPlan, layers: tuple[BuiltLayer, ...], log_path: str) -> Image:
+        layer = plan.layers[-1]
         with engine_errors("asked for an image"):
             attributes = self._client.images.get(layer.tag).attrs
         return Image(
@@ -201,6 +206,7 @@ class DockerBackend:
             size_bytes=int(attributes["Size"]),
             layers=layers,
             log=log_path,
+            build=plan.runtime.build,
         )
 
     def image_present(self, image: Image) -> bool:

@@ -17,7 +17,7 @@ from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFacto
 from airlock.adapters.install_failures import install_error, read_failure
 from airlock.adapters.install_settings import without_credentials
 from airlock.domain.findings import shown
-from airlock.domain.image import BASE_LAYER, LAYER_LABEL, BuildPlan, Layer
+from airlock.domain.image import BASE_LAYER, LAYER_LABEL, BuildPlan, Layer, missing_base
 from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock
 
@@ -66,7 +66,7 @@ class LayerBuild:
             with engine_errors("looking for litter of an earlier build"):
                 remove_litter(client, layer.tag)
             if layer.name == BASE_LAYER:
-                self._have_base(client, layer, log)
+                self._have_base(client, plan, log)
             try:
                 self._build(client, plan, layer, context, arguments, log)
             finally:
@@ -80,28 +80,25 @@ class LayerBuild:
         with engine_errors("asked for its version"):
             return self._clients()
 
-    def _have_base(self, client: docker.DockerClient, layer: Layer, log: Callable[[str], None]) -> None:
-        remedy = (
-            "Make it on this worker (`make base-images`), or name a registry that has it in "
-            "`[airlock] base_image_prefix`."
-        )
+    def _have_base(self, client: docker.DockerClient, plan: BuildPlan, log: Callable[[str], None]) -> None:
+        base = plan.layers[0].base
+        message, remedy = missing_base(plan)
         with engine_errors("looking for a base image"):
             try:
-                client.images.get(layer.base)
+                client.images.get(base)
                 return
             except ImageNotFound:
-                log(f"The base image {layer.base} is not on this worker: pulling it.")
+                pass
+        if not plan.base_may_be_pulled:
+            raise RuntimeUnavailable("BLD007", message, remedy)
+        log(f"The base image {base} is not on this worker: pulling it.")
         try:
-            client.images.pull(layer.base)
+            client.images.pull(base)
         except NotFound as error:
-            raise RuntimeUnavailable(
-                "BLD007", f"There is no base image {layer.base}: {shown(str(error))}", remedy
-            ) from error
+            raise RuntimeUnavailable("BLD007", f"There is no base image {base}: {shown(str(error))}", remedy) from error
         except APIError as error:
             kind = RuntimeUnavailable if error.status_code in (400, 401, 403) else BackendUnavailable
-            raise kind(
-                "BLD007", f"The base image {layer.base} cannot be pulled: {shown(str(error))}", remedy
-            ) from error
+            raise kind("BLD007", f"The base image {base} cannot be pulled: {shown(str(error))}", remedy) from error
         except ENGINE_ERRORS as error:
             raise engine_gone("pulling a base image", error) from error
 

@@ -101,6 +101,8 @@ def container_options(launch: Launch, *, package_folder: str, socket_folder: str
             "AIRLOCK_MODEL_NAME": launch.model_name,
             # The libraries see all of the host's processors and would start a thread for each.
             "OMP_NUM_THREADS": str(max(1, math.ceil(cpus))),
+            # Where NVIDIA's runtime is the engine's default, the base image's own value would bring in the GPUs.
+            **({} if launch.device is Device.GPU else {"NVIDIA_VISIBLE_DEVICES": "void"}),
         },
         "labels": labels(launch.run, launch.task),
     }

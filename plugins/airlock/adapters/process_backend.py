@@ -109,6 +109,10 @@ class ProcessBackend:
 
     # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def base_at_hand(self, plan: BuildPlan) -> bool:
+        """Whether an environment can stand for a plan: no variant, because there are no base images here."""
+        return not plan.runtime.variant
+
     def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
         """Make the environments that are missing.
 
@@ -149,6 +153,7 @@ class ProcessBackend:
             size_bytes=made.size_bytes,
             layers=layers,
             log=log_path,
+            build=plan.runtime.build,
         )
 
     def _layer(self, plan: BuildPlan, layer: Layer, machine: str, log: Callable[[str], None]) -> BuiltLayer:

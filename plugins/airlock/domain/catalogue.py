@@ -9,6 +9,12 @@ from dataclasses import dataclass, replace
 from airlock.domain.device import Device
 from airlock.domain.runtime_names import UnifiedName, parse_unified_name, version_distance
 
+#: The variant that is the engine itself, where the row's own build is a stand-in.
+GENUINE = "genuine"
+#: Names of a row's own build in a version's record; another build has its variant's name.
+OWN_BUILD = "own"
+STAND_IN_BUILD = "stand-in"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
@@ -74,6 +80,7 @@ class Runtime:
         base_recipe: Dockerfile text of the base image where no registry has it, else empty.
         stand_in: What the pins install instead of the engine itself, and what that does not do; else empty.
         variants: Other builds of the same row, sorted by name.
+        variant: The variant that this value is, empty for the row itself.
     """
 
     engine: str
@@ -99,9 +106,15 @@ class Runtime:
     base_recipe: str = ""
     stand_in: str = ""
     variants: tuple[Variant, ...] = ()
+    variant: str = ""
 
     def __str__(self) -> str:
-        return f"{self.engine} {self.name}"
+        return f"{self.engine} {self.name}" + (f" (build {self.variant})" if self.variant else "")
+
+    @property
+    def build(self) -> str:
+        """The build's name, as a version's record has it."""
+        return self.variant or (STAND_IN_BUILD if self.stand_in else OWN_BUILD)
 
     @property
     def stand_in_for(self) -> str:
@@ -114,9 +127,28 @@ class Runtime:
         A row of the specification may serve a device by another build of it, or by a stand-in that knows the CPU alone:
         such a build would answer on a machine with the device, and say nothing about it.
         """
+        if device not in self.devices:
+            return False
         if device is Device.CPU:
             return True
         return not self.stand_in and all(variant.name != device.value for variant in self.variants)
+
+    def as_build(self, name: str) -> Runtime:
+        """The same row in the build of a version's record.
+
+        Raises:
+            ValueError: It has no such build.
+        """
+        return self if name in (OWN_BUILD, STAND_IN_BUILD) else self.as_variant(name)
+
+    def variants_for(self, device: Device) -> tuple[Runtime, ...]:
+        """The row in those of its variants that use a device; the engine itself comes before what is left of it."""
+        return tuple(self.as_variant(variant.name) for variant in self.variants if device in variant.devices)
+
+    def genuine(self) -> Runtime | None:
+        """The row with its engine itself, where its own build is a stand-in and there is another."""
+        there = any(variant.name == GENUINE for variant in self.variants)
+        return self.as_variant(GENUINE) if there else None
 
     def as_variant(self, name: str) -> Runtime:
         """The same row in another of its builds.
@@ -136,8 +168,9 @@ class Runtime:
             system_packages=variant.system_packages,
             environment=variant.environment,
             constraints=variant.constraints,
-            stand_in="" if variant.name == "genuine" else self.stand_in,
+            stand_in="" if variant.name == GENUINE else self.stand_in,
             variants=(),
+            variant=variant.name,
         )
 
     def fits(self, name: UnifiedName) -> bool:
@@ -179,6 +212,15 @@ class Catalogue:
     def of(cls, runtimes: Iterable[Runtime]) -> Catalogue:
         """The catalogue of these runtimes in any order."""
         return cls(runtimes=tuple(sorted(runtimes, key=lambda runtime: (runtime.engine, runtime.name))))
+
+    def base_recipes(self) -> dict[str, str]:
+        """Base image → Dockerfile text, for those that nobody publishes."""
+        return {
+            build.base_image: build.base_recipe
+            for row in self.runtimes
+            for build in (row, *(row.as_variant(variant.name) for variant in row.variants))
+            if build.base_recipe
+        }
 
     def of_engine(self, engine: str) -> tuple[Runtime, ...]:
         """The engine's runtimes, sorted by name."""

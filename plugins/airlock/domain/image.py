@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airlock.domain.catalogue import Runtime
+from airlock.domain.catalogue import OWN_BUILD, Runtime
 from airlock.domain.dependencies import Dependency
 from airlock.domain.slimming import slim_program
 
@@ -85,6 +85,15 @@ class BuildPlan:
     package_digest: str
 
     @property
+    def base_may_be_pulled(self) -> bool:
+        """Whether a registry may be asked for the base image.
+
+        Nobody publishes an image that the catalogue has a recipe for, so anybody could publish another one under its
+        name: it is pulled from a registry that the installation names and from no other.
+        """
+        return not self.runtime.base_recipe or self.layers[0].base != self.runtime.base_image
+
+    @property
     def key(self) -> str:
         """Names the finished image or environment: the last layer's tag without its repository."""
         return self.layers[-1].tag.rpartition(":")[2]
@@ -136,6 +145,7 @@ class Image:
         size_bytes: Size on disk.
         layers: What was built and what was reused.
         log: Path of the build log on the worker, empty where nothing was built.
+        build: Which build of the catalogue's row it is: `own`, `stand-in`, or a variant's name.
         own: For an image of the user's own, what it says of itself; else None.
     """
 
@@ -147,6 +157,7 @@ class Image:
     layers: tuple[BuiltLayer, ...]
     log: str
     own: UserImage | None = None
+    build: str = OWN_BUILD
 
 
 def plan_build(
@@ -181,9 +192,32 @@ def plan_build(
     return BuildPlan(runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest)
 
 
+def missing_base(plan: BuildPlan) -> tuple[str, str]:
+    """That a plan's base image is not there: what is the matter, and what to do.
+
+    An image with a recipe is made once on a worker, or taken from a registry that the installation names.
+    """
+    runtime, base = plan.runtime, plan.layers[0].base
+    make = "Make it on this worker (`make base-images`)"
+    if runtime.base_recipe:
+        cuda = (
+            " (with `--build-arg CUDA_IMAGE=…` naming a mirror of NVIDIA's image, which the public registry removed)"
+            if "ARG CUDA_IMAGE=" in runtime.base_recipe
+            else ""
+        )
+        recipe = f"python -m airlock base-recipe {runtime.base_image}"
+        make = f"Make it on this worker from the catalogue's recipe: `{recipe} | docker build -t {base} -`{cuda}"
+    return (
+        f"{runtime} starts from the base image {base}, which is not on this worker"
+        + ("." if plan.base_may_be_pulled else ", and which nobody publishes."),
+        f"{make}, or name a registry that has it in `[airlock] base_image_prefix`.",
+    )
+
+
 def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
     digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
-    readable = f"{runtime.engine}-{runtime.name}".lower().replace("_", "-")
+    parts = [runtime.engine, runtime.name, *([runtime.variant] if runtime.variant else [])]
+    readable = "-".join(parts).lower().replace("_", "-")
     return f"airlock/{name}:{readable}-{digest}"
 
 

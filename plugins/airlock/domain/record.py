@@ -71,6 +71,18 @@ class ModelVersion:
         ran = {report.device: report.verdict for report in self.reports}
         return {device.value: ran.get(device, Verdict.NOT_SERVED).value for device in Device}
 
+    def device_images(self) -> dict[str, dict[str, str]]:
+        """Device → the image that passed on it: a device may have a build of its own."""
+        return {
+            report.device.value: {
+                "build": report.image.build,
+                "image": report.image.reference,
+                "image_digest": report.image.digest,
+            }
+            for report in self.reports
+            if report.image is not None
+        }
+
     def summary(self) -> dict[str, Any]:
         """The record as small JSON: what a listing, a DAG run's result and an asset event show."""
         request, reservation = self.accepted.request, self.accepted.reservation
@@ -90,6 +102,8 @@ class ModelVersion:
             "package_digest": f"sha256:{self.package.digest}",
             "image": self.image.reference,
             "image_digest": self.image.digest,
+            "build": self.image.build,
+            "images": self.device_images(),
             "size_bytes": self.package.size_bytes,
             "bytes_copied": self.package.bytes_copied,
             "source": self.package.source,

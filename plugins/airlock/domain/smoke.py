@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.device import Device
-from airlock.domain.image import Isolation
+from airlock.domain.image import Image, Isolation
 
 #: One answer may take 40 s at most. Source: Specifications for compiling model inference code.
 REQUEST_TIMEOUT_S = 40.0
@@ -127,6 +127,7 @@ class SmokeReport:
         device: The device.
         verdict: How it ended; a failed test raises instead.
         isolation: What stood between the code and the host.
+        image: What was tested, None where nothing ran; a device may have a build of its own.
         checked: Names of the samples whose answers were checked.
         ready_s: Seconds from start to the first successful prediction.
         latency: Times of the timed requests.
@@ -139,6 +140,7 @@ class SmokeReport:
     device: Device
     verdict: Verdict
     isolation: Isolation
+    image: Image | None = None
     checked: tuple[str, ...] = ()
     ready_s: float | None = None
     latency: Latency | None = None

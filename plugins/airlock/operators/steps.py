@@ -181,7 +181,13 @@ class BuildOperator(StepOperator):
             base_image_prefix=wiring.settings.base_image_prefix,
             log=self.lines(),
         )
-        self.log.info("backend %s, isolation %s, %s", image.backend.value, image.isolation.value, image.reference)
+        self.log.info(
+            "backend %s, isolation %s, build %s, %s",
+            image.backend.value,
+            image.isolation.value,
+            image.build,
+            image.reference,
+        )
         return encode(image)
 
 
@@ -226,12 +232,15 @@ class SmokeOperator(StepOperator):
             registry=wiring.registry,
             catalogue=wiring.catalogue,
             clock=wiring.clock,
+            base_image_prefix=wiring.settings.base_image_prefix,
+            log=self.lines(),
         )
         if report.verdict is not Verdict.PASSED:
             # A skipped task gives no return value by itself; register wants to know why it was skipped.
             context["ti"].xcom_push(key="return_value", value=encode(report))
             raise AirflowSkipException(f"{self.device}: {report.verdict.value}")
-        self.log.info("%s: %s", self.device, report.verdict.value)
+        build = report.image.build if report.image else "none"
+        self.log.info("%s: %s, build %s", self.device, report.verdict.value, build)
         return encode(report)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from airlock.domain.catalogue import Catalogue, Runtime
+from airlock.domain.catalogue import OWN_BUILD, STAND_IN_BUILD, Catalogue, Runtime
 from airlock.domain.detection import Detection
 from airlock.domain.engines import IMAGE
-from airlock.domain.image import BuildPlan, Image, plan_build
+from airlock.domain.image import BuildPlan, Image, missing_base, plan_build
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
@@ -29,7 +30,7 @@ def build(
     base_image_prefix: str,
     log: Callable[[str], None],
 ) -> Image:
-    """Make the runtime.
+    """Make the runtime: the engine itself where the row is a stand-in and its variant can be made, else the row's own.
 
     Args:
         accepted: The version.
@@ -51,33 +52,86 @@ def build(
     """
     if detection.engine == IMAGE:
         return obtain(accepted, validated, backend=backend, registry=registry, log=log)
-    plan = plan_for(validated, detection, package, store, backend, catalogue, base_image_prefix)
     registry.add_event(accepted.reservation, EventKind.NORMAL, f"Image task started on backend {backend.kind.value}.")
-    image = backend.build(plan, log)
-    made = [layer for layer in image.layers if not layer.reused]
-    text = (
-        f"Image created: {', '.join(f'{layer.name} layer in {layer.seconds:.1f} s' for layer in made)}."
-        if made
-        else "Existing environment image reused."
-    )
-    registry.add_event(accepted.reservation, EventKind.NORMAL, text)
+    row = known_runtime(detection, catalogue)
+
+    def tell(text: str) -> None:
+        registry.add_event(accepted.reservation, EventKind.NORMAL, text)
+
+    def planned(runtime: Runtime) -> BuildPlan:
+        return plan_for(validated, runtime, package, store, backend, base_image_prefix)
+
+    genuine = row.genuine()
+    made = first_made([planned(genuine)] if genuine is not None else [], backend, log)
+    for unmade in made.unmade:
+        log(f"{unmade.message} {unmade.remedy}")
+    image = made.image or backend.build(planned(row), log)
+    if image.build == STAND_IN_BUILD:
+        tell(f"Built as a stand-in for {row.engine}. {row.stand_in}")
+    tell(built_event(image))
     return image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of a row's variants.
+
+    Attributes:
+        runtime: The build that was made, None where none could be.
+        image: Its image.
+        unmade: Why the others could not be made here, in the order in which they were tried.
+    """
+
+    runtime: Runtime | None = None
+    image: Image | None = None
+    unmade: tuple[RuntimeUnavailable, ...] = ()
+
+
+def first_made(plans: Sequence[BuildPlan], backend: RuntimeBackend, log: Callable[[str], None]) -> Made:
+    """Make the first of several builds that can be made on this worker.
+
+    Args:
+        plans: The builds, the one to be preferred first.
+        backend: What builds.
+        log: Takes a line of output at a time.
+
+    Raises:
+        BuildFailed: A dependency cannot be installed, or the build ends with an error.
+        BackendUnavailable: The engine or the network did not answer.
+    """
+    unmade: list[RuntimeUnavailable] = []
+    for plan in plans:
+        if not backend.base_at_hand(plan):
+            unmade.append(RuntimeUnavailable("BLD007", *missing_base(plan)))
+            continue
+        try:
+            return Made(runtime=plan.runtime, image=backend.build(plan, log), unmade=tuple(unmade))
+        except RuntimeUnavailable as error:
+            unmade.append(error)
+    return Made(unmade=tuple(unmade))
+
+
+def built_event(image: Image) -> str:
+    """What was built, as one sentence of the version's history."""
+    which = f" of the build {image.build}" if image.build not in (OWN_BUILD, STAND_IN_BUILD) else ""
+    made = [layer for layer in image.layers if not layer.reused]
+    if not made:
+        return f"Existing environment image{which} reused."
+    return f"Image{which} created: {', '.join(f'{layer.name} layer in {layer.seconds:.1f} s' for layer in made)}."
 
 
 def plan_for(
     validated: Validated,
-    detection: Detection,
+    runtime: Runtime,
     package: Package,
     store: PackageStore,
     backend: RuntimeBackend,
-    catalogue: Catalogue,
     base_image_prefix: str,
 ) -> BuildPlan:
-    """The build plan of a detected package."""
+    """The plan of one build of the detected row."""
     dependencies = validated.config.dependencies
     bundled = {dependency.name for dependency in dependencies if dependency.bundled}
     paths = store.manifest(package.digest).model_paths() if bundled else {}
-    runtime = known_runtime(detection, catalogue)
     return plan_build(
         runtime,
         dependencies,

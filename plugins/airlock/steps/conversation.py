@@ -194,6 +194,7 @@ def passed_report(
         device=device,
         verdict=Verdict.PASSED,
         isolation=image.isolation,
+        image=image,
         checked=tuple(sample.name for sample in samples),
         ready_s=round(ready_s, 3),
         latency=latency_of(times),

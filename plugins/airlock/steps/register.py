@@ -53,13 +53,7 @@ def register(
             "Start a worker with the device, or leave it out of `required_devices`.",
         )
     if not passed:
-        served = ", ".join(device.value for device in detection.devices)
-        raise DeviceRequired(
-            "SMK021",
-            f"{detection.engine} {detection.runtime} serves {served}, and no worker has such a device: "
-            "nothing was tested.",
-            "Start a worker with the device, or choose a runtime that serves another one.",
-        )
+        raise _untested(detection, reports)
     version = ModelVersion(
         accepted=accepted,
         package=package,
@@ -71,3 +65,21 @@ def register(
     )
     registry.complete(version, details_of(version))
     return version
+
+
+def _untested(detection: Detection, reports: Sequence[SmokeReport]) -> DeviceRequired:
+    served = ", ".join(device.value for device in detection.devices)
+    without = [report.device.value for report in reports if report.verdict is Verdict.NO_BUILD]
+    runtime = f"{detection.engine} {detection.runtime}".rstrip()
+    if without:
+        return DeviceRequired(
+            "SMK021",
+            f"{runtime} serves {served}; a worker has {', '.join(without)}, and no build that uses it could be made: "
+            "nothing was tested.",
+            "Make the base image that the version's history names, or choose a runtime that serves another device.",
+        )
+    return DeviceRequired(
+        "SMK021",
+        f"{runtime} serves {served}, and no worker has such a device: nothing was tested.",
+        "Start a worker with the device, or choose a runtime that serves another one.",
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from airlock.domain.catalogue import Catalogue
+from collections.abc import Callable
+
+from airlock.domain.catalogue import Catalogue, Runtime
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.engines import ENGINES, IMAGE
@@ -14,7 +16,7 @@ from airlock.domain.smoke import TIMED_REQUESTS, Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
 from airlock.ports import Clock, Launch, PackageStore, Registry, RuntimeBackend
-from airlock.steps.build import known_runtime
+from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
 from airlock.steps.conversation import Conversation, passed_report, told_event
 from airlock.steps.samples import sample_files
 from airlock.steps.smoke_image import smoke_image
@@ -34,8 +36,10 @@ def smoke(
     registry: Registry,
     catalogue: Catalogue,
     clock: Clock,
+    base_image_prefix: str,
+    log: Callable[[str], None],
 ) -> SmokeReport:
-    """Test the version on one device.
+    """Test the version on one device, in the build that uses it; where that is another one, it is made here.
 
     Args:
         device: The device.
@@ -50,13 +54,16 @@ def smoke(
         registry: For the version's history.
         catalogue: The known runtimes.
         clock: Time.
+        base_image_prefix: Replaces the public registry in base images.
+        log: Takes a line of a build's output at a time.
 
     Returns:
         A report that says passed, not served, or not run. A test that fails raises.
 
     Raises:
         SmokeFailed: The service did not start, or did not answer as declared.
-        DeviceRequired: The request demands the device and this worker has none.
+        DeviceRequired: The request demands the device, and this worker has none or no build that uses it.
+        BuildFailed: The device's own build ends with an error.
         BackendUnavailable: The engine did not answer.
     """
     if device not in detection.devices:
@@ -91,20 +98,22 @@ def smoke(
             registry=registry,
             clock=clock,
         )
-    runtime = known_runtime(detection, catalogue)
+    row = known_runtime(detection, catalogue)
+    runtime, tested = row.as_build(image.build), image
     if not runtime.is_built_for(device):
-        registry.add_event(accepted.reservation, EventKind.NORMAL, f"Not tested on {device.value}: no build uses it.")
-        if device in accepted.request.required_devices:
-            raise DeviceRequired(
-                "SMK023",
-                f"The request demands a test on {device.value}; the build of {runtime} made here uses the CPU.",
-                f"Choose a runtime that is built for it, or leave {device.value} out of `required_devices`.",
-            )
-        return SmokeReport(device=device, verdict=Verdict.NO_BUILD, isolation=image.isolation)
+        plans = [
+            plan_for(validated, variant, package, store, backend, base_image_prefix)
+            for variant in row.variants_for(device)
+        ]
+        made = first_made(plans, backend, log)
+        if made.runtime is None or made.image is None:
+            return _no_build(device, accepted, runtime, image, made, registry)
+        runtime, tested = made.runtime, made.image
+        registry.add_event(accepted.reservation, EventKind.NORMAL, built_event(tested))
     specs = accepted.request.minimum_specs
     samples = read_samples(validated, package, store)
     launch = Launch(
-        image=image,
+        image=tested,
         runtime=runtime,
         package_digest=package.digest,
         model_name=accepted.reservation.model_name,
@@ -130,9 +139,26 @@ def smoke(
         # Checked too: a service that answers fast because it no longer answers right has no latency.
         times = [test.check(samples[0]).seconds for _ in range(TIMED_REQUESTS)]
         peak = service.peak_memory_bytes()
-    report = passed_report(device, image, samples, answers, times, ready_s=ready_s, peak_memory_bytes=peak)
+    report = passed_report(device, tested, samples, answers, times, ready_s=ready_s, peak_memory_bytes=peak)
     registry.add_event(accepted.reservation, EventKind.NORMAL, told_event(report))
     return report
+
+
+def _no_build(
+    device: Device, accepted: Accepted, runtime: Runtime, image: Image, made: Made, registry: Registry
+) -> SmokeReport:
+    """What is said where the worker has the device, and no build that uses it can be made here."""
+    reasons = [error.message for error in made.unmade] or [f"The build of {runtime} made here uses the CPU."]
+    remedies = [error.remedy for error in made.unmade if error.remedy] or ["Choose a runtime that is built for it."]
+    text = f"Not tested on {device.value}: no build uses it. {' '.join(reasons)} {remedies[0]}"
+    registry.add_event(accepted.reservation, EventKind.NORMAL, text)
+    if device in accepted.request.required_devices:
+        raise DeviceRequired(
+            "SMK023",
+            f"The request demands a test on {device.value}, and no build for it can be made here. {' '.join(reasons)}",
+            f"{remedies[0]} Or leave {device.value} out of `required_devices`.",
+        )
+    return SmokeReport(device=device, verdict=Verdict.NO_BUILD, isolation=image.isolation)
 
 
 def read_samples(validated: Validated, package: Package, store: PackageStore) -> tuple[Sample, ...]:
