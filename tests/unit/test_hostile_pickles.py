@@ -14,9 +14,6 @@ from collections.abc import Iterator
 import pytest
 
 from airlock.domain.findings import Finding
-from airlock.domain.model_files import names_common, names_learning, names_torch
-from airlock.domain.model_files.names import allowed_names, parse_names
-from airlock.domain.model_files.pickle_values import Global
 from airlock.domain.model_files.reading import check_model_file
 from tests.unit.given import archive
 
@@ -572,31 +569,3 @@ def test_a_safetensors_header_accounts_for_every_byte() -> None:
     for header, data in [(one, b""), (one, b"\x00" * 5), (b"{", b""), (b"[]", b""), (b'{"a":{}}', b"")]:
         assert tensors(header, data) == ["MDL006"]
     assert codes(b"\xff" * 8, "model/net.safetensors", "PyTorch") == ["MDL006"]
-
-
-# ── the lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_names_are_exact_and_without_a_dot() -> None:
-    for text_ in (names_common.NAMES, names_learning.NAMES, names_torch.NAMES):
-        for name in parse_names(text_):
-            assert name.module
-            assert name.name.isidentifier()
-
-
-def test_what_python_3_makes_of_an_old_name_is_on_the_list_too() -> None:
-    from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-
-    for name in allowed_names("TensorFlow"):
-        new = NAME_MAPPING.get((name.module, name.name), (IMPORT_MAPPING.get(name.module, name.module), name.name))
-        assert Global(*new) in allowed_names("TensorFlow"), (name, new)
-
-
-def test_no_listed_name_runs_what_it_is_given() -> None:
-    words = ("exec", "eval", "import", "load", "open", "system", "popen", "partial", "memory", "memmap", "getattr")
-    found = [name for name in allowed_names("TensorFlow") if any(word in name.name.lower() for word in words)]
-    # The first only without a folder, and then it does nothing; the second copies numbers out of a state dictionary.
-    assert sorted(map(str, found)) == [
-        "sklearn.externals.joblib.memory.Memory",
-        "torch.nn.utils.spectral_norm.SpectralNormLoadStateDictPreHook",
-    ]

@@ -7,11 +7,12 @@ models of many kinds with the engines themselves.
 from __future__ import annotations
 
 NAMES = """\
-__builtin__: bool bytearray bytes complex dict float frozenset int list long object range set slice str tuple
-  unicode xrange
+__builtin__: Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list long object range set
+  slice str tuple type unicode xrange
 _codecs: encode
 argparse: Namespace
-builtins: FutureWarning bool bytearray bytes complex dict float frozenset int list object range set slice str tuple
+builtins: Ellipsis FutureWarning NotImplemented bool bytearray bytes complex dict float frozenset int list object range
+  set slice str tuple type
 collections: Counter OrderedDict defaultdict deque
 copy_reg: _reconstructor
 copyreg: _reconstructor
@@ -44,15 +45,21 @@ numpy.random._pickle: __bit_generator_ctor __generator_ctor __randomstate_ctor
 numpy.random._sfc64: SFC64
 numpy.random.bit_generator: SeedSequence __pyx_unpickle_SeedSequence
 numpy.rec: recarray
+pandas: BooleanDtype Categorical CategoricalDtype DataFrame DatetimeIndex Float64Dtype Index Int64Dtype IntervalIndex
+  MultiIndex NA PeriodDtype PeriodIndex RangeIndex Series StringDtype TimedeltaIndex
 pandas._libs.arrays: __pyx_unpickle_NDArrayBacked
 pandas._libs.internals: _unpickle_block
+pandas._libs.tslibs.nattype: _nat_unpickle
+pandas._libs.tslibs.timedeltas: _timedelta_unpickle
 pandas._libs.tslibs.timestamps: _unpickle_timestamp
+pandas.arrays: BooleanArray DatetimeArray FloatingArray IntegerArray PeriodArray StringArray TimedeltaArray
 pandas.core.arrays.categorical: Categorical
 pandas.core.arrays.datetimes: DatetimeArray
 pandas.core.dtypes.dtypes: CategoricalDtype
 pandas.core.frame: DataFrame
 pandas.core.indexes.base: Index _new_Index
 pandas.core.indexes.datetimes: DatetimeIndex _new_DatetimeIndex
+pandas.core.indexes.interval: _new_IntervalIndex
 pandas.core.indexes.multi: MultiIndex
 pandas.core.indexes.numeric: Int64Index
 pandas.core.indexes.range: RangeIndex

@@ -136,7 +136,7 @@ sklearn.gaussian_process.regression_models: constant
 sklearn.grid_search: BaseSearchCV GridSearchCV RandomizedSearchCV
 sklearn.impute: MissingIndicator SimpleImputer
 sklearn.impute._base: MissingIndicator SimpleImputer _BaseImputer
-sklearn.impute._iterative: IterativeImputer
+sklearn.impute._iterative: IterativeImputer _ImputerTriplet
 sklearn.impute._knn: KNNImputer
 sklearn.isotonic: IsotonicRegression
 sklearn.kernel_approximation: AdditiveChi2Sampler Nystroem PolynomialCountSketch RBFSampler SkewedChi2Sampler

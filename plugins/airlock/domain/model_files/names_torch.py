@@ -1,12 +1,15 @@
 """What files of PyTorch 1.0 to 2.13 may import: storages, rebuilding of tensors, layers, optimizers.
 
 Found by saving tensors, state dictionaries, optimizers and a module of every kind with the libraries themselves.
+`getattr` is for layers that wait for their sizes: `pickle_policy` lets it fetch two methods of a value that was made.
 Left out on purpose: what loads further pickles (torch.storage._load_from_bytes) or compiles text (torch.fx).
 """
 
 from __future__ import annotations
 
 NAMES = """\
+__builtin__: getattr
+builtins: getattr
 torch: BFloat16Storage BoolStorage ByteStorage CharStorage ComplexDoubleStorage ComplexFloatStorage DoubleStorage
   FloatStorage HalfStorage IntStorage LongStorage QInt32Storage QInt8Storage QUInt8Storage ShortStorage Size Tensor
   bfloat16 bool channels_last complex128 complex64 contiguous_format device float16 float32 float64 float8_e4m3fn
@@ -25,6 +28,7 @@ torch.nn.functional: elu gelu hardswish leaky_relu log_softmax mish relu relu6 s
 torch.nn.modules.activation: CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid
   LogSoftmax Mish MultiheadAttention PReLU RReLU ReLU ReLU6 SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus
   Softshrink Softsign Tanh Tanhshrink Threshold
+torch.nn.modules.adaptive: AdaptiveLogSoftmaxWithLoss
 torch.nn.modules.batchnorm: BatchNorm1d BatchNorm2d BatchNorm3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d
   SyncBatchNorm
 torch.nn.modules.channelshuffle: ChannelShuffle
@@ -33,7 +37,7 @@ torch.nn.modules.conv: Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d Conv
   LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d
 torch.nn.modules.distance: CosineSimilarity PairwiseDistance
 torch.nn.modules.dropout: AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout
-torch.nn.modules.flatten: Flatten
+torch.nn.modules.flatten: Flatten Unflatten
 torch.nn.modules.fold: Fold Unfold
 torch.nn.modules.instancenorm: InstanceNorm1d InstanceNorm2d InstanceNorm3d LazyInstanceNorm1d LazyInstanceNorm2d
   LazyInstanceNorm3d

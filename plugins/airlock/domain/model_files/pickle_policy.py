@@ -33,9 +33,20 @@ _ENCODE: Final = Global("_codecs", "encode")
 _UFUNCS: Final = frozenset({Global("numpy.core", "_ufunc_reconstruct"), Global("numpy._core", "_ufunc_reconstruct")})
 # scikit-learn 0.18 keeps one in every FeatureAgglomeration: without a folder it does nothing.
 _MEMORY: Final = Global("sklearn.externals.joblib.memory", "Memory")
+# It calls what it is given: PyTorch gives it one of its own.
 _REBUILD_TYPED: Final = Global("torch._tensor", "_rebuild_from_type_v2")
+_REBUILDERS: Final = "torch._utils"
+_PYTHON: Final = ("builtins", "__builtin__")
+# The types of None, NotImplemented and Ellipsis have no name to import.
+_TYPES: Final = frozenset(Global(module, "type") for module in _PYTHON)
+_NAMELESS: Final = frozenset(Global(module, name) for module in _PYTHON for name in ("NotImplemented", "Ellipsis"))
+# Layers of PyTorch that wait for their sizes keep methods of their own.
+_GETATTRS: Final = frozenset(Global(module, "getattr") for module in _PYTHON)
+_LAZY_METHODS: Final = frozenset({b"_infer_parameters", b"_lazy_load_hook"})
+#: Names that are only called, with arguments of one form, and never handed on to something that could call them.
+CALLED_ONLY: Final = _UFUNCS | _TYPES | _GETATTRS | {_ENCODE, _MEMORY, _REBUILD_TYPED}
 #: Names whose arguments are looked at.
-CHECKED: Final = _DATA_TYPES | _UFUNCS | {_ENCODE, _MEMORY, _REBUILD_TYPED}
+CHECKED: Final = CALLED_ONLY | _DATA_TYPES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +120,15 @@ class Policy:
         if len(self._known) >= MAX_NAMES:
             raise OverLimit(f"it imports more than {MAX_NAMES:,} names", offset)
         self.reading.names.add(found)
-        self._known[found] = ArrayWrapper(found) if found in WRAPPERS else Imported(found, found not in CHECKED)
+        self._known[found] = (
+            ArrayWrapper(found) if found in WRAPPERS else Imported(found, found not in CHECKED, found in CALLED_ONLY)
+        )
         return self._known[found]
 
     def imported_unknown(self, offset: int) -> Imported:
         """What an import of a name gives that the pickle does not spell out."""
         self.suspect("imports a name that it computes", "", offset)
-        return Imported(Global("?", "?"), True)
+        return Imported(Global("?", "?"), True, False)
 
     def called(self, target: Any, arguments: Any, offset: int) -> Any:
         """What a call gives.
@@ -217,7 +230,15 @@ class Policy:
             return self._is_ufunc(known)
         if name == _MEMORY:
             return known[:1] == (None,)
-        return bool(known) and known[0].__class__ is Imported
+        if name in _TYPES:
+            return known == (None,) or (len(known) == 1 and self._is_import(known[0]) and known[0].name in _NAMELESS)
+        if name in _GETATTRS:
+            # Of a value that was made, never of a name that was imported.
+            return len(known) == 2 and known[0] is OPAQUE and known[1] in _LAZY_METHODS
+        return bool(known) and self._is_import(known[0]) and known[0].name.module == _REBUILDERS
+
+    def _is_import(self, value: Any) -> bool:
+        return value.__class__ is Imported
 
     def _is_ufunc(self, arguments: tuple[Any, ...]) -> bool:
         if len(arguments) != 2 or not all(each.__class__ is bytes for each in arguments):

@@ -45,10 +45,12 @@ class Imported:
     Attributes:
         name: The name.
         free: Whether it may be called with any arguments.
+        called_only: Whether nothing may get hold of it, because its arguments could then not be looked at.
     """
 
     name: Global
     free: bool
+    called_only: bool
 
 
 #: Keys of the state of a stand-in for an array.
@@ -90,7 +92,12 @@ PLAIN: Final = frozenset({bytes, int, bool, type(None), _Opaque})
 
 
 def kept_tuple(items: list[Any]) -> Any:
-    """A tuple that is small and not deep, or `OPAQUE_TUPLE`: what is kept must not grow with the file."""
+    """A tuple that is small and not deep, or `OPAQUE_TUPLE`: what is kept must not grow with the file.
+
+    One that would hand a name on that may only be called is `OPAQUE`: nothing can be called with it.
+    """
+    if any(item.__class__ is Imported and item.called_only for item in items):
+        return OPAQUE
     if len(items) > MAX_KEPT_ITEMS:
         return OPAQUE_TUPLE
     return tuple(item if item.__class__ is not tuple or _is_flat(item) else OPAQUE_TUPLE for item in items)
