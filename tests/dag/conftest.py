@@ -17,6 +17,7 @@ from tests.conftest import ROOT, Bucket
 
 if TYPE_CHECKING:
     from airlock.adapters.wiring import Wiring
+    from tests.dag.runtime_matrix import Workshop
 
 SKLEARN_RUNTIME = "sklearn1.9-python3.11"
 
@@ -115,6 +116,18 @@ def docker(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Insta
 def process(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """The installation with the process backend."""
     return use_backend(installation, "process", monkeypatch)
+
+
+@pytest.fixture
+def workshop(docker: Installation, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workshop]:
+    """A workshop whose images are removed at the end, but those that every run wants."""
+    from tests.dag.runtime_matrix import Workshop
+
+    made = Workshop(docker, tmp_path, measure=request.config.getoption("--measure"))
+    try:
+        yield made
+    finally:
+        made.clear()
 
 
 def load_dag() -> Any:

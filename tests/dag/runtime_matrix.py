@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -30,7 +31,12 @@ log = logging.getLogger(__name__)
 CATALOGUE = load_catalogue(ROOT / "include")
 MACHINE = platform.machine()
 #: These run in every `make test`; all others only with --runtimes. Their images stay, so that a second run is short.
-EVERY_RUN = {("Scikit_Learn", "python3.6"), ("XGBoost", "python3.6"), ("PyTorch", "python3.7")}
+EVERY_RUN = {
+    ("TensorFlow", "python2.7"),
+    ("Scikit_Learn", "python3.6"),
+    ("XGBoost", "python3.6"),
+    ("PyTorch", "python3.7"),
+}
 #: A base image of a recipe of ours copies NVIDIA's libraries out of an image that this argument names.
 CUDA_ARGUMENT = "CUDA_IMAGE"
 
@@ -72,7 +78,7 @@ class Workshop:
 
     Attributes:
         installation: Whose settings and backend are used.
-        folder: Where trained models and packages go.
+        folder: Where packages go.
         measure: Whether figures are recorded.
     """
 
@@ -107,22 +113,38 @@ class Workshop:
         return image
 
     def train(self, row: Runtime, image: Image) -> Path:
-        """Train the engine's example with the very image that will serve it, without a network.
+        """Train the engine's example with the very image that will serve it.
 
         Returns:
             The folder that train.py filled.
         """
         script = ROOT / "examples" / row.engine.lower() / "train.py"
         assert script.is_file(), f"examples/ has no {row.engine.lower()}/train.py, which a row of {row.engine} needs"
-        trained = self.folder / f"trained-{row.name}"
-        trained.mkdir()
+        trained = self._trained(row)
+        shutil.rmtree(trained, ignore_errors=True)
+        trained.mkdir(parents=True)
+        self.run(image, script, trained)
+        return trained
+
+    def model_of(self, row: Runtime) -> Path:
+        """The row's trained model: that of an earlier test, else a new one."""
+        trained = self._trained(row)
+        return trained if any(trained.glob("*.json")) else self.train(row, self.build(row))
+
+    def _trained(self, row: Runtime) -> Path:
+        """Where the row's model lies for the whole session."""
+        return self.installation.home / "trained" / f"{row.engine}-{row.name}"
+
+    def run(self, image: Image, script: Path, out: Path) -> None:
+        """Run `script --out OUT` in an image, without a network; its folder's parent is mounted with it."""
+        folder = script.parent.parent
         with self._client() as client:
             client.containers.run(
                 image.reference,
-                ["python", f"/examples/{script.parent.name}/train.py", "--out", "/out"],
+                ["python", f"/scripts/{script.relative_to(folder)}", "--out", "/out"],
                 mounts=[
-                    docker.types.Mount("/examples", str(ROOT / "examples"), type="bind", read_only=True),
-                    docker.types.Mount("/out", str(trained), type="bind"),
+                    docker.types.Mount("/scripts", str(folder), type="bind", read_only=True),
+                    docker.types.Mount("/out", str(out), type="bind"),
                 ],
                 # One thread: sums come in the same order on every machine, whatever its cores.
                 environment={"OMP_NUM_THREADS": "1", "HOME": "/tmp"},
@@ -131,7 +153,6 @@ class Workshop:
                 network_mode="none",
                 remove=True,
             )
-        return trained
 
     def pack(self, row: Runtime, trained: Path, further: str = "") -> Path:
         """Make a package of a trained model; the folder that contains `model/`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,16 +45,6 @@ def send(bucket: Bucket, package: Path) -> str:
     """Upload a package; its source location."""
     bucket.put_folder(f"{package.name}/", package)
     return f"s3://{bucket.name}/{package.name}/"
-
-
-@pytest.fixture
-def workshop(docker: Installation, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workshop]:
-    """A workshop whose images are removed at the end, but those of EVERY_RUN."""
-    made = Workshop(docker, tmp_path, measure=request.config.getoption("--measure"))
-    try:
-        yield made
-    finally:
-        made.clear()
 
 
 def model_name(row: Runtime, suffix: str = "") -> str:
@@ -96,8 +86,7 @@ def test_a_model_is_trained_imported_and_answers_in_its_own_runtime(
 def test_a_runtime_whose_device_is_not_here_is_built_and_says_that_nothing_was_tested(
     row: Runtime, workshop: Workshop, bucket: Bucket, run_import: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nearest = sibling(row)
-    trained = workshop.train(nearest, workshop.build(nearest))
+    trained = workshop.model_of(sibling(row))
     workshop.clear()
     prefix = ""
     if CUDA_ARGUMENT in row.base_recipe:
