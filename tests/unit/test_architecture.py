@@ -34,11 +34,11 @@ ALLOWED = {
 #: Single imports against the rule, each with its reason.
 EXCEPTIONS: set[tuple[str, str]] = set()
 
-#: What the domain may import beside itself: pure parts of the standard library and two pure checkers.
+#: What the domain may import beside itself: pure parts of the standard library, and pure checkers.
 PURE = {
     "__future__", "ast", "base64", "bz2", "collections", "contextlib", "dataclasses", "difflib", "enum",
     "fnmatch", "functools", "hashlib", "itertools", "json", "lzma", "math", "re", "string", "struct", "typing",
-    "unicodedata", "urllib.parse", "warnings", "zlib", "jsonschema", "packaging", "referencing",
+    "unicodedata", "urllib.parse", "warnings", "zlib", "jsonschema", "packaging", "parso", "referencing",
 }  # fmt: skip
 #: What the steps and ports may import beside the layers below them.
 PURE_STEPS = {*PURE, "sys"}

@@ -2,57 +2,469 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 
-from airlock.domain.findings import Severity
-from airlock.domain.service_code import MAX_CODE_BYTES, check_code
-from tests.unit.given import SERVICE, iris_files
+from airlock.domain.catalogue import ServiceSpec
+from airlock.domain.dependencies import Dependency
+from airlock.domain.findings import Finding, Severity
+from airlock.domain.service_code.checking import MAX_CODE_BYTES, check_code
+from airlock.domain.service_code.module_names import SERVING_MODULES, is_standard
+from airlock.domain.service_code.outline import outline_of
+from tests.unit.given import ROOT, SERVICE, iris_files, runtime
 from tests.unit.test_step_validate import noticed, rejected
 
-FILE = "model/customize_service.py"
+MAIN = "customize_service.py"
+PYTORCH = "from model_service.pytorch_model_service import PTServingBaseService\n"
+#: A service without fault, in which a test puts what it is about.
+GOOD = PYTORCH + "class Service(PTServingBaseService):\n    pass\n"
 
 
-def found(data: bytes, path: str = FILE, python: str = "3.9") -> list[tuple[str, Severity, int, int]]:
-    return [
-        (item.code, item.severity, item.place.line, item.place.column)
-        for item in check_code(path, data, python, (3, 11))
-    ]
+def check(files: dict[str, str | bytes], **options: Any) -> list[Finding]:
+    """The findings of these files, named by their paths under `model/`."""
+    data = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+    spec = ServiceSpec(base_class="model_service.pytorch_model_service:PTServingBaseService", model_path="*.pth")
+    dependencies = tuple(Dependency(name=name) for name in options.pop("dependencies", ()))
+    own = options.pop("own", (3, 11))
+    values = {"engine": "PyTorch", "service": spec, "python": "3.7", "constraints": "numpy==1.16.6\n", **options}
+    return check_code(data.keys(), data.__getitem__, runtime(**values), dependencies, own)
+
+
+def found(text: str | bytes, **options: Any) -> list[tuple[str, Severity, int, int]]:
+    """Code, severity, line and column of the findings in customize_service.py."""
+    return [(item.code, item.severity, item.place.line, item.place.column) for item in check({MAIN: text}, **options)]
+
+
+def codes(text: str | bytes, **options: Any) -> list[str]:
+    return [code for code, *_ in found(text, **options)]
+
+
+# ── compiling ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        b"", SERVICE, b"\xef\xbb\xbfx = 1\n", "# -*- coding: gbk -*-\nx = '模型'\n".encode("gbk"), b"x = '\\d'\r\n",
-        b"async def f():\n    await x\n", b"raise SystemExit\n", b"import os; os.system('exit 1')\n",
+        b"", b"\xef\xbb\xbfx = 1\n", "# -*- coding: gbk -*-\nx = '模型'\n".encode("gbk"), b"x = '\\d'\r\n",
+        b"async def f():\n    await x\n", b"def f(a, *, b): pass\n", b"x: int = 1\n", b"x = f'{1}'\n",
     ],
 )  # fmt: skip
-def test_code_that_compiles_is_accepted_and_not_run(data: bytes) -> None:
-    assert found(data) == []
+@pytest.mark.parametrize("python", ["3.6", "3.7", "3.11", "3.13"])
+def test_code_that_compiles_is_accepted(data: bytes, python: str) -> None:
+    assert codes(data + b"\n" + GOOD.encode(), python=python) == []
 
 
 def test_code_that_does_not_compile_is_named_with_its_place() -> None:
-    assert found(b"x = 1\nclass Service(:\n") == [("SVC002", Severity.ERROR, 2, 15)]
-    assert found(b"print 'x'\n")[0][:3] == ("SVC002", Severity.ERROR, 1)
+    assert found("x = 1\nclass Service(:\n") == [("SVC002", Severity.ERROR, 2, 15)]
+    assert found("print 'x'\n") == [("SVC002", Severity.ERROR, 1, 1)]
 
 
 @pytest.mark.parametrize(
-    "data", [b"x = '\xff'\n", b"x\x00y", b"(" * 5000, b"# coding: nothing\n", b" " * (MAX_CODE_BYTES + 1)]
+    "data",
+    [b"x = '\xff'\n", b"x\x00y", b"(" * 5000, b"# coding: nothing\n", b" " * (MAX_CODE_BYTES + 1), b"# coding: zlib\n"],
 )
-def test_unreadable_code_is_refused_and_survived(data: bytes) -> None:
-    assert [code for code, *_ in found(data)] == ["SVC002"]
+@pytest.mark.parametrize("python", ["2.7", "3.6", "3.11"])
+def test_unreadable_code_is_refused_and_survived(data: bytes, python: str) -> None:
+    expected = ["SVC003"] if python == "2.7" and data[:1] == b"(" else ["SVC002"]
+    assert [code for code in codes(data, python=python) if code != "SVC004"] == expected
+
+
+@pytest.mark.parametrize("data", ["not " * 30_000 + "x", "lambda:" * 3_000, "x = 1\n" * 100_000, "print 'x'\n" * 3_000])
+def test_code_that_is_hard_to_read_is_survived(data: str) -> None:
+    assert set(codes(data, python="2.7")) <= {"SVC003", "SVC004"}
+    assert set(codes(data, python="3.6")) <= {"SVC002", "SVC003", "SVC004"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if (n := 1):\n    pass\n",
+        "def f(a, /):\n    pass\n",
+        "y = f'{x=}'\n",
+        "match 1:\n    case 1:\n        pass\n",
+    ],
+)
+def test_syntax_that_came_after_the_runtimes_python_is_refused(text: str) -> None:
+    for python in ("3.6", "3.7"):
+        ((code, severity, line, _),) = found(GOOD + text, python=python)
+        assert (code, severity) == ("SVC002", Severity.ERROR)
+        assert line > 3
+    assert codes(GOOD + text, python="3.11") == []
+
+
+def test_a_name_that_became_a_keyword_is_left_to_the_test_of_the_service() -> None:
+    assert codes("async = 1\n" + GOOD, python="3.6") == ["SVC003"]
+    assert codes("async = 1\n" + GOOD, python="3.7") == ["SVC002"]
+
+
+def test_syntax_newer_than_the_checking_python_is_left_to_the_test_of_the_service() -> None:
+    assert "SVC002" not in codes("type X = int\n" + GOOD, python="3.13", own=(3, 11))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print 'x'\nprint >>f, 1\n", "try:\n    pass\nexcept (A, B), e:\n    raise A, 'x'\n", "exec 'x' in {}\n",
+        "x = `1`\n", "x = 0777 + 10L\n", "if 1 <> 2:\n    pass\n", "x = ur'a'\n", "f = lambda (a, b): a\n",
+        "def f((a, b)):\n    pass\n", "print('x')\n", "from __future__ import print_function\nprint('x', end='')\n",
+    ],
+)  # fmt: skip
+def test_python_2_code_is_not_compiled_here_and_its_classes_are_read(text: str) -> None:
+    assert codes(text + GOOD, python="2.7") == ["SVC003"]
+    assert codes(text + "class Other(object):\n    pass\n", python="2.7") == ["SVC003", "SVC004"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = f'{1}'\n", "x: int = 1\n", "def f(a: int):\n    pass\n", "def f() -> int:\n    pass\n",
+        "def f(*, a):\n    pass\n", "def f():\n    nonlocal x\n", "def f():\n    yield from x\n", "raise A from B\n",
+        "async def f():\n    pass\n", "x = '模型'\n",
+    ],
+)  # fmt: skip
+def test_what_no_python_2_compiles_is_refused(text: str) -> None:
+    assert codes(text + GOOD, python="2.7")[0] == "SVC002"
+
+
+def test_a_coding_line_makes_characters_beyond_ascii_readable_in_python_2() -> None:
+    assert codes(("# -*- coding: gbk -*-\nx = u'模型'\n" + GOOD).encode("gbk"), python="2.7") == ["SVC003"]
 
 
 def test_a_module_that_may_never_be_imported_is_a_warning() -> None:
-    assert found(b"print 'x'\n", "model/old/train.py")[0][:2] == ("SVC002", Severity.WARNING)
+    (finding,) = check({MAIN: GOOD, "old/train.py": "print 'x'\n"})
+    assert (finding.code, finding.severity, str(finding.place)) == (
+        "SVC002", Severity.WARNING, "model/old/train.py:1:1",
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("python", ["2.7", "3.6", "3.13"])
-def test_another_python_is_left_to_the_test_of_the_service(python: str) -> None:
-    assert [code for code, *_ in found(b"print 'x'\n", python=python)] == ["SVC003"]
-    assert found(b"print 'x'\n", "model/utils.py", python) == []
+def test_a_module_that_the_service_imports_must_compile() -> None:
+    (finding,) = check({MAIN: "import net\n" + GOOD, "net.py": "import deep.er\n", "deep/er.py": "print 'x'\n"})
+    assert (finding.severity, finding.place.file) == (Severity.ERROR, "model/deep/er.py")
+
+
+def test_nothing_is_run(tmp_path: Any) -> None:
+    check({MAIN: f"open({str(tmp_path / 'x')!r}, 'w')\n" + GOOD})
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── the service class ────────────────────────────────────────────────────────────────────────────────────────────────
+
+SERVICES = {
+    "from a base class under another name": PYTORCH.replace("\n", " as Base\n") + "class S(Base): pass\n",
+    "from a base class through its module": "import model_service.pytorch_model_service as m\n"
+    "class S(m.PTServingBaseService): pass\n",
+    "from a base class by its whole name": "import model_service.pytorch_model_service\n"
+    "class S(model_service.pytorch_model_service.PTServingBaseService): pass\n",
+    "from a module of the base classes' package": "from model_service import pytorch_model_service\n"
+    "class S(pytorch_model_service.PTServingBaseService): pass\n",
+    "from a class in the same file": GOOD + "class More(Service): pass\n",
+    "with a second base": GOOD.replace("(PT", "(Mixin, PT").replace("class", "class Mixin(object): pass\nclass"),
+    "with another class beside it": GOOD + "class Net(object):\n    pass\n",
+    "defined in two ways": PYTORCH + "try:\n    import torch\nexcept ImportError:\n    class S(PTServingBaseService):\n"
+    "        pass\nelse:\n    class T(PTServingBaseService):\n        pass\n",
+    "redefined": GOOD + GOOD,
+    "with a decorator": PYTORCH + "def d(c): return c\n@d\nclass S(PTServingBaseService): pass\n",
+}
+
+
+@pytest.mark.parametrize("text", SERVICES.values(), ids=SERVICES.keys())
+def test_one_service_class_is_found(text: str) -> None:
+    assert codes(text, constraints="torch==1.4.0\n") == []
+
+
+def test_a_service_may_be_derived_from_a_class_in_a_sibling() -> None:
+    files = {"base.py": GOOD, "core/__init__.py": "from .deep import Deep\n", "core/deep.py": "class Deep: pass\n"}
+    assert check({MAIN: "from base import Service\nclass S(Service): pass\n", **files}) == []
+    assert check({MAIN: "from .base import Service\nclass S(Service): pass\n", **files}) == []
+    assert check({MAIN: "import base\nfrom core import Deep\nclass S(Deep, base.Service): pass\n", **files}) == []
+    assert check({MAIN: "from model.base import Service\nclass S(Service): pass\n", **files}) == []
+
+
+@pytest.mark.parametrize(
+    "text,line",
+    [
+        ("x = 1\n", 1),
+        ("import os\nclass Service(object):\n    pass\n", 2),
+        ("class Service:\n    pass\n", 1),
+        ("import torch\nclass Net(torch.nn.Module):\n    pass\n", 2),
+        (PYTORCH + "def make():\n    class Inner(PTServingBaseService):\n        pass\n", 1),
+        (PYTORCH, 1),
+    ],
+)
+def test_no_service_class_is_an_error_that_says_what_to_derive_from(text: str, line: int) -> None:
+    (finding,) = check({MAIN: text}, constraints="torch==1.4.0\n")
+    assert (finding.code, finding.severity, finding.place.line) == ("SVC004", Severity.ERROR, line)
+    assert "from model_service.pytorch_model_service import PTServingBaseService" in finding.fix
+
+
+def test_a_service_class_that_is_only_imported_is_none() -> None:
+    assert [item.code for item in check({MAIN: "from base import Service\n", "base.py": GOOD})] == ["SVC004"]
+
+
+def test_several_service_classes_are_named() -> None:
+    (finding,) = check({MAIN: GOOD + "class Second(PTServingBaseService):\n    pass\n"})
+    assert (finding.code, finding.place.line) == ("SVC004", 4)
+    assert "Service, Second" in finding.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from helpers import *\n",
+        "class S(make_base()): pass\n",
+        "Base = object\nclass S(Base): pass\n",
+        "from compiled import Base\nclass S(Base): pass\n",
+    ],
+)
+def test_what_only_running_would_tell_is_no_error(text: str) -> None:
+    assert check({MAIN: text, "helpers.py": "", "compiled.so": b""}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from model_service.model_service import SingleNodeService\nclass S(SingleNodeService):\n"
+        "    def _inference(self, data): return data\n",
+        "from model_service.caffe_model_service import CaffeBaseService as B\nclass S(B): pass\n",
+    ],
+)
+def test_another_engines_base_class_is_told(text: str) -> None:
+    assert [(code, severity) for code, severity, *_ in found(text)] == [("SVC005", Severity.INFO)]
+
+
+# ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def method(text: str, base: str = "PTServingBaseService", module: str = "pytorch_model_service") -> str:
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    return f"from model_service.{module} import {base}\nclass Service({base}):\n{lines}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def __init__(self, model_name, model_path): pass", "def __init__(self, *args): pass",
+        "def __init__(self, name, path, gpu=None): pass", "def __init__(self, name, *rest, **more): pass",
+        "def _preprocess(self, data): pass", "@staticmethod\ndef _preprocess(data): pass",
+        "@classmethod\ndef _inference(cls, data): pass", "def _postprocess(self, data, top=5): pass",
+        "def inference(self, data): pass", "def health(self): return {}, 200", "def ping(self): pass",
+        "@wrap\ndef _inference(a, b, c): pass", "def _preprocess(self, data, *, size=3): pass",
+        "_inference = staticmethod(len)", "def signature(self, a, b): pass",
+    ],
+)  # fmt: skip
+def test_methods_that_can_be_called_are_accepted(text: str) -> None:
+    assert codes(method(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def __init__(self): pass", "def __init__(self, model_path): pass", "def __init__(self, a, b, c): pass",
+        "def __init__(self, a, b, *, c): pass", "def _preprocess(self): pass", "def _preprocess(data): pass",
+        "def _inference(self, data, size): pass", "@staticmethod\ndef _postprocess(self, data): pass",
+        "def inference(self): pass", "def health(self, data): pass",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("python", ["2.7", "3.7"])
+def test_methods_that_cannot_be_called_are_refused(text: str, python: str) -> None:
+    if python == "2.7" and "*," in text:
+        return
+    findings = [item for item in found(method(text), python=python) if item[0] != "SVC003"]
+    assert [(code, severity) for code, severity, *_ in findings] == [("SVC006", Severity.ERROR)]
+    assert findings[0][2] == 3 + text.count("\n")
+
+
+def test_the_constructors_arguments_are_those_of_the_base_class() -> None:
+    mxnet = "from mms.model_service.mxnet_model_service import MXNetBaseService as B\nclass S(B):\n"
+    assert codes(mxnet + "    def __init__(self, name, folder, manifest, gpu=None): pass\n") == ["SVC005"]
+    assert codes(mxnet + "    def __init__(self, name, path): pass\n") == ["SVC006", "SVC005"]
+    spark = method("def _inference(self, data): pass\ndef __init__(self, path): pass", "SparkServingBaseService",
+                   "spark_model_service")  # fmt: skip
+    assert codes(spark) == ["SVC005"]
+
+
+def test_a_method_of_a_class_in_a_sibling_is_judged_too() -> None:
+    base = method("def _preprocess(self): pass").replace("Service(", "Base(")
+    (finding,) = check({MAIN: "from base import Base\nclass S(Base): pass\n", "base.py": base})
+    assert (finding.code, finding.place.file, finding.place.line) == ("SVC006", f"model/{MAIN}", 2)
+    assert "Base._preprocess" in finding.message
+
+
+@pytest.mark.parametrize("name", ["preprocess", "_pre_process", "_postproces", "_Inference", "_infrence"])
+def test_a_misspelt_method_is_told(name: str) -> None:
+    assert [(code, severity) for code, severity, *_ in found(method(f"def {name}(self, data): pass"))] == [
+        ("SVC007", Severity.WARNING)
+    ]
+
+
+def test_a_method_that_something_calls_is_not_misspelt() -> None:
+    text = "def preprocess(self, data): pass\ndef _preprocess(self, data): return self.preprocess(data)"
+    assert codes(method(text)) == []
+    assert codes(method("def preprocess(self, data): pass\ndef _inference(self, d): return self.preprocess(d)")) == []
+
+
+@pytest.mark.parametrize("base,module", [("SingleNodeService", "model_service")])
+def test_a_base_class_without_inference_needs_one(base: str, module: str) -> None:
+    spec = ServiceSpec(base_class=f"model_service.{module}:{base}", model_path="folder")
+    assert codes(method("x = 1", base, module), service=spec) == ["SVC010"]
+    for text in ("def _inference(self, data): pass", "def inference(self, data): pass", "_inference = f"):
+        assert codes(method(text, base, module), service=spec) == []
+    assert codes("import torch\n" + method("x = 1", base, module).replace("(S", "(torch.nn.Module, S"), service=spec,
+                 constraints="torch==1.4.0\n") == []  # fmt: skip
+
+
+# ── imports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os, json, collections.abc", "import numpy as np", "from numpy import array", "import log",
+        "import model_service.log as log", "from model_service import log", "from mms.log import get_logger",
+        "from mms.utils.mxnet import image, ndarray", "from metric.metrics_manager import MetricsManager",
+        "try:\n    import nowhere\nexcept ImportError:\n    nowhere = None", "if False:\n    import nowhere",
+        "def f():\n    import nowhere", "import pkg_resources", "import _socket", "from __future__ import division",
+        "import utils", "from utils import x", "import core.deep", "from core import deep", "from . import utils",
+        "from .utils import x", "from .core.deep import x", "from model.utils import x", "import model",
+        "from model import utils", "import native", "from core import *", "from .core import anything",
+    ],
+)  # fmt: skip
+def test_imports_that_find_something_are_accepted(text: str) -> None:
+    files = {"utils.py": "", "core/__init__.py": "", "core/deep.py": "", "native.cpython-37m-x86_64-linux-gnu.so": ""}
+    assert check({MAIN: text + "\n" + GOOD, **files}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import nowhere", "import json, nowhere", "from nowhere import x", "import torch", "from .nowhere import x",
+        "from . import nowhere", "from .. import utils", "import utils.nowhere", "import core.nowhere",
+        "from model_service.pytorch_service import x", "from model_service.model_service import PTServingBaseService",
+        "import cPickle", "import tomllib", "with x:\n    import nowhere",
+    ],
+)  # fmt: skip
+def test_imports_that_find_nothing_are_refused(text: str) -> None:
+    (finding,) = check({MAIN: GOOD + text + "\n", "utils.py": "", "core/__init__.py": "", "core/deep.py": ""})
+    assert (finding.code, finding.severity, finding.place.line) == ("SVC008", Severity.ERROR, 4 + text.count("\n"))
+    assert finding.fix
+
+
+def test_a_dependency_brings_modules_and_may_bring_others() -> None:
+    assert codes("import PIL, yaml\n" + GOOD, dependencies=["Pillow", "PyYAML"]) == []
+    findings = found("import dateutil\n" + GOOD, dependencies=["pandas"])
+    assert [(code, severity) for code, severity, *_ in findings] == [("SVC008", Severity.WARNING)]
+
+
+def test_python_2_has_modules_of_its_own_and_looks_beside_the_importer() -> None:
+    assert codes("import cPickle, StringIO, urllib2\n" + GOOD, python="2.7") == ["SVC003"]
+    files = {MAIN: "import core.a\n" + GOOD, "core/__init__.py": "", "core/a.py": "import b\n", "core/b.py": ""}
+    assert [item.code for item in check(files, python="2.7")] == ["SVC003"]
+    assert [item.place.file for item in check(files)] == ["model/core/a.py"]
+
+
+def test_imports_of_a_module_that_the_service_imports_are_judged_too() -> None:
+    (finding,) = check({MAIN: "from net import Net\n" + GOOD, "net.py": "import torch\n", "other.py": "import x\n"})
+    assert str(finding.place) == "model/net.py:1:1"
+
+
+def test_a_misspelt_base_class_is_named_with_the_one_that_is_meant() -> None:
+    (finding,) = check({MAIN: GOOD.replace("PTServing", "PtServing")})
+    assert finding.code == "SVC008"
+    assert "from model_service.pytorch_model_service import PTServingBaseService" in finding.fix
+
+
+def test_a_caffe_image_has_caffe() -> None:
+    assert "SVC008" not in codes("import caffe\n" + GOOD, engine="Caffe")
+    assert "SVC008" in codes("import caffe\n" + GOOD)
+
+
+def test_the_standard_library_is_known_by_version() -> None:
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    skipped = ("antigravity", "this", "nt", "xx", "win", "msi", "msvcrt", "nturl2path", "turtle")
+    names = {name for name in sys.stdlib_module_names if not name.startswith(skipped)}
+    assert [name for name in sorted(names) if not is_standard(name, own)] == []
+    assert is_standard("distutils", "3.11")
+    assert not is_standard("distutils", "3.12")
+    assert not is_standard("dataclasses", "3.6")
+    assert not is_standard("pathlib", "2.7")
+
+
+def test_the_modules_of_the_serving_code_are_those_that_are_there() -> None:
+    folder = ROOT / "include/runtimes/serving"
+    modules = {path.relative_to(folder).with_suffix("").as_posix().replace("/", ".") for path in folder.rglob("*.py")}
+    modules = {name.removesuffix(".__init__") for name in modules}
+    assert set(SERVING_MODULES) <= modules
+    for module, classes in SERVING_MODULES.items():
+        path = folder / (module.replace(".", "/") + ".py")
+        assert all(f"class {name}(" in path.read_text(encoding="utf-8") for name in classes)
+    bases = {name for name in modules if name.endswith("_model_service") or name == "model_service.model_service"}
+    assert {name for name, classes in SERVING_MODULES.items() if classes} == bases
+
+
+# ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nos.system('pip install x')", "import subprocess as s\ns.check_call(['x'])",
+        "from subprocess import Popen\nPopen('x').wait()", "import requests\nrequests.get('http://x')",
+        "open('x', 'w').write('y')", "import os\nif not os.path.exists('x'):\n    os.makedirs('x')",
+        "import sys\nsys.exit()", "import shutil\nclass A(object):\n    x = shutil.rmtree('y')", "x = input()",
+        "import pip\npip.main(['install', 'x'])",
+    ],
+)  # fmt: skip
+def test_effects_at_import_are_told(text: str) -> None:
+    findings = found(GOOD + text + "\n", constraints="requests==2.0\n")
+    assert [(code, severity) for code, severity, *_ in findings] == [("SVC009", Severity.WARNING)]
+    assert findings[0][2] > 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nos.environ['X'] = '1'\nHERE = os.path.dirname(os.path.abspath(__file__))",
+        "import sys\nsys.path.append('x')", "import logging\nlogging.basicConfig()", "LABELS = open('x').read()",
+        "import warnings\nwarnings.filterwarnings('ignore')", "import os\ndef f():\n    os.system('x')",
+        "import os\nif __name__ == '__main__':\n    os.remove('x')", "import os\nf = lambda: os.remove('x')",
+    ],
+)  # fmt: skip
+def test_ordinary_statements_at_import_are_accepted(text: str) -> None:
+    assert codes(GOOD + text + "\n") == []
+
+
+# ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_findings_come_at_once() -> None:
+    text = "import nowhere\nimport os\nos.remove('x')\n" + method(
+        "def __init__(self): pass\ndef preprocess(self): pass"
+    )
+    assert sorted(codes(text)) == ["SVC006", "SVC007", "SVC008", "SVC009"]
+
+
+def test_code_of_the_projects_own_packages_has_no_fault() -> None:
+    for folder in (ROOT / "examples").glob("*/"):
+        files = {path.name: path.read_bytes() for path in folder.glob("*.py") if path.name != "train.py"}
+        if MAIN in files:
+            # An example is made for its own engine's runtime, which has its libraries.
+            findings = check(dict(files), engine="Caffe", dependencies=["numpy"])
+            assert {item.code for item in findings if item.severity is not Severity.WARNING} <= {"SVC005"}, folder.name
+
+
+def test_an_outline_of_this_very_file_can_be_taken() -> None:
+    from parso.grammar import load_grammar
+
+    with open(__file__, encoding="utf-8") as file:
+        outline = outline_of(load_grammar(version="3.11").parse(file.read()))
+    assert "MAIN" in outline.names
+    assert "pytest" in [item.module for item in outline.imports]
 
 
 def test_a_package_with_broken_code_is_refused_before_anything_is_built() -> None:
     error = rejected(iris_files(model__customize_service_dot_py=b"class Service(:\n"))
     assert [item.code for item in error.findings] == ["SVC002"]
     assert noticed(iris_files(model__train_dot_py=b"print 'x'\n")) == ["SVC002"]
+    assert noticed(iris_files(model__customize_service_dot_py=SERVICE)) == []

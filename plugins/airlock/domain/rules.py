@@ -254,8 +254,48 @@ _ALL = (
     ),
     Rule(
         code="SVC003", title="Inference code is not compiled before the test", severity="info", source=_CODE,
-        reason="Only the runtime's own Python can tell, and it is too old or too new for the one that checks.",
+        reason="Only the runtime's own Python can tell its whole syntax, and it is too old or too new for the one that "
+        "checks. Its classes and imports are checked all the same.",
         remedy="Nothing needs to be done; the test of the service shows it.",
+    ),
+    Rule(
+        code="SVC004", title="There is not exactly one service class", severity="error", source=_CODE,
+        reason="The service is the one class of customize_service.py that is derived from a base class of inference "
+        "code and has no subclass there.",
+        remedy="Define one class there, derived from the engine's base class.",
+    ),
+    Rule(
+        code="SVC005", title="The base class is another engine's", severity="info", source=_CODE,
+        reason="Every base class can be used with every engine; the constructor's arguments and the steps that the "
+        "class does not define itself are those of its base class.",
+        remedy="Nothing needs to be done.",
+    ),
+    Rule(
+        code="SVC006", title="A method cannot take the arguments that it gets", severity="error", source=_CODE,
+        reason="The server constructs the class, and calls its methods, with the arguments of its base class.",
+        remedy="Give the method those parameters.",
+    ),
+    Rule(
+        code="SVC007", title="A method looks misspelt", severity="warning", source=_CODE,
+        reason="Nothing calls it, and the step of nearly that name is taken from the base class.",
+        remedy="Name it as the step, or remove it.",
+    ),
+    Rule(
+        code="SVC008", title="An import finds nothing", severity="error", source=_CODE,
+        reason="Modules come from the package, the Python, the runtime's pins and the dependencies; without the module "
+        "the service does not start.",
+        remedy="Add the module to the package, or its distribution to `dependencies`.",
+    ),
+    Rule(
+        code="SVC009", title="Importing the code has effects", severity="warning", source=_SAFETY,
+        reason="The service has no network, cannot write outside its home and cannot install packages; what is done "
+        "once at import is done again by every worker.",
+        remedy="Do it in the constructor or on request, list packages in `dependencies`, or bring the files along.",
+    ),
+    Rule(
+        code="SVC010", title="Nothing computes the prediction", severity="error", source=_CODE,
+        reason="The base class has no `_inference` of its own.",
+        remedy="Define `_inference(self, data)` in the service class.",
     ),
     # ── model files ──────────────────────────────────────────────────────────────────────────────────────────────────
     Rule(

@@ -16,7 +16,7 @@ from airlock.domain.findings import Finding, Place, Severity, by_weight, finding
 from airlock.domain.jsontext import MAX_TEXT_BYTES
 from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
-from airlock.domain.service_code import MAX_CODE_BYTES, check_code
+from airlock.domain.service_code.checking import MAX_CODE_BYTES, check_code
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
 from airlock.ports import PackageStore, Registry
@@ -211,25 +211,25 @@ def check_service_code(
     """Read the package's Python code without running it.
 
     Args:
-        config: Names the runtime, whose Python must be able to compile it.
+        config: Names the runtime, whose Python must be able to compile it, and the dependencies.
         manifest: The package's files.
         digest: The package.
         store: Where it lies.
         catalogue: The known runtimes.
 
     Returns:
-        SVC002 and SVC003.
+        Findings of the family SVC, but for SVC001.
     """
     engine = config.model_type
     runtime = catalogue.find(engine, config.runtime) if config.runtime else catalogue.default(engine)
     if runtime is None:
         return []
-    findings = []
-    for entry in manifest.files:
-        if entry.path.endswith(".py"):
-            data = store.read(digest, entry, MAX_CODE_BYTES + 1)
-            findings += check_code(entry.path, data, runtime.python, sys.version_info[:2])
-    return findings
+    paths = manifest.model_paths()
+
+    def read(path: str) -> bytes:
+        return store.read(digest, paths[path], MAX_CODE_BYTES + 1)
+
+    return check_code(paths, read, runtime, config.dependencies, sys.version_info[:2])
 
 
 def _some(paths: Mapping[str, object]) -> str:

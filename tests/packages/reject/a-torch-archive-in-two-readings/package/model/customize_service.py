@@ -1,2 +1,5 @@
-class Service(object):
+from model_service.pytorch_model_service import PTServingBaseService
+
+
+class Service(PTServingBaseService):
     pass

@@ -1,2 +1,5 @@
-class Service(object):
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
     pass

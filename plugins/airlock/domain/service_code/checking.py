@@ -1,0 +1,107 @@
+"""All rules of inference code, applied to a package's Python files without running any of them.
+
+Files that customize_service.py certainly imports are judged as it is; any other file may be one that nothing runs, and
+its faults are warnings.
+
+Source: Specifications for compiling model inference code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+
+from airlock.domain.catalogue import Runtime
+from airlock.domain.dependencies import Dependency
+from airlock.domain.engines import SERVICE_FILE
+from airlock.domain.findings import Finding, Place, Severity, finding
+from airlock.domain.service_code.effects import check_effects
+from airlock.domain.service_code.imports import Surroundings, check_imports, imported_files
+from airlock.domain.service_code.module_names import installed_modules, modules_of
+from airlock.domain.service_code.reading import MAX_CODE_BYTES, NotPython
+from airlock.domain.service_code.service_class import check_service_class
+from airlock.domain.service_code.sources import Sources
+
+__all__ = ["MAX_CODE_BYTES", "check_code"]
+
+#: Findings of one kind in one file; nobody reads more.
+MAX_TOLD = 50
+
+
+def check_code(
+    paths: Collection[str],
+    read: Callable[[str], bytes],
+    runtime: Runtime,
+    dependencies: tuple[Dependency, ...],
+    own_python: tuple[int, int],
+) -> list[Finding]:
+    """Read a package's Python code.
+
+    Args:
+        paths: Every path under `model/`.
+        read: Gives a file's bytes by such a path; `MAX_CODE_BYTES` and one more are enough.
+        runtime: The runtime that is to run it.
+        dependencies: What is installed beside the runtime.
+        own_python: The Python that reads it here.
+
+    Returns:
+        Findings of the family SVC, but for SVC001.
+    """
+    sources = Sources(paths, read, runtime.python, own_python)
+    findings: list[Finding] = []
+    run = _run_at_start(sources) if SERVICE_FILE in paths else []
+    for path in sorted(path for path in paths if path.endswith(".py")):
+        if path not in run:
+            sources.compile(path, closely=False)
+    for path, refusal in sorted(sources.refusals.items()):
+        findings.append(_does_not_compile(path, refusal, runtime, certain=path in run))
+    if SERVICE_FILE in sources.unjudged:
+        place = Place(file=f"model/{SERVICE_FILE}")
+        findings.append(finding("SVC003", f"Code for Python {runtime.python} is not compiled here.", place=place))
+    around = _surroundings(runtime, dependencies)
+    for path in run:
+        findings += _of_one_file(path, sources, runtime, around)
+    return findings
+
+
+def _run_at_start(sources: Sources) -> list[str]:
+    """customize_service.py and what it certainly imports, each once, in the order in which they are met."""
+    met = [SERVICE_FILE]
+    for path in met:
+        outline = sources.outline(path)
+        if outline is not None:
+            met += [found for found in imported_files(path, outline.imports, sources) if found not in met]
+    return list(dict.fromkeys(met))
+
+
+def _of_one_file(path: str, sources: Sources, runtime: Runtime, around: Surroundings) -> Iterator[Finding]:
+    outline = sources.outline(path)
+    if outline is None:
+        return
+    yield from islice(check_imports(path, outline.imports, sources, around), MAX_TOLD)
+    yield from islice(check_effects(path, outline), MAX_TOLD)
+    if path == SERVICE_FILE:
+        yield from check_service_class(outline, sources, runtime.engine, runtime.service.base_class)
+
+
+def _does_not_compile(path: str, refusal: NotPython, runtime: Runtime, *, certain: bool) -> Finding:
+    return finding(
+        "SVC002",
+        f"Python {runtime.python} cannot compile it: {refusal.message}.",
+        place=Place(file=f"model/{path}", line=refusal.line, column=refusal.column),
+        value=refusal.text or None,
+        severity=Severity.ERROR if certain else Severity.WARNING,
+    )
+
+
+def _surroundings(runtime: Runtime, dependencies: tuple[Dependency, ...]) -> Surroundings:
+    modules = set(installed_modules(runtime.constraints))
+    if runtime.engine == "Caffe":
+        # Of the genuine build, or of the stand-in for it.
+        modules.add("caffe")
+    return Surroundings(
+        runtime=str(runtime),
+        modules=modules,
+        wanted=modules_of(dependency.name for dependency in dependencies if not dependency.bundled),
+        open=bool(dependencies),
+    )
