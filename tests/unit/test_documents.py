@@ -11,7 +11,14 @@ import pytest
 from airlock.adapters.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/operations.md", "docs/engines.md"]
+DOCUMENTS = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/operations.md",
+    "docs/engines.md",
+    "docs/images.md",
+]
 FOLDERS = ("dags/", "docs/", "examples/", "include/", "plugins/", "scripts/", "tests/")
 
 

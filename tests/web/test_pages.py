@@ -161,3 +161,21 @@ def test_a_registry_that_is_away_is_told(get: Callable[[str], httpx.Response], m
     assert answer.status_code == 503
     assert "REG001" in answer.text
     assert "secret" not in answer.text
+
+
+def test_a_version_of_an_image_shows_what_was_tested(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+    from dataclasses import replace
+
+    from airlock.codec import encode
+    from tests.unit.test_step_image import a_line
+
+    held = reserve(registry, "manual__1")
+    made = a_line().import_model()
+    version = replace(made, accepted=replace(made.accepted, reservation=held))
+    registry.complete(version, encode(version))
+    assert "own image" in get("/").text
+    text = get("/models/iris/0.0.1").text
+    assert version.image.digest in text
+    assert "swr.example.com/org/sums:1.0" in text
+    assert "GET /v1/about</code> on port 9000" in text
+    assert "ran as user 1000" in text

@@ -139,7 +139,8 @@ class DetectOperator(StepOperator):
             registry=wiring.registry,
             catalogue=wiring.catalogue,
         )
-        self.log.info("%s %s on Python %s", detection.engine, detection.runtime, detection.python)
+        if detection.runtime:
+            self.log.info("%s %s on Python %s", detection.engine, detection.runtime, detection.python)
         for item in detection.evidence:
             confidence = item.confidence(detection.engine)
             by = f", written by {', '.join(map(str, item.written_by))}" if item.written_by else ""
