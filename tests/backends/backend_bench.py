@@ -88,6 +88,7 @@ PACKAGES = {
     "tells-its-environment": ("pass", "return dict(os.environ)"),
     "uses-a-dependency": ("pass", "import six; return six.__version__"),
     "uses-a-bundled-wheel": ("pass", "import brought; return brought.ANSWER"),
+    "finds-caffe": ("pass", "import importlib.util; return importlib.util.find_spec('caffe') is not None"),
     "leaves-a-process": (
         "pass",
         "command = [sys.executable, '-c', 'import time; time.sleep(600)', os.environ['AIRLOCK_TEST_TOKEN']]\n"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from backend_bench import ROOT, Bench, processes_with, until_ready
+from backend_bench import ROOT, Bench, ask, processes_with, until_ready
 
 from airlock.adapters import interpreters, process_environment
 from airlock.adapters.child_process import Child, run_child
@@ -254,3 +254,23 @@ def test_isolation_none_is_said_loudly(process_bench: Bench) -> None:
     lines: list[str] = []
     process_bench.backend().build(process_bench.plan(), lines.append)
     assert any("Isolation: none" in line for line in lines)
+
+
+def test_a_service_of_a_row_with_a_stand_in_can_import_it_and_no_other_can(process_bench: Bench) -> None:
+    row = replace(process_bench.runtime, engine="Caffe", stand_in="Something that is not Caffe.")
+    plan = process_bench.plan(runtime=row)
+    image = process_bench.backend().build(plan, process_bench.lines.append)
+    assert image.build == "stand-in"
+    launch = replace(process_bench.launch("finds-caffe", image=image), runtime=row)
+    with process_bench.backend().serve(launch) as service:
+        until_ready(service)
+        assert ask(service) is True
+    with process_bench.serve("finds-caffe") as service:
+        until_ready(service)
+        assert ask(service) is False
+
+
+def test_an_environment_stands_for_no_variant(process_bench: Bench) -> None:
+    assert process_bench.backend().base_at_hand(process_bench.plan())
+    variant = replace(process_bench.runtime, variant="gpu")
+    assert not process_bench.backend().base_at_hand(process_bench.plan(runtime=variant))
