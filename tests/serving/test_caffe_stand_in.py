@@ -29,6 +29,9 @@ ROWS = {
     "3.11": "opencv4.14-python3.11-cpu",
     "3.12": "opencv4.14-python3.12-cpu",
 }
+#: What a Python can hardly change is tried on a current one alone.
+CURRENT = [pytest.param(python, marks=() if python == "3.11" else pytest.mark.runtimes) for python in ROWS]
+on_current_pythons = pytest.mark.parametrize("python", CURRENT, indirect=True, scope="module")
 PYTHONS = [pytest.param(python, marks=() if python in ("3.6", "3.11") else pytest.mark.runtimes) for python in ROWS]
 NAMES = [
     node.name
@@ -140,10 +143,20 @@ def near(one: Any, two: Any) -> bool:
     return bool(one == two)
 
 
-@pytest.mark.parametrize("further", ["", "own_code"])
-def test_the_example_answers_what_numpy_computed(
-    further: str, python: CaffeInterpreter, trained: Path, tmp_path: Path
+@on_current_pythons
+def test_the_example_without_code_answers_what_numpy_computed(
+    python: CaffeInterpreter, trained: Path, tmp_path: Path
 ) -> None:
+    answers_what_numpy_computed("", python, trained, tmp_path)
+
+
+def test_the_example_with_code_answers_what_numpy_computed(
+    python: CaffeInterpreter, trained: Path, tmp_path: Path
+) -> None:
+    answers_what_numpy_computed("own_code", python, trained, tmp_path)
+
+
+def answers_what_numpy_computed(further: str, python: CaffeInterpreter, trained: Path, tmp_path: Path) -> None:
     source = EXAMPLE / further
     code = source / "customize_service.py"
     made = package(tmp_path, trained, read(source / "config.json"), code.read_text() if code.exists() else "")
@@ -160,6 +173,7 @@ def test_the_example_answers_what_numpy_computed(
 FROM_THE_SPECIFICATION = """\
 import caffe
 import numpy as np
+from PIL import Image
 from model_service.caffe_model_service import CaffeBaseService
 
 
@@ -198,6 +212,7 @@ def png(rows: list[list[int]]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
 
+@on_current_pythons
 def test_the_specification_s_own_sample_predicts_from_an_upload(
     python: CaffeInterpreter, trained: Path, tmp_path: Path
 ) -> None:
@@ -211,6 +226,7 @@ def test_the_specification_s_own_sample_predicts_from_an_upload(
         assert server.post_form(("images", "digit.png", b"no image")).status == 500
 
 
+@on_current_pythons
 def test_the_default_service_takes_no_request_that_names_no_input(
     python: CaffeInterpreter, trained: Path, tmp_path: Path
 ) -> None:
