@@ -13,6 +13,8 @@ from model_service.python_model_service import XgSklServingBaseService, load_job
 
 # How every text of a booster begins.
 BOOSTER_OPENING = b"tree\n"
+# Fewer rows are predicted on one thread.
+FEW_ROWS = 1000
 
 
 class LightGbmServingBaseService(XgSklServingBaseService):
@@ -35,6 +37,8 @@ def _load(path):
 def _predictor(model):
     import lightgbm
 
+    if isinstance(model, lightgbm.LGBMModel):
+        return lambda rows: model.predict(rows, **_options(rows))
     if not isinstance(model, lightgbm.Booster):
         return predict_of(model)
 
@@ -42,6 +46,11 @@ def _predictor(model):
         import numpy
 
         # Of plain lists LightGBM takes numbers only; this way a null of the request is a missing value.
-        return model.predict(numpy.asarray(rows, dtype="float64"))
+        return model.predict(numpy.asarray(rows, dtype="float64"), **_options(rows))
 
     return predict
+
+
+def _options(rows):
+    # Waking and joining threads takes longer than some rows do: on a busy machine a thousand times as long.
+    return {"num_threads": 1} if len(rows) < FEW_ROWS else {}
