@@ -14,6 +14,7 @@ import pytest
 from airlock.__main__ import main
 from airlock.adapters import catalogue_files
 from tests.unit.given import ROOT, iris_files
+from tests.unit.model_bytes import written
 
 CATALOGUE_ONCE = functools.cache(catalogue_files.load_catalogue)
 REJECTED = ROOT / "tests/packages/reject"
@@ -105,6 +106,44 @@ def test_code_in_a_model_is_a_warning_once_it_is_trusted(iris: Path, capsys: pyt
     status, text = output(capsys, "--trust-model-code", str(iris))
     assert status == 0
     assert "warning MDL001" in text
+
+
+def test_the_evidence_of_each_file_is_shown_where_it_is_asked_for(
+    iris: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (iris / "model/iris.m").write_bytes(written("scikit-learn-1.9.1/iris.m"))
+    _, text = output(capsys, "--evidence", str(iris))
+    assert (
+        "evidence: model/iris.m is a pickle of scikit-learn, written by scikit-learn 1.9.1 (Scikit_Learn 0.95" in text
+    )
+    assert "(confidence 0.97)" in text.splitlines()[-1]
+    _, text = output(capsys, "--format", "json", str(iris))
+    report = json.loads(text)
+    assert report["confidence"] == 0.97
+    assert report["evidence"][0]["written_by"] == ["scikit-learn 1.9.1"]
+    assert next(iter(report["likeliest"])) == "Scikit_Learn"
+
+
+def test_a_package_without_a_usable_configuration_says_which_engine_its_files_fit(
+    iris: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (iris / "model/iris.m").write_bytes(written("scikit-learn-1.9.1/iris.m"))
+    (iris / "model/config.json").unlink()
+    status, text = output(capsys, str(iris))
+    assert status == 1
+    assert "files that fit Scikit_Learn (confidence 0.95)" in text
+
+
+def test_a_model_of_another_version_is_a_warning_that_names_a_runtime(
+    iris: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (iris / "model/iris.m").write_bytes(written("scikit-learn-0.18.1/iris.m"))
+    status, text = output(capsys, str(iris))
+    assert status == 0
+    assert (
+        "model/iris.m: warning DET006: It was written with scikit-learn 0.18.1, so it needs Scikit_Learn 0.18;" in text
+    )
+    assert "    Use the runtime 'python3.6' (0.18.1)." in text.splitlines()
 
 
 def test_links_are_named_and_not_followed(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:

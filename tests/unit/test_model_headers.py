@@ -317,6 +317,7 @@ def rogue_headers() -> Iterator[tuple[str, bytes]]:
     yield "another size", safetensors({"a": {**ONE, "shape": [3]}}, data)
     yield "a huge shape", safetensors({"a": {**ONE, "shape": [1 << 60] * 50}}, data)
     yield "no shape", safetensors({"a": {"dtype": "F32", "data_offsets": [0, 8]}}, data)
+    yield "no type", safetensors({"a": {"shape": [2], "data_offsets": [0, 8]}}, data)
     yield "true for a number", safetensors({"a": {**ONE, "data_offsets": [False, 8]}}, data)
     yield "bytes behind", safetensors({"a": ONE}, data + b"x")
     yield "metadata that are no text", safetensors({"__metadata__": {"a": 1}, "a": ONE}, data)

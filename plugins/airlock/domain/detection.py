@@ -8,6 +8,7 @@ product of their doubts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -114,11 +115,11 @@ def detect(manifest: Manifest, evidence: tuple[Evidence, ...], config: ModelConf
 
 
 def together(evidence: Iterable[Evidence], engine: str) -> float:
-    """How sure all pieces are of an engine: what is left of 1 once their doubts are multiplied, in hundredths."""
+    """How sure all pieces are of an engine: 1 less the product of their doubts, in whole hundredths and never 1."""
     doubt = 1.0
     for item in evidence:
         doubt *= 1 - item.confidence(engine)
-    return round(1 - doubt, 2)
+    return min(math.floor((1 - doubt) * 100 + 1e-6) / 100, 0.99)
 
 
 def likeliest(evidence: tuple[Evidence, ...]) -> tuple[tuple[str, float], ...]:
@@ -192,12 +193,13 @@ def _other_version(own: tuple[Evidence, ...], runtime: Runtime, catalogue: Catal
         row = row or fitting_runtime(runtime.engine, [span], runtime, catalogue)
         again = f"Save the model again with {runtime.engine} {runtime.engine_version}"
         fix = f"Use the runtime {row.name!r} ({row.engine_version})." if row else f"{again}; no runtime fits it."
+        shown = ", ".join(map(str, item.written_by))
         message = (
-            f"It was written by {written}, so it needs {runtime.engine} {span}; "
+            f"It was written with {shown}, so it needs {runtime.engine} {span}; "
             f"{runtime.name!r} has {runtime.engine_version}."
         )
         # The parts of one model were written by one version, and an archive's level says no more than its version.
-        key = (str(written), "") if item.file.endswith("part-00000") else (item.file, "")
+        key = (str(written), "") if "/metadata/part-" in item.file else (item.file, "")
         found.setdefault(key, finding("DET006", message, place=Place(file=item.file), fix=fix))
     return list(found.values())[:MAX_VERSION_WARNINGS]
 

@@ -58,6 +58,9 @@ def _by_name(manifest: Manifest) -> dict[str, tuple[str, tuple[str, ...]]]:
     for engine in ENGINES.values():
         for kind in engine.model_files:
             for path in kind.matches(paths):
+                if path.rpartition("/")[2].startswith((".", "_")):
+                    # Checksums and marks that Hadoop leaves beside what it writes.
+                    continue
                 what, engines = found.get(path, (kind.what, ()))
                 found[path] = (what, (*engines, engine.name))
     return found

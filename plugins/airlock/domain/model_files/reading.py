@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from airlock.domain.engines import ENGINES
 from airlock.domain.findings import Finding, Place, Severity, finding
 from airlock.domain.model_files.facts import Facts, Problem
-from airlock.domain.model_files.forms import HEAD_BYTES, LZ4, ZIP, facts_of, is_pickled
+from airlock.domain.model_files.forms import HEAD_BYTES, LZ4, PICKLE_ENDINGS, ZIP, facts_of, is_pickled
 from airlock.domain.model_files.keras_file import is_keras_archive
 from airlock.domain.model_files.names import allowed_names
 from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading, Suspicion
@@ -127,6 +128,10 @@ def _read(path: str, size: int, file: Binary, engine: str, reading: Reading) -> 
             # Boosters of XGBoost before 1.0 begin with numbers and have no mark of their own.
             return _FOLLOWED if engine == "XGBoost" else None
         return _FOLLOWED
+    if path.lower().endswith(PICKLE_ENDINGS) and not head.startswith(ZIP):
+        # What begins like another form may be a pickle as well: old ones begin with any instruction.
+        with contextlib.suppress(_UnknownForm):
+            _read_bare(head, size, file, allowed_names(engine), reading)
     try:
         facts = facts_of(path, size, file)
     except OverLimit:

@@ -70,9 +70,12 @@ def _span(name: str, value: Any) -> tuple[int, int]:
     offsets = _whole_numbers(value.get("data_offsets")) if isinstance(value, dict) else None
     if offsets is None or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise BrokenHeader(f"{label} has no offsets")
-    bits, shape = _BITS.get(str(value.get("dtype"))), _whole_numbers(value.get("shape"))
+    kind, shape = value.get("dtype"), _whole_numbers(value.get("shape"))
+    if not isinstance(kind, str):
+        raise BrokenHeader(f"{label} has no type")
     if shape is None:
         raise BrokenHeader(f"{label} has no shape")
+    bits = _BITS.get(kind)
     if bits is not None:
         for dimension in shape:
             bits *= dimension
