@@ -62,6 +62,8 @@ def new_session(path):
     if threads.isdigit():
         # Unless told, it takes every processor of the machine, whatever share of it this service was given.
         options.intra_op_num_threads = int(threads)
+    # Its threads would spin while they wait, and use up the share of processors that the container has.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = [CPU_PROVIDER]
     if GPU_PROVIDER in onnxruntime.get_available_providers():
         # NVIDIA's libraries are Python distributions here, where the system's loader does not look.
