@@ -482,6 +482,22 @@ def test_boosters_hold_no_code() -> None:
     assert codes(b"binf\x00\x00", engine="XGBoost") == []
 
 
+def test_an_old_booster_may_not_be_a_pickle_as_well() -> None:
+    numbers = b"U\xf0".ljust(136, b"\x00")
+    objective = struct.pack("<Q", 15) + b"binary:logistic"
+    head = (numbers + objective).ljust(242, b"\x00")
+    for engine in ("XGBoost", "Scikit_Learn"):
+        assert codes(b"\x00" + head[1:] + bytes(500), engine=engine) == []
+        assert codes(head + b"0" + SHAPES["protocol 0"] + bytes(500), engine=engine) == ["MDL001"]
+
+
+@pytest.mark.parametrize("path", ["model/pytorch_model.bin", "model/net.ckpt"])
+def test_an_old_pickle_is_followed_under_every_name(path: str) -> None:
+    assert codes(SHAPES["protocol 0"], path, "PyTorch") == ["MDL001"]
+    assert codes(b"cposix\nsystem\n", path, "PyTorch") == ["MDL001", "MDL002"]
+    assert codes(b"\x0a\x05weight" + bytes(500), path, "PyTorch") == []
+
+
 def test_lz4_is_not_followed() -> None:
     assert codes(b"\x04\x22M\x18" + b"x" * 50) == ["MDL003"]
 
