@@ -99,9 +99,15 @@ def _write(name, content):
     return os.path.abspath(name)
 
 
+def _model(name, layers):
+    with open(name, "wb") as stream:
+        write_weights(stream, layers)
+    return os.path.abspath(name)
+
+
 def _files(weights=WEIGHTS):
     layers = [(name, KINDS[name], blobs) for name, blobs in weights.items()]
-    return _write("small.prototxt", NETWORK), _write("small.caffemodel", write_weights(layers))
+    return _write("small.prototxt", NETWORK), _model("small.caffemodel", layers)
 
 
 def _net():
@@ -218,6 +224,28 @@ def check_weights_may_come_later():
     _raises(RuntimeError, "call copy_from", lambda: net.blobs["prob"].data)
     net.copy_from(caffemodel)
     images = _values(2, 3, 8, 8)
+    _close(net.forward(data=images)["prob"], _forward(images)["prob"])
+
+
+def check_weights_may_come_from_two_files_and_in_double_precision():
+    prototxt, _ = _files()
+    first = _model("first.caffemodel", [(name, KINDS[name], WEIGHTS[name]) for name in ("conv", "norm", "scale", "ip")])
+    other = [_values(5, 64), _values(5)]
+    net = caffe.Net(prototxt, first, caffe.TEST)
+    net.copy_from(_model("second.caffemodel", [("ip", "InnerProduct", other), ("none", "InnerProduct", other)]))
+    images = _values(2, 3, 8, 8)
+    _close(net.forward(data=images)["prob"], _forward(images, dict(WEIGHTS, ip=other))["prob"])
+    assert "none" not in net.params
+
+    def double(array):
+        shape = encode_bytes(7, *encode_bytes(1, b"".join(encode_varint(dim) for dim in array.shape)))
+        return encode_bytes(7, *(shape + encode_bytes(8, array.astype("<f8").tobytes())))
+
+    layers = []
+    for name, arrays in WEIGHTS.items():
+        layer = encode_bytes(1, name.encode()) + [piece for array in arrays for piece in double(array)]
+        layers += encode_bytes(100, *layer)
+    net = caffe.Net(prototxt, _write("double.caffemodel", b"".join(layers)), caffe.TEST)
     _close(net.forward(data=images)["prob"], _forward(images)["prob"])
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 
 import cv2
 import numpy as np
@@ -15,7 +16,8 @@ class Engine(object):
 
     Args:
         structure: The network.
-        weights: The bytes of a caffemodel, empty for a network without weights.
+        weights: Path of a caffemodel, empty for a network without weights. OpenCV reads the file by itself, because
+            bytes that are handed over lie in memory three times.
 
     Raises:
         NotImplementedError: A layer's type is unknown to OpenCV.
@@ -30,8 +32,10 @@ class Engine(object):
             # OpenCV has a thread pool of its own and does not know this variable.
             cv2.setNumThreads(int(threads))
         try:
-            text = np.frombuffer(structure.text().encode("utf-8"), np.uint8)
-            self._net = cv2.dnn.readNetFromCaffe(text, np.frombuffer(weights, np.uint8))
+            with tempfile.NamedTemporaryFile(suffix=".prototxt") as stream:
+                stream.write(structure.text().encode("utf-8"))
+                stream.flush()
+                self._net = cv2.dnn.readNetFromCaffe(stream.name, weights)
         except cv2.error as error:
             raise _told(error)
         # Merged layers would leave the blobs between them without their values.

@@ -3,6 +3,7 @@
 Source: documentation of pycaffe, Caffe 1.0.
 """
 
+import tempfile
 from collections import OrderedDict
 
 import numpy as np
@@ -47,6 +48,7 @@ class Net(object):
             check_file(weights)
         self._structure = Structure(network_file, phase, level, stages)
         self._engine = None
+        self._file = None
         self._shaped_for = None
         self.inputs = list(self._structure.inputs)
         self.outputs = list(self._structure.outputs)
@@ -92,6 +94,9 @@ class Net(object):
             weights: Path of a caffemodel.
         """
         found = read_weights(weights)
+        # OpenCV may read the file itself where it is the only one and has the numbers that OpenCV reads.
+        plain = all(blob.data.dtype == np.float32 for blobs in found.values() for blob in blobs)
+        self._file = weights if plain and not self.params else None
         for layer in self._structure.layers:
             if layer.name in found:
                 arrays = [settled(blob, layer.kind, index) for index, blob in enumerate(found[layer.name])]
@@ -109,9 +114,17 @@ class Net(object):
         self._load()
 
     def _load(self):
-        kinds = {layer.name: layer.kind for layer in self._structure.layers}
-        arrays = [(name, kinds[name], [blob.values() for blob in blobs]) for name, blobs in self.params.items()]
-        self._engine = Engine(self._structure, write_weights(arrays))
+        if not self.params:
+            self._engine = Engine(self._structure, "")
+        elif self._file is not None:
+            self._engine = Engine(self._structure, self._file)
+        else:
+            kinds = {layer.name: layer.kind for layer in self._structure.layers}
+            with tempfile.NamedTemporaryFile(suffix=".caffemodel") as stream:
+                values = ((name, kinds[name], [blob.values() for blob in blobs]) for name, blobs in self.params.items())
+                write_weights(stream, values)
+                stream.flush()
+                self._engine = Engine(self._structure, stream.name)
         for blobs in self.params.values():
             for blob in blobs:
                 blob.settle()
@@ -122,6 +135,7 @@ class Net(object):
         if self._engine is None:
             raise RuntimeError("the network has no weights yet: call copy_from first")
         if any(blob.changed() for blobs in self.params.values() for blob in blobs):
+            self._file = None
             self._load()
         elif self._shaped_for != self._input_shapes():
             self.reshape()

@@ -89,19 +89,15 @@ def settled(blob, kind, index):
     return values.reshape(-1)
 
 
-def write_weights(layers):
+def write_weights(stream, layers):
     """Write arrays as a caffemodel.
 
     Args:
+        stream: An open file.
         layers: (name, type, arrays) of each layer that has any.
-
-    Returns:
-        Its bytes.
     """
-    pieces = []
     for name, kind, arrays in layers:
         layer = wire.encode_bytes(1, name.encode("utf-8")) + wire.encode_bytes(2, kind.encode("utf-8"))
         for array in arrays:
             layer += wire.encode_bytes(7, *wire.encode_blob(array))
-        pieces += wire.encode_bytes(_LAYERS, *layer)
-    return b"".join(pieces)
+        stream.writelines(wire.encode_bytes(_LAYERS, *layer))
