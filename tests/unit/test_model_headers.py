@@ -191,6 +191,28 @@ def test_what_a_keras_configuration_would_run_is_named(value: object, found: lis
     assert values("net.keras", keras(value)) == found
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"class_name": "TFSMLayer", "config": {"filepath": "/models/other"}},
+        {"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}},
+    ],
+)
+def test_a_layer_that_loads_a_file_by_its_path_is_refused(layer: dict[str, object]) -> None:
+    assert codes("net.keras", keras(layer)) == ["MDL008"]
+    assert codes("net.keras", keras({"class_name": "StringLookup", "config": {"vocabulary": ["a", "b"]}})) == []
+
+
+def test_an_archive_that_two_libraries_would_load_is_not_taken_for_one_of_keras_alone() -> None:
+    pickled = b"cposix\nsystem\n(S'id'\ntR."
+    both = archive(("net/data.pkl", pickled), ("metadata.json", b"{}"), ("config.json", b"{}"))
+    assert codes("net.pth", both, "PyTorch") == ["MDL004"]
+
+
+def test_an_archive_of_keras_behind_other_bytes_is_unreadable() -> None:
+    assert codes("net.keras", b"x" + written("tensorflow-2.21.0/lambda.keras")) == ["MDL002"]
+
+
 def test_a_class_that_only_code_can_register_is_a_warning() -> None:
     config = {"class_name": "Mine", "module": None, "registered_name": "pack>Mine", "config": {"name": "m"}}
     data = keras(config)
@@ -275,6 +297,8 @@ def test_a_place_is_seen_in_attributes_graphs_inside_and_where_it_is_not_said_to
     )
     for node in nodes:
         assert facts("net.onnx", onnx_model(node)).refers_to == ("../x",)
+    training = field(20, field(1, field(5, *tensor)))
+    assert facts("net.onnx", onnx_model() + training).refers_to == ("../x",)
     assert facts("net.onnx", onnx_model(location="../x", external=False)).refers_to == ("../x",)
 
 
@@ -354,6 +378,23 @@ def test_metadata_of_spark_are_one_line_with_a_class(data: bytes) -> None:
     assert codes("spark_model/metadata/part-00000", data, "Spark_MLlib") == ["MDL002"]
 
 
+def test_any_file_among_the_metadata_may_be_the_one_that_spark_reads() -> None:
+    data = metadata(**{"class": "os.system"})
+    for name in ("a.txt", "part-00001", "part-00000.txt"):
+        assert is_model_file(f"spark_model/stages/0_x/metadata/{name}")
+        assert codes(f"spark_model/stages/0_x/metadata/{name}", data, "Spark_MLlib") == ["MDL001"]
+    for name in ("_SUCCESS", ".part-00000.crc"):
+        assert not is_model_file(f"spark_model/metadata/{name}")
+    away = metadata(paramMap={"stageUids": ["x/../../elsewhere"]})
+    assert codes("spark_model/metadata/part-00000", away, "Spark_MLlib") == ["MDL002"]
+
+
+def test_a_function_of_a_library_in_a_graph_of_mindspore_is_found() -> None:
+    graph = field(7, field(1, field(3, "n"), field(4, "REF::Custom")))
+    data = field(1, "1.1") + field(2, "MindSpore") + field(5, "2.10.0") + graph
+    assert codes("net.mindir", data, "MindSpore") == ["MDL001"]
+
+
 def test_an_operator_of_mxnet_that_only_code_registers_is_a_warning() -> None:
     nodes = [{"op": "null", "name": "data"}, {"op": "Custom", "name": "c", "attrs": {"op_type": "mine"}}]
     data = json.dumps({"nodes": nodes, "attrs": {"mxnet_version": ["int", 10901]}}).encode()
@@ -391,6 +432,8 @@ def test_a_network_of_caffe_is_told_by_its_layers() -> None:
         PYTHON_LAYER.replace(" python_param {", " python_param: {"),
         PYTHON_LAYER.replace('type: "Python" ', ""),
         'layer { type: "Python" }',
+        'layer { type: "HDF5Output" hdf5_output_param { file_name: "/etc/x" } }',
+        "layers { type: HDF5_OUTPUT }",
         'layers { type: PYTHON python_param { module: "os" layer: "system" } }',
     ],
 )
@@ -434,6 +477,25 @@ def test_a_model_of_transformers_says_its_version_and_the_code_it_wants() -> Non
     own = json.dumps({**value, "auto_map": {"AutoModel": "modeling.Mine"}}).encode()
     assert codes("bert/config.json", own, "Transformers") == ["MDL007"]
     assert codes("tokenizer/config.json", b"not even JSON", "Scikit_Learn") == []
+
+
+@pytest.mark.parametrize(
+    "name,data",
+    [
+        ("labels.json", b'{"version": 1, "labels": []}'),
+        ("labels.txt", b"binford\ncat\n"),
+        ("labels.txt", b"tree\nflower\n"),
+        ("index.json", b"[]"),
+        ("words/metadata/part-00000", b"not of Spark"),
+        ("weights.bin", b"\x01\x02\x03"),
+        ("labels.pb", b"\x00"),
+        ("notes.params", b"a = 1"),
+        ("archive.model", b"PK\x03\x04"),
+    ],
+)
+def test_a_file_beside_the_model_is_taken_for_nothing(name: str, data: bytes) -> None:
+    assert codes(name, data, "PyTorch") == []
+    assert facts_of(name, len(data), io.BytesIO(data)) is None
 
 
 def test_only_files_that_may_be_models_are_looked_at() -> None:

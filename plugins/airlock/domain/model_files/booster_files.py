@@ -13,7 +13,7 @@ from airlock.domain.model_files.ranges import Ranges
 from airlock.domain.model_files.streams import Unreadable
 
 #: Openings of XGBoost's models that have a mark. No pickle begins so: the first byte finds no value.
-XGBOOST_OPENINGS = (b"binf", b"bs64", b'{"learner"', b'{"version"', b"{L\x00\x00\x00\x00\x00\x00\x00")
+XGBOOST_OPENINGS = (b"binf", b"bs64", b'{"learner"', b'{"version":[', b"{L\x00\x00\x00\x00\x00\x00\x00")
 LIGHTGBM_OPENING = b"tree\nversion="
 CATBOOST_OPENING = b"CBM1"
 _LOOKED_AT_BYTES = 1 << 16

@@ -15,7 +15,9 @@ from airlock.domain.model_files.ranges import MAX_JSON_BYTES, Ranges
 from airlock.domain.model_files.streams import OverLimit, Unreadable
 
 MAX_DEPTH = 32
-_PYTHON = "Python"
+#: Types of layers that do more than compute, as both spellings of types are written without marks.
+_REACHING = {"python": "imports Python", "hdf5output": "writes a file that it names itself"}
+_OLD_HDF5_OUTPUT = "kind 10"
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*|(?P<word>[A-Za-z_][\w.]*)|(?P<mark>[{}<>:\[\];,])|(?P<number>[-+]?[.\d][\w.+-]*)"""
     r"""|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<minus>-)"""
@@ -84,11 +86,19 @@ def _problems(net: _Net) -> list[Problem]:
     return [
         Problem(
             code="MDL001",
-            message=f"Loading it runs code: the layer {layer.name[:80]!r} imports Python.",
-            value=f"{layer.module}.{layer.function}"[:160],
+            message=f"Loading it runs code: the layer {layer.name[:80]!r} {reaches}.",
+            value=f"{layer.module}.{layer.function}"[:160] if layer.module or layer.function else layer.kind,
         )
-        for layer in [each for each in net.layers if each.kind == _PYTHON or each.module or each.function][:20]
-    ]
+        for layer in net.layers
+        if (reaches := _reaches(layer))
+    ][:20]
+
+
+def _reaches(layer: _Layer) -> str:
+    if layer.module or layer.function:
+        return _REACHING["python"]
+    kind = "hdf5output" if layer.kind == _OLD_HDF5_OUTPUT else layer.kind.replace("_", "").lower()
+    return _REACHING.get(kind, "")
 
 
 def _weights(wire: Wire, start: int, end: int, *, old: bool) -> _Layer:

@@ -34,7 +34,8 @@ Reader = Callable[[Ranges], "Facts | None"]
 #: Endings whose files have one form; whoever loads them takes no other.
 _BY_ENDING: tuple[tuple[str, Reader], ...] = (
     ("saved_model.pb", tensorflow_file.read_saved_model),
-    ("saved_model.pbtxt", tensorflow_file.refuse_text),
+    ("saved_model.pbtxt", tensorflow_file.refuse),
+    ("saved_model.cpb", tensorflow_file.refuse),
     ("keras_metadata.pb", tensorflow_file.read_keras_metadata),
     (".onnx", onnx_file.read_onnx),
     (".safetensors", safetensors_file.read_safetensors),
@@ -59,6 +60,8 @@ _BY_OPENING: tuple[tuple[bytes, Reader], ...] = (
 #: Endings that several kinds of files have, most of them no models: a form that is not known is no finding.
 _MAYBE_ENDINGS = (".pb", ".params", ".model", ".bst", ".xgb", ".keras")
 _MAYBE_AT_THE_TOP = (".json", ".txt")
+#: How models that are text begin; other openings mean nothing in a file of labels.
+_TEXT_OPENINGS = (booster_files.LIGHTGBM_OPENING, b'{"learner"', b'{"version":[')
 
 
 def is_model_file(path: str) -> bool:
@@ -73,7 +76,10 @@ def is_model_file(path: str) -> bool:
 def is_spark_metadata(path: str) -> bool:
     """Whether a file says which class loads a part of a Spark model."""
     folders = path.split("/")
-    return len(folders) > 2 and folders[-2] == "metadata" and folders[-1].startswith("part-")
+    if len(folders) < 3 or folders[-2] != "metadata":
+        return False
+    # Spark takes the first line of any file of that folder but of hidden ones.
+    return folders[-1].startswith("part-") or (folders[0] == "spark_model" and not folders[-1].startswith((".", "_")))
 
 
 def is_pickled(path: str, head: bytes) -> bool:
@@ -110,13 +116,20 @@ def facts_of(path: str, size: int, file: Binary) -> Facts | None:
         return _archive(lower, size, file)
     if is_pickled(lower, head) and not head.startswith(booster_files.CATBOOST_OPENING):
         return pickle_facts.read_pickle(file, size, torch_name=lower.endswith(TORCH_ENDINGS))
-    reader = next((reader for ending, reader in _BY_ENDING if lower.endswith(ending)), None) or _by_opening(head)
+    reader = next((reader for ending, reader in _BY_ENDING if lower.endswith(ending)), None)
+    if reader is None and (not lower.endswith(_MAYBE_AT_THE_TOP) or head.startswith(_TEXT_OPENINGS)):
+        reader = _by_opening(head)
     if reader is None and is_spark_metadata(lower):
+        if not lower.startswith("spark_model/"):
+            return _perhaps(spark_files.read_spark_metadata, file, size)
         reader = spark_files.read_spark_metadata
     if reader is not None:
         return reader(Ranges(file, size))
     if transformers_files.is_configuration(lower):
         return _perhaps(transformers_files.read_configuration, file, size)
+    if lower.endswith(".keras"):
+        # Zip archives are found from their end, whatever stands before.
+        raise Unreadable("it begins neither as an archive nor as HDF5")
     if lower.endswith(".ckpt"):
         return _perhaps(mindspore_files.read_checkpoint, file, size)
     if lower.endswith(".pb"):

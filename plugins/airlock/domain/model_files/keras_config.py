@@ -32,6 +32,7 @@ class Layers:
         bytecodes: How many functions are kept as bytecode.
         foreign: Modules outside of Keras that loading would import.
         custom: Classes that only inference code can know.
+        paths: Files that layers load by a path of their own.
         version: Keras's version.
     """
 
@@ -40,6 +41,7 @@ class Layers:
     bytecodes: int = 0
     foreign: list[str] = field(default_factory=list)
     custom: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     version: str = ""
 
     def read(self, value: Any) -> None:
@@ -73,6 +75,9 @@ class Layers:
             self.bytecodes += 1
         elif name == "TFOpLambda" and str(inner.get("function")).startswith(_NOT_CALLED):
             self.foreign.append(f"tensorflow.{inner['function']}")
+        path = inner.get("filepath") if name == "TFSMLayer" else inner.get("vocabulary")
+        if isinstance(path, str):
+            self.paths.append(path)
         module, registered = value.get("module"), value.get("registered_name")
         if isinstance(module, str):
             if module.partition(".")[0] not in _OWN or _reaches(module, name):
@@ -102,6 +107,10 @@ class Layers:
         found += [
             Problem(code="MDL001", message="Loading it imports or calls what is no part of a model.", value=name)
             for name in sorted(set(self.foreign))[:20]
+        ]
+        found += [
+            Problem(code="MDL008", message="A layer of it loads a file by a path of its own.", value=path)
+            for path in sorted(set(self.paths))[:20]
         ]
         if self.custom:
             message = f"It uses classes that only inference code can register: {listed(sorted(self.custom))}."

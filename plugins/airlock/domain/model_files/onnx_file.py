@@ -56,6 +56,10 @@ def read_onnx(ranges: Ranges) -> Facts:
         elif kind == BYTES and number == 7:
             seen.graphs += 1
             _graph(wire, start, end, seen, 0)
+        elif kind == BYTES and number == 20:
+            for inner, inner_kind, at, until in wire.fields(start, end):
+                if inner in (1, 2) and inner_kind == BYTES:
+                    _graph(wire, at, until, seen, 1)
         elif kind == BYTES and number == 8:
             domain, version = _opset(wire, start, end)
             seen.opsets[domain] = max(version, seen.opsets.get(domain, 0))

@@ -148,7 +148,9 @@ def _read(path: str, size: int, file: Binary, engine: str, reading: Reading) -> 
 
 def _is_keras(file: Binary, size: int) -> bool:
     try:
-        return is_keras_archive({member.name for member in Members.of(file, size).entries})
+        names = {member.name for member in Members.of(file, size).entries}
+        # With a pickle in it PyTorch loads it too.
+        return is_keras_archive(names) and not any(name.endswith(".pkl") for name in names)
     except Unreadable:
         return False
 

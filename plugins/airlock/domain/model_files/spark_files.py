@@ -7,6 +7,7 @@ Source: Spark, mllib/src/main/scala/org/apache/spark/ml/util/ReadWrite.scala; py
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from airlock.domain.model_files.facts import CERTAIN, Facts, Problem, WrittenBy, claims, numbered
@@ -14,6 +15,7 @@ from airlock.domain.model_files.ranges import Ranges, parsed
 from airlock.domain.model_files.streams import Unreadable
 
 MAX_METADATA_BYTES = 4 << 20
+_UID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _OWN = ("org.apache.spark.ml.", "org.apache.spark.mllib.", "pyspark.ml.", "pyspark.mllib.")
 
 
@@ -35,6 +37,8 @@ def read_spark_metadata(ranges: Ranges) -> Facts:
     stages = parameters.get("stageUids") if isinstance(parameters, dict) else None
     details = [("class", name[:120])]
     if isinstance(stages, list):
+        if not all(isinstance(uid, str) and _UID.fullmatch(uid) for uid in stages):
+            raise Unreadable("a stage of it has a name that is a path")
         details.append(("stages", f"{len(stages):,}"))
     problems = []
     if not name.startswith(_OWN) or not all(part.isidentifier() for part in name.split(".")):

@@ -102,13 +102,13 @@ def read_frozen_graph(ranges: Ranges) -> Facts:
     )
 
 
-def refuse_text(ranges: Ranges) -> Facts:
-    """A `saved_model.pbtxt`, which TensorFlow loads where there is no other.
+def refuse(ranges: Ranges) -> Facts:
+    """A `saved_model.pbtxt` or `saved_model.cpb`, which TensorFlow loads where there is no other.
 
     Raises:
         OverLimit: Always.
     """
-    raise OverLimit("a SavedModel as text is not read here")
+    raise OverLimit("a SavedModel as text or in parts is not read here")
 
 
 def read_keras_metadata(ranges: Ranges) -> Facts:
