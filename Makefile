@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-runtimes bench check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes bench bench-validation fuzz check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -21,8 +21,12 @@ PORT ?=
 # make test TESTS=tests/unit
 TESTS ?= tests
 # make test-runtimes ONLY=TensorFlow-python3.6 MEASURE=1: some rows, and their figures into docs/runtimes.md
+# make test-runtimes LARGE=1: builds of more than 6 GB, too
 ONLY ?=
+LARGE ?=
 MEASURE ?=
+# make fuzz FUZZ_S=60
+FUZZ_S ?= 600
 # make base-images PYTHONS="3.7 3.11"; without it all that the catalogue names
 PYTHONS ?=
 
@@ -50,10 +54,16 @@ test: setup-dev ## The whole test suite (TESTS=tests/unit)
 
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
 	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/serving/test_boosting_engines.py \
-		tests/serving/test_transformers_engine.py --runtimes $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
+		tests/serving/test_transformers_engine.py --runtimes $(if $(LARGE),--large) $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
 
 bench: setup-dev ## Speed against other tools, both sides in one run; writes build/bench.json (BENCH="--runs 3")
 	@exec $(VENV_PYTHON) -m scripts.bench $(BENCH)
+
+bench-validation: setup-dev ## Speed and memory of validation against its targets; writes build/bench-validation.json
+	@exec $(VENV_PYTHON) -m scripts.bench_validation
+
+fuzz: setup-dev ## Ten minutes of hostile input made up by chance (FUZZ_S=600)
+	@AIRLOCK_FUZZ_S=$(FUZZ_S) exec $(VENV_PYTHON) -m pytest tests/fuzz
 
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .
