@@ -37,6 +37,14 @@ EVERY_RUN = {
     ("XGBoost", "python3.6"),
     ("PyTorch", "python3.7"),
 }
+#: Builds of more than 6 GB: gigabytes of CUDA from the package index. Rendered and checked in every run; built with
+#: --large.
+LARGE = {
+    ("PyTorch", "pytorch2.13-python3.11-gpu"),
+    ("PyTorch", "pytorch2.13-python3.12-gpu"),
+    ("TensorFlow", "tf2.21-python3.11-gpu"),
+    ("Transformers", "transformers5.23-python3.11-gpu"),
+}
 #: A base image of a recipe of ours copies NVIDIA's libraries out of an image that this argument names.
 CUDA_ARGUMENT = "CUDA_IMAGE"
 
@@ -51,14 +59,14 @@ OTHER_MACHINE = [row for row in AVAILABLE if MACHINE not in row.architectures]
 
 def cases(rows: list[Runtime]) -> list[Any]:
     """Rows as parameters, named as `pytest -k` finds them: TensorFlow-python3.6."""
-    return [
-        pytest.param(
-            row,
-            id=f"{row.engine}-{row.name}",
-            marks=[] if (row.engine, row.name) in EVERY_RUN else pytest.mark.runtimes,
-        )
-        for row in rows
-    ]
+
+    def marks(row: Runtime) -> list[pytest.MarkDecorator]:
+        key = (row.engine, row.name)
+        if key in EVERY_RUN:
+            return []
+        return [pytest.mark.runtimes, pytest.mark.large] if key in LARGE else [pytest.mark.runtimes]
+
+    return [pytest.param(row, id=f"{row.engine}-{row.name}", marks=marks(row)) for row in rows]
 
 
 def further_packages(engine: str) -> list[str]:
@@ -70,6 +78,13 @@ def sibling(row: Runtime) -> Runtime:
     """The row of the same engine that runs here and is nearest to one that does not."""
     rows = [other for other in RUNS if other.engine == row.engine]
     return min(rows, key=lambda other: (other.engine_version != row.engine_version, other.python != row.python))
+
+
+def plan_of(row: Runtime, serving_digest: str, prefix: str = "") -> BuildPlan:
+    """The plan of the row's image, as an import without dependencies makes it."""
+    return plan_build(
+        row, (), serving_digest=serving_digest, base_image_prefix=prefix, package_digest="", bundled_digests={}
+    )
 
 
 @dataclass
@@ -87,23 +102,13 @@ class Workshop:
     measure: bool
     _built: list[str] = field(default_factory=list)
 
-    def plan(self, row: Runtime, prefix: str = "") -> BuildPlan:
-        """The plan of the row's image, as an import without dependencies makes it."""
-        return plan_build(
-            row,
-            (),
-            serving_digest=self.installation.wiring().backend.serving_digest(row),
-            base_image_prefix=prefix,
-            package_digest="",
-            bundled_digests={},
-        )
-
     def build(self, row: Runtime, prefix: str = "", *, of_a_variant: bool = False) -> Image:
         """Build the row's image."""
-        plan = self.plan(row, prefix)
+        backend = self.installation.wiring().backend
+        plan = plan_of(row, backend.serving_digest(row), prefix)
         if (row.engine, row.name) not in EVERY_RUN:
             self._built += [layer.tag for layer in plan.layers if not self._present(layer.tag)]
-        image = self.installation.wiring().backend.build(plan, lambda line: log.info("%s", line))
+        image = backend.build(plan, lambda line: log.info("%s", line))
         figures: dict[str, float] = {"image_bytes": image.size_bytes}
         if not any(layer.reused for layer in image.layers):
             figures["build_s"] = round(sum(layer.seconds for layer in image.layers))

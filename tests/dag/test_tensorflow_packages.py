@@ -72,6 +72,7 @@ def test_code_with_a_session_of_its_own_loads_below_a_folder_named_1_in_a_thread
     assert len(outcome.xcom["smoke_cpu"]["checked"]) == 2
 
 
+@pytest.mark.runtimes
 def test_code_that_loads_a_keras_file_needs_no_saved_model(made: Made, bucket: Bucket, run_import: Run) -> None:
     package = made.with_code("keras_file")
     model = package / "model"
