@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from unittest.mock import create_autospec
 
 import docker
 import pytest
-from backend_bench import TINY
+from backend_bench import BASE_IMAGE, TINY, Bench
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.images import ImageCollection
 
@@ -18,6 +19,7 @@ from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_build import LayerBuild
 from airlock.domain.image import BuildPlan, plan_build
 from airlock.errors import AirlockError, BackendUnavailable, RuntimeUnavailable
+from airlock.steps.build import first_made
 
 MADE = replace(
     TINY, base_image="airlock-base/python:3.6-cuda9.0-cudnn7", base_image_digest="", base_recipe="ARG CUDA_IMAGE=x\n"
@@ -92,3 +94,22 @@ def test_the_recipes_are_printed_for_the_engine_to_read(capsys: pytest.CaptureFi
     assert text.startswith("ARG CUDA_IMAGE=nvidia/cuda:9.0-cudnn7-runtime-ubuntu16.04\nFROM ${CUDA_IMAGE} AS cuda\n")
     assert main(["base-recipe", "python:3.11-slim"]) == 1
     assert "no recipe of 'python:3.11-slim'; it has those of airlock-base/" in capsys.readouterr().err
+
+
+def test_a_variant_is_chosen_where_its_base_image_is_and_nowhere_else(docker_bench: Bench) -> None:
+    tag = f"airlock-base/tests:{docker_bench.token}"
+    row = replace(docker_bench.runtime, base_image=tag, base_recipe="FROM scratch\n", variant="genuine")
+    backend, plan = docker_bench.backend(), docker_bench.plan(runtime=row)
+    assert not backend.base_at_hand(plan)
+    (unmade,) = first_made([plan], backend, docker_bench.lines.append).unmade
+    assert f"base image {tag}, which is not on this worker" in unmade.message
+    client = docker.from_env()
+    try:
+        client.images.get(BASE_IMAGE).tag(tag)
+        assert backend.base_at_hand(plan)
+    finally:
+        with contextlib.suppress(ImageNotFound):
+            client.images.remove(tag)
+        client.close()
+    assert not backend.base_at_hand(plan)
+    assert backend.base_at_hand(docker_bench.plan())
