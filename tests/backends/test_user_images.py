@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import user_images as images
-from backend_bench import BASE_IMAGE, Bench
+from backend_bench import BASE_IMAGE, ROOT, Bench
 from image_registry import ACCOUNT, PASSWORD, ImageRegistry, installed
 
 from airlock.adapters.clock import SystemClock
@@ -196,6 +196,22 @@ def test_an_image_of_this_engine_answers_as_declared_and_leaves_nothing(here: Im
     version: ModelVersion = line.register(built, report)
     assert version.summary()["image_digest"] == image.digest
     assert here.leftovers() == []
+
+
+def test_the_example_of_an_image_answers(here: Images) -> None:
+    folder = ROOT / "examples/image"
+    name = here.name("trend")
+    here.client.images.build(path=str(folder), tag=name, rm=True, forcerm=True)
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in (folder / "model").rglob("*")
+        if path.is_file()
+    }
+    config = json.loads(files["model/config.json"])
+    files["model/config.json"] = json.dumps({**config, "swr_location": name}).encode()
+    report = here.smoked(files)
+    assert report.checked == ("POST /v1/trend falling.json", "POST /v1/trend rising.json", "GET /v1/about generated")
+    assert report.user == "1000:1000"
 
 
 def test_the_container_has_no_network_no_rights_and_nothing_to_write_to_but_memory(here: Images) -> None:

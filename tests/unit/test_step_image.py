@@ -225,6 +225,16 @@ def test_the_blocks_own_threshold_limits_the_wait() -> None:
     assert "within 11 s; last: the connection broke" in str(error)
 
 
+def test_a_last_question_that_is_cut_short_does_not_hide_the_answer_before_it() -> None:
+    def slow_at_the_end(request: HttpRequest) -> Any:
+        # Nothing listens until the very end, and then not for long enough to answer.
+        return Silence.NOT_LISTENING if line.clock.monotonic() < 9.9 else Silence.TIMED_OUT
+
+    line = a_line(answer=slow_at_the_end)
+    error = failed(line, startup_timeout_s=10)
+    assert error.code == "SMK015"
+
+
 def test_a_service_that_does_not_listen_is_told_with_the_port() -> None:
     error = failed(a_line(answer=lambda request: Silence.NOT_LISTENING), startup_timeout_s=10)
     assert error.code == "SMK015"
