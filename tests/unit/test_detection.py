@@ -27,7 +27,7 @@ from airlock.domain.model_files.streams import Unreadable
 from airlock.errors import EngineNotDetected, RuntimeUnavailable
 from tests.unit.given import BOOSTER, CATALOGUE, PICKLE, ROOT, ZIPPED, changed, iris_files, manifest_of, runtime
 from tests.unit.line import Line
-from tests.unit.model_bytes import PROTOTXT, caffemodel, onnx_model, saved_model, written
+from tests.unit.model_bytes import PROTOTXT, caffemodel, field, onnx_model, saved_model, written
 
 
 def config_of(model_type: str, runtime: str | None = None) -> ModelConfig:
@@ -276,6 +276,16 @@ def test_a_package_that_is_only_an_image_is_refused_with_the_engines_there_are()
 def test_inference_code_is_code_at_the_top() -> None:
     assert has_service_code(manifest_of({"model/customize_service.py": b""}))
     assert not has_service_code(manifest_of({"model/old/customize_service.py": b""}))
+
+
+def test_what_travels_on_is_small_and_printable_whatever_the_files_say() -> None:
+    nodes = [field(4, "a\x1b[2J" + "x" * 3000, str(index)) for index in range(50)]
+    files = {f"{index}.json": b'{"learner":{}}' for index in range(100)} | {"net.onnx": onnx_model(*nodes)}
+    detection = detected("ONNX", files, catalogue=WHOLE_CATALOGUE())
+    assert len(detection.evidence) == 2
+    assert all(len(text) <= 301 and text.isprintable() for item in detection.evidence for _, text in item.details)
+    many = {f"{index:03}.m": PICKLE for index in range(100)}
+    assert len(detected("Scikit_Learn", many).evidence) == 31
 
 
 def test_a_conflict_names_every_side_with_its_version_and_what_to_do() -> None:

@@ -139,6 +139,28 @@ def test_a_version_that_a_stand_in_serves_says_so(imported: Callable[..., Callab
     assert '<span class="warning">stand-in</span>' in text("/")
 
 
+def test_a_version_shows_its_evidence_and_that_another_version_wrote_it(
+    get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import json
+
+    from airlock.web import app as pages
+    from tests.unit.given import changed
+    from tests.unit.line import Line
+    from tests.unit.model_bytes import written
+
+    config = json.dumps(changed(runtime="python3.6")).encode()
+    line = Line({"model/config.json": config, "model/iris.m": written("scikit-learn-1.9.1/iris.m")})
+    line.import_model()
+    monkeypatch.setattr(pages, "_registry", lambda: line.registry)
+    page = html.unescape(get("/models/iris/0.0.1").text)
+    assert "Scikit_Learn with confidence 0.97" in page
+    assert "<td>is a pickle of scikit-learn</td>" in page
+    assert "<td>scikit-learn 1.9.1</td>" in page
+    assert "DET006" in page
+    assert "Use the runtime 'sklearn1.9-python3.11' (1.9.1)." in page
+
+
 def test_older_versions_are_on_the_next_page(registry: Any, get: Callable[[str], httpx.Response]) -> None:
     for number in range(51):
         reserve(registry, f"run-{number}")

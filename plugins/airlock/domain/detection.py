@@ -23,6 +23,7 @@ from airlock.domain.version_fit import fitting_runtime, span_of
 from airlock.errors import EngineNotDetected, RuntimeUnavailable
 
 MAX_VERSION_WARNINGS = 10
+MAX_EVIDENCE_KEPT = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ def detect(manifest: Manifest, evidence: tuple[Evidence, ...], config: ModelConf
         engine_version=runtime.engine_version,
         python=runtime.python,
         devices=runtime.devices,
-        evidence=(named, *own),
+        # What travels from task to task is small, however many files there are.
+        evidence=(named, *sorted(own, key=lambda item: (item.file not in needed, item.file))[:MAX_EVIDENCE_KEPT]),
         confidence=together((named, *own), engine),
         findings=(*_other_engine(engine, needed, evidence), *_other_version(own, runtime, catalogue)),
     )

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from airlock.domain.detection import Evidence
 from airlock.domain.engines import ENGINES
+from airlock.domain.findings import shown
 from airlock.domain.model_files.facts import Facts
 from airlock.domain.model_files.forms import is_model_file
 from airlock.domain.package import Manifest
 
 #: Files that are looked at for their engine; a package of more says nothing new with the others.
 MAX_FILES_READ = 200
+MAX_DETAIL_CHARACTERS = 300
 
 
 def files_to_read(manifest: Manifest) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ def gather_evidence(manifest: Manifest, facts: Mapping[str, Facts | None]) -> tu
                     engines=tuple(claim.engine for claim in known.claims),
                     confidences=tuple(claim.confidence for claim in known.claims),
                     written_by=known.written_by,
-                    details=known.details,
+                    details=tuple((name, shown(text, MAX_DETAIL_CHARACTERS)) for name, text in known.details),
                 )
             )
     return tuple(sorted(evidence, key=lambda item: item.file))

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from airlock.domain.engines import ENGINES
-from airlock.domain.findings import Finding, Place, Severity, finding
+from airlock.domain.findings import Finding, Place, Severity, finding, shown
 from airlock.domain.model_files.facts import Facts, Problem
 from airlock.domain.model_files.forms import HEAD_BYTES, LZ4, PICKLE_ENDINGS, ZIP, facts_of, is_pickled
 from airlock.domain.model_files.keras_file import is_keras_archive
@@ -19,6 +19,7 @@ from airlock.domain.model_files.streams import Binary, OverLimit, Stream, Unread
 from airlock.domain.model_files.torch_file import LEGACY_MAGIC, read_archive, read_legacy
 from airlock.domain.model_files.zip_archive import Members
 
+MAX_SHOWN_MESSAGE = 400
 _TRUSTED = "Trusted by the request (`trust_model_code`)."
 _SAVED_AGAIN = "Save the model again with the library that wrote it, and upload the file as it is."
 
@@ -113,8 +114,8 @@ def _suspected(each: Suspicion, place: Place, trusted: bool) -> Finding:
 
 def _told(each: Problem, place: Place, trusted: bool) -> Finding:
     if each.code == "MDL001":
-        return _code(each.code, each.message, place, trusted, each.value)
-    return finding(each.code, each.message, place=place, value=each.value or None)
+        return _code(each.code, shown(each.message, MAX_SHOWN_MESSAGE), place, trusted, each.value)
+    return finding(each.code, shown(each.message, MAX_SHOWN_MESSAGE), place=place, value=each.value or None)
 
 
 def _read(path: str, size: int, file: Binary, engine: str, reading: Reading) -> Facts | None:
