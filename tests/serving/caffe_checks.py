@@ -448,7 +448,7 @@ def check_ten_crops_are_cut_in_caffe_s_order():
 def check_a_mean_file_is_read():
     mean = _values(1, 3, 2, 2)
     old = b"".join(encode_varint(field << 3) + encode_varint(dim) for field, dim in enumerate(mean.shape, 1))
-    blob = caffe_pb2.BlobProto()
+    blob = caffe.io.caffe_pb2.BlobProto()
     blob.ParseFromString(old + b"".join(encode_bytes(5, mean.astype("<f4").tobytes())))
     _close(caffe.io.blobproto_to_array(blob), mean, 0)
     assert (blob.num, blob.channels, blob.HasField("num"), blob.HasField("shape")) == (1, 3, True, False)

@@ -7,6 +7,17 @@ import cv2
 import numpy as np
 
 from caffe.missing import refuse
+from caffe.proto import caffe_pb2
+
+# Code reads mean files by `caffe.io.caffe_pb2` too.
+__all__ = [
+    "Transformer",
+    "blobproto_to_array",
+    "caffe_pb2",
+    "load_image",
+    "oversample",
+    "resize_image",
+]
 
 # skimage's weights of red, green and blue.
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)
