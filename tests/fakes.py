@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
-from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage, missing_base
+from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, VersionRow

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlock.adapters.catalogue_files import load_catalogue
+from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime, ServiceSpec, Variant
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
-from airlock.domain.image import BuildPlan, Layer, missing_base, plan_build
+from airlock.domain.image import BuildPlan, Layer, plan_build
 from tests.unit.given import ROOT, runtime
 
 NUMPY = Dependency(name="numpy", version="1.26.4", restraint=Restraint.EXACT)

@@ -16,8 +16,9 @@ from airlock.adapters.deadline_stream import TimeOver, until
 from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFactory, engine_errors, engine_gone
 from airlock.adapters.install_failures import install_error, read_failure
 from airlock.adapters.install_settings import without_credentials
+from airlock.domain.base_images import missing_base
 from airlock.domain.findings import shown
-from airlock.domain.image import BASE_LAYER, LAYER_LABEL, BuildPlan, Layer, missing_base
+from airlock.domain.image import BASE_LAYER, LAYER_LABEL, BuildPlan, Layer
 from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock
 

@@ -192,28 +192,6 @@ def plan_build(
     return BuildPlan(runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest)
 
 
-def missing_base(plan: BuildPlan) -> tuple[str, str]:
-    """That a plan's base image is not there: what is the matter, and what to do.
-
-    An image with a recipe is made once on a worker, or taken from a registry that the installation names.
-    """
-    runtime, base = plan.runtime, plan.layers[0].base
-    make = "Make it on this worker (`make base-images`)"
-    if runtime.base_recipe:
-        cuda = (
-            " (with `--build-arg CUDA_IMAGE=…` naming a mirror of NVIDIA's image, which the public registry removed)"
-            if "ARG CUDA_IMAGE=" in runtime.base_recipe
-            else ""
-        )
-        recipe = f"python -m airlock base-recipe {runtime.base_image}"
-        make = f"Make it on this worker from the catalogue's recipe: `{recipe} | docker build -t {base} -`{cuda}"
-    return (
-        f"{runtime} starts from the base image {base}, which is not on this worker"
-        + ("." if plan.base_may_be_pulled else ", and which nobody publishes."),
-        f"{make}, or name a registry that has it in `[airlock] base_image_prefix`.",
-    )
-
-
 def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
     digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
     parts = [runtime.engine, runtime.name, *([runtime.variant] if runtime.variant else [])]

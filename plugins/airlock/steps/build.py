@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import OWN_BUILD, STAND_IN_BUILD, Catalogue, Runtime
 from airlock.domain.detection import Detection
 from airlock.domain.engines import IMAGE
-from airlock.domain.image import BuildPlan, Image, missing_base, plan_build
+from airlock.domain.image import BuildPlan, Image, plan_build
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
