@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
+
+import pytest
 
 from airlock.domain.rules import RULES
 from tests.unit.given import ROOT
+from tests.unit.rule_cases import CASES, codes_told
 
 CODE = re.compile(r"(?:PKG|CFG|API|DEP|SVC|MDL|DET|REQ)\d{3}")
 
@@ -27,17 +29,6 @@ def codes_in_use() -> dict[str, set[str]]:
     return found
 
 
-def codes_in_tests() -> set[str]:
-    texts = [
-        path.read_text(encoding="utf-8")
-        for path in (ROOT / "tests/unit").glob("test_*.py")
-        if path.name != "test_rules_table.py"
-    ]
-    for path in (ROOT / "tests/packages/reject").glob("*/expected.json"):
-        texts += json.loads(path.read_text(encoding="utf-8"))["codes"]
-    return {code for text in texts for code in CODE.findall(text)}
-
-
 def test_every_code_in_use_is_a_rule() -> None:
     assert {code: files for code, files in codes_in_use().items() if code not in RULES} == {}
 
@@ -46,8 +37,23 @@ def test_every_rule_is_checked_somewhere() -> None:
     assert set(RULES) == set(codes_in_use())
 
 
-def test_every_rule_is_seen_by_a_test() -> None:
-    assert set(RULES) <= codes_in_tests()
+def test_every_rule_is_broken_and_kept_by_a_case_of_its_own() -> None:
+    assert set(CASES) == set(RULES), "give the rule a package that breaks it and one that keeps it in rule_cases.py"
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_rule_is_told_where_it_is_broken_and_nowhere_else(code: str) -> None:
+    broken, kept = CASES[code]
+    assert code in codes_told(broken)
+    told = codes_told(kept)
+    # What keeps the rule is a package that is taken: no other error hides this one.
+    assert {each for each in told if RULES[each].severity == "error"} == set()
+    assert code not in told
+
+
+@pytest.mark.parametrize("code", [code for code in CASES if RULES[code].severity != "error"])
+def test_a_warning_refuses_nothing(code: str) -> None:
+    assert {each for each in codes_told(CASES[code][0]) if RULES[each].severity == "error"} == set()
 
 
 def test_codes_are_well_formed_and_their_own_keys() -> None:

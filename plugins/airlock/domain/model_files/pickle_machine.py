@@ -312,11 +312,13 @@ class Machine:
                     if width:
                         # At the same distance the same instruction: whatever stands between is an operand. So many are
                         # no shape of an array, and nobody looks at their values.
-                        heads = buffer[begin : max(begin + 1, min(safe, begin + _SHORT_RUN * width)) : width]
-                        count = len(heads) - len(heads.lstrip(heads[:1]))
-                        if count == _SHORT_RUN:
-                            heads = buffer[begin:safe:width]
+                        limit, count = _SHORT_RUN, 0
+                        while True:
+                            heads = buffer[begin : max(begin + 1, min(safe, begin + limit * width)) : width]
                             count = len(heads) - len(heads.lstrip(heads[:1]))
+                            if count < limit:
+                                break
+                            limit *= 16
                         if count < _LONG_SHAPE:
                             stack.extend(_numbers(buffer, begin, width, count))
                         else:
