@@ -68,11 +68,12 @@ def measure(expected, predicted):
 
 
 def read_samples(folder):
-    """Read the requests ``FOLDER/samples/*.json``, by name without the suffix."""
+    """Read the requests ``FOLDER/samples/*.json``, by name without the suffix; files to upload lie beside them."""
     samples = {}
     for entry in sorted(os.listdir(os.path.join(folder, "samples"))):
-        with open(os.path.join(folder, "samples", entry)) as stream:
-            samples[entry[: -len(".json")]] = json.load(stream)
+        if entry.endswith(".json"):
+            with open(os.path.join(folder, "samples", entry)) as stream:
+                samples[entry[: -len(".json")]] = json.load(stream)
     return samples
 
 

@@ -75,6 +75,12 @@ def main():
         name: [predict(prefix, np.array(request["images"], dtype=np.float32)).tolist()]
         for name, request in training.read_samples(HERE).items()
     }
+    for name, request in training.read_samples(os.path.join(HERE, "own_code")).items():
+        with open(os.path.join(HERE, "own_code", "samples", request["files"]["images"]), "rb") as stream:
+            pixels = mx.img.imresize(mx.img.imdecode(stream.read(), flag=0), 8, 8).asnumpy().reshape(1, 8, 8) / 15.0
+        chances = predict(prefix, pixels.astype(np.float32))
+        results = [{"digit": int(row.argmax()), "probability": float(row.max())} for row in chances]
+        responses["own_code/" + name] = {"results": results}
     training.write_report(out, mx.__version__, metrics, responses)
 
 

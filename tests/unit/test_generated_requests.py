@@ -316,6 +316,36 @@ def test_a_multipart_request_holds_a_real_image_and_plain_fields() -> None:
     assert contents == [small_png(), b"0.5", b"text", '{"名": 1}'.encode()]
 
 
+FORM = {"type": "object", "properties": {"images": {"type": "string", FILE_MARK: True}, "top": {"type": "string"}}}
+
+
+def test_a_sample_of_a_form_is_sent_as_one_with_the_files_beside_it() -> None:
+    api = api_of(FORM, "multipart/form-data")
+    body = json.dumps({"fields": {"top": "3"}, "files": {"images": 'cats/a "1".jpg'}}).encode()
+    (sample,) = sample_requests(api, {"one.json": body}, {"one.json": [1]}, {'cats/a "1".jpg': b"\x00JPEG\r\n"})
+    assert (sample.name, sample.expected) == ("one.json", [1])
+    boundary = sample.request.content_type.partition("boundary=")[2].encode()
+    assert sample.request.body == (
+        b'--%b\r\nContent-Disposition: form-data; name="top"\r\n\r\n3\r\n'
+        b'--%b\r\nContent-Disposition: form-data; name="images"; filename="a \\"1\\".jpg"\r\n'
+        b"Content-Type: image/jpeg\r\n\r\n\x00JPEG\r\n\r\n--%b--\r\n" % (boundary, boundary, boundary)
+    )
+
+
+@pytest.mark.parametrize(
+    "document", [[], {"field": {}}, {"fields": []}, {"files": {"images": 1}}, {"fields": {}, "files": {}, "more": {}}]
+)
+def test_a_sample_that_is_no_form_is_refused_where_a_form_is_declared(document: object) -> None:
+    with pytest.raises(SmokeFailed, match="no form"):
+        sample_requests(api_of(FORM, "multipart/form-data"), {"a.json": json.dumps(document).encode()}, {}, {})
+
+
+def test_a_file_that_a_form_names_must_be_there() -> None:
+    body = b'{"files": {"images": "a.png"}}'
+    with pytest.raises(SmokeFailed, match=r"a\.png"):
+        sample_requests(api_of(FORM, "multipart/form-data"), {"a.json": body}, {}, {"b.png": b""})
+
+
 def test_the_small_image_is_a_whole_png() -> None:
     data = small_png(8)
     assert data.startswith(b"\x89PNG\r\n\x1a\n")

@@ -13,46 +13,57 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE, Api, file_fields
+from airlock.domain.form_samples import BOUNDARY, encode_parts, form_body, quoted, read_form
 from airlock.domain.judging import first_error
 from airlock.domain.smoke import HttpRequest, Sample
 from airlock.errors import SmokeFailed
 
 MAX_SAMPLES = 20
 MAX_GENERATED_CHARACTERS = 10 * 1024 * 1024
-_MULTIPART_BOUNDARY = "airlock-5d2c1b0a9f8e7d6c"
+_FORM_TYPE = f"{MULTIPART_TYPE}; boundary={BOUNDARY}"
 
 
-def sample_requests(api: Api | None, samples: Mapping[str, bytes], expected: Mapping[str, Any]) -> tuple[Sample, ...]:
+def sample_requests(
+    api: Api | None,
+    samples: Mapping[str, bytes],
+    expected: Mapping[str, Any],
+    uploads: Mapping[str, bytes] | None = None,
+) -> tuple[Sample, ...]:
     """The test's requests.
 
     Args:
         api: The declared interface, None where there is none.
-        samples: Name → request body, as the author brought them: JSON bodies as they are.
+        samples: Name → request body, as the author brought them: JSON bodies as they are, forms as `form_samples` says.
         expected: Name → the author's expected answer.
+        uploads: File name → content, for the files that forms name; None leaves samples of forms out.
 
     Returns:
         The author's samples, else one generated request; empty where neither can be had.
 
     Raises:
-        SmokeFailed: The request schema asks for more than is sent.
+        SmokeFailed: The request schema asks for more than is sent, or a sample is no form where one is declared.
     """
     method = api.method if api else "POST"
     path = api.url if api else "/"
     multipart = api is not None and api.request.content_type == MULTIPART_TYPE
-    if samples and not multipart:
+    if samples and not (multipart and uploads is None):
+        chosen = dict(sorted(samples.items())[:MAX_SAMPLES])
+        if multipart:
+            chosen = {name: form_body(name, read_form(name, body), uploads or {}) for name, body in chosen.items()}
+        kind = _FORM_TYPE if multipart else JSON_TYPE
         return tuple(
             Sample(
                 name=name,
-                request=HttpRequest(method=method, path=path, content_type=JSON_TYPE, body=body),
+                request=HttpRequest(method=method, path=path, content_type=kind, body=body),
                 expected=expected.get(name),
             )
-            for name, body in sorted(samples.items())[:MAX_SAMPLES]
+            for name, body in chosen.items()
         )
     if api is None or api.request.schema is None:
         return ()
     if multipart:
         body = multipart_body(api.request.schema)
-        content_type = f"{MULTIPART_TYPE}; boundary={_MULTIPART_BOUNDARY}"
+        content_type = _FORM_TYPE
     else:
         body = json.dumps(example(api.request.schema), ensure_ascii=False).encode()
         content_type = JSON_TYPE
@@ -211,20 +222,14 @@ def multipart_body(schema: Mapping[str, Any]) -> bytes:
     generator = _Generator()
     parts = []
     for name, value in schema.get("properties", {}).items():
-        header = f'Content-Disposition: form-data; name="{_quoted(name)}"'
+        header = f'name="{quoted(name)}"'
         if name in files:
             parts.append((f'{header}; filename="sample.png"\r\nContent-Type: image/png', small_png()))
         else:
             plain = generator.value(value)
             text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
             parts.append((header, text.encode()))
-    boundary = f"--{_MULTIPART_BOUNDARY}".encode()
-    body = b"".join(boundary + b"\r\n" + header.encode() + b"\r\n\r\n" + content + b"\r\n" for header, content in parts)
-    return body + boundary + b"--\r\n"
-
-
-def _quoted(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+    return encode_parts(parts)
 
 
 def small_png(side: int = 32) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from airlock.domain.form_samples import read_form
 from airlock.domain.package import Package
 from airlock.errors import SmokeFailed
 from airlock.ports import PackageStore
@@ -51,3 +53,34 @@ def sample_files(
         else:
             bodies[name] = body
     return bodies, expected
+
+
+def uploaded_files(bodies: Mapping[str, bytes], package: Package, store: PackageStore) -> dict[str, bytes]:
+    """Read the files that samples of forms name, those that are there.
+
+    Args:
+        bodies: Name → sample, each a form.
+        package: The staged package.
+        store: Where it lies.
+
+    Returns:
+        File name relative to `samples/` → content.
+
+    Raises:
+        SmokeFailed: A sample is no form, or a file is too large.
+    """
+    entries = store.manifest(package.digest).model_paths()
+    found: dict[str, bytes] = {}
+    for name, body in bodies.items():
+        for _, file in read_form(name, body).files:
+            entry = entries.get(SAMPLES_FOLDER + file)
+            if entry is None or file in found:
+                continue
+            if entry.size_bytes > MAX_SAMPLE_BYTES:
+                raise SmokeFailed(
+                    "SMK008",
+                    f"The file {entry.path} has {entry.size_bytes:,} bytes, at most {MAX_SAMPLE_BYTES:,} are sent.",
+                    "Bring a smaller file.",
+                )
+            found[file] = store.read(package.digest, entry, MAX_SAMPLE_BYTES)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from airlock.domain.apis import MULTIPART_TYPE
 from airlock.domain.catalogue import Catalogue, Runtime
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
@@ -18,7 +19,7 @@ from airlock.errors import DeviceRequired, SmokeFailed
 from airlock.ports import Clock, Launch, PackageStore, Registry, RuntimeBackend
 from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
 from airlock.steps.conversation import Conversation, passed_report, told_event
-from airlock.steps.samples import sample_files
+from airlock.steps.samples import sample_files, uploaded_files
 from airlock.steps.smoke_image import smoke_image
 
 
@@ -169,7 +170,9 @@ def read_samples(validated: Validated, package: Package, store: PackageStore) ->
     """
     bodies, expected = sample_files(package, store)
     api = validated.config.apis[0] if validated.config.apis else None
-    samples = sample_requests(api, bodies, expected)
+    form = api is not None and api.request.content_type == MULTIPART_TYPE
+    uploads = uploaded_files(bodies, package, store) if form else None
+    samples = sample_requests(api, bodies, expected, uploads)
     if not samples:
         raise SmokeFailed(
             "SMK001",
