@@ -16,7 +16,7 @@ from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime, ServiceSpec, Variant
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
-from airlock.domain.image import BuildPlan, Layer, plan_build
+from airlock.domain.image import BackendKind, BuildPlan, Layer, plan_build
 from tests.unit.given import ROOT, runtime
 
 NUMPY = Dependency(name="numpy", version="1.26.4", restraint=Restraint.EXACT)
@@ -129,6 +129,9 @@ def test_a_missing_base_image_is_told_with_the_command_that_makes_it() -> None:
         "`--build-arg CUDA_IMAGE=…` naming a mirror of NVIDIA's image, which the public registry removed), or name a "
         "registry that has it in `[airlock] base_image_prefix`."
     )
+    message, remedy = missing_base(plan(gpu), BackendKind.PROCESS)
+    assert message.endswith("base image airlock-base/python:3.11-cuda9.0, and the process backend has no base images.")
+    assert "Docker" in remedy
     message, remedy = missing_base(plan())
     assert message.endswith("python:3.11-slim-bookworm, which is not on this worker.")
     assert remedy.startswith("Make it on this worker (`make base-images`), or name a registry")

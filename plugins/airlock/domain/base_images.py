@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from airlock.domain.image import BuildPlan
+from airlock.domain.image import BackendKind, BuildPlan
 
 
-def missing_base(plan: BuildPlan) -> tuple[str, str]:
+def missing_base(plan: BuildPlan, kind: BackendKind = BackendKind.DOCKER) -> tuple[str, str]:
     """That a plan's base image is not there: what is the matter, and what to do.
 
     An image with a recipe is made once on a worker, or taken from a registry that the installation names.
+
+    Args:
+        plan: The plan that starts from it.
+        kind: What was to build it.
     """
     runtime, base = plan.runtime, plan.layers[0].base
+    if kind is BackendKind.PROCESS:
+        return (
+            f"{runtime} starts from the base image {base}, and the process backend has no base images.",
+            "Use a worker with a container engine (Docker).",
+        )
     make = "Make it on this worker (`make base-images`)"
     if runtime.base_recipe:
         cuda = (

@@ -103,7 +103,7 @@ def first_made(plans: Sequence[BuildPlan], backend: RuntimeBackend, log: Callabl
     unmade: list[RuntimeUnavailable] = []
     for plan in plans:
         if not backend.base_at_hand(plan):
-            unmade.append(RuntimeUnavailable("BLD007", *missing_base(plan)))
+            unmade.append(RuntimeUnavailable("BLD007", *missing_base(plan, backend.kind)))
             continue
         try:
             return Made(runtime=plan.runtime, image=backend.build(plan, log), unmade=tuple(unmade))
