@@ -156,6 +156,15 @@ def test_a_package_pinned_twice_is_refused_under_any_spelling_of_its_name() -> N
     assert "scikit-learn==1.0" in findings[0].message or "Scikit_Learn==1.1" in findings[0].message
 
 
+def test_the_same_version_under_two_spellings_of_the_name_is_one_dependency() -> None:
+    dependencies, findings = parse(
+        package("scikit-learn", "1.9.1", "EXACT"), package("Scikit_Learn", "1.9.1", "exact"), package("scikit.learn")
+    )
+    assert [item.name for item in dependencies] == ["scikit-learn"]
+    assert [item.code for item in findings] == ["DEP004"]
+    assert found(package("scikit-learn", "1.9.1", "EXACT"), package("Scikit_Learn", "1.9.1", "EXACT")) == []
+
+
 def test_the_same_line_twice_is_one_dependency() -> None:
     dependencies, findings = parse(package("numpy", "1.0", "EXACT"), package("numpy", "1.0", "EXACT"))
     assert findings == ()

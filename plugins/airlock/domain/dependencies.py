@@ -94,7 +94,8 @@ def parse_dependencies(
             if dependency is None:
                 continue
             known = found.setdefault(dependency.key, dependency)
-            if known != dependency and known.requirement() != dependency.requirement():
+            # The same name in two spellings is one package.
+            if (known.version, known.restraint) != (dependency.version, dependency.restraint):
                 findings.append(
                     finding(
                         "DEP004",

@@ -1,0 +1,6 @@
+from model_service.pytorch_model_service import PTServingBaseService
+
+
+class Service(PTServingBaseService):
+    def __init__(self, model_name, model_path):
+        self.model = abs

@@ -1,0 +1,3 @@
+import common
+
+NAME = "core.function with " + common.NAME

@@ -1,0 +1,3 @@
+from utils import NAME
+
+NAME = "models.net with " + NAME

@@ -1,0 +1,1 @@
+from src.deep import NAME
