@@ -58,10 +58,14 @@ class ImageRegistry:
             self._process = subprocess.Popen(
                 [PROGRAM, "serve", str(folder / "config.yml")], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        self._until_it_answers()
+        try:
+            self._until_it_answers()
+        except BaseException:
+            self.close()
+            raise
 
     def _until_it_answers(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):

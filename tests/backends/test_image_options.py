@@ -28,6 +28,7 @@ from airlock.domain.user_image import (
     NOBODY,
     ImageFacts,
     check_image,
+    check_registry,
     kept_reference,
     port_of,
     runnable,
@@ -171,6 +172,14 @@ def test_an_image_that_cannot_be_served_here_is_refused(changes: dict[str, Any],
         check_image(REFERENCE, facts(**changes), machine="x86_64", max_bytes=2000)
     assert caught.value.code == code
     check_image(REFERENCE, facts(size_bytes=2000), machine="x86_64", max_bytes=2000)
+
+
+def test_images_come_from_the_registries_that_the_installation_names() -> None:
+    check_registry(REFERENCE, ())
+    check_registry(parse_reference("SWR.example.com/org/iris:1"), ("swr.example.com", "docker.io"))
+    check_registry(parse_reference("iris:1"), ("docker.io",))
+    with pytest.raises(ImageRefused, match="Push it to one of docker"):
+        check_registry(REFERENCE, ("docker.io",))
 
 
 @pytest.mark.parametrize(

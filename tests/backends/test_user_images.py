@@ -283,12 +283,15 @@ def test_a_service_that_ends_at_once_is_told_with_its_log(here: Images) -> None:
     assert error.log_tail.strip() == "no model here"
 
 
-def test_an_image_whose_program_is_missing_is_told(here: Images) -> None:
-    name = here.name("missing")
-    images.build(here.client, name, f'FROM {BASE_IMAGE}\nCMD ["/no/such/program"]\n')
+@pytest.mark.parametrize(
+    "what,line", [("program", 'CMD ["/no/such/program"]'), ("user", "USER nobody-there\nCMD sleep 9")]
+)
+def test_an_image_whose_program_or_user_is_missing_is_told(here: Images, what: str, line: str) -> None:
+    name = here.name(f"missing-{what}")
+    images.build(here.client, name, f"FROM {BASE_IMAGE}\n{line}\n")
     error = here.failure(images.package(images.a_config(name)))
-    assert error.code == "IMG010"
-    assert "/no/such/program" in error.message
+    assert (type(error), error.code) == (ImageRefused, "IMG010")
+    assert {"program": "/no/such/program", "user": "nobody-there"}[what] in error.message
 
 
 def test_a_removed_image_that_no_registry_has_is_told(here: Images) -> None:
@@ -346,6 +349,11 @@ def test_an_image_that_the_registry_does_not_have_is_told(here: Images, registry
     assert isinstance(error, ImageRefused)
     assert error.code == "IMG001"
     assert registry.host in error.message
+
+
+def test_a_registry_that_the_installation_does_not_name_is_not_asked(here: Images, registry: ImageRegistry) -> None:
+    error = here.refusal(f"{registry.host}/team/absent:1", image_registries=("swr.example.com",))
+    assert error.code == "IMG012"
 
 
 def test_a_registry_that_does_not_answer_may_answer_later(here: Images) -> None:

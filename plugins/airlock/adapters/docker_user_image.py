@@ -27,7 +27,14 @@ from airlock.adapters.settings import Settings
 from airlock.domain.findings import shown
 from airlock.domain.image import BackendKind, BuiltLayer, Image, Isolation, UserImage
 from airlock.domain.image_reference import ImageReference, NoReference, parse_reference
-from airlock.domain.user_image import ImageFacts, check_image, kept_reference, machine_of, runnable
+from airlock.domain.user_image import (
+    ImageFacts,
+    check_image,
+    check_registry,
+    kept_reference,
+    machine_of,
+    runnable,
+)
 from airlock.errors import BackendUnavailable, ImageRefused, RuntimeUnavailable, SettingInvalid
 from airlock.ports import Clock, ImageLaunch
 
@@ -35,6 +42,8 @@ log = logging.getLogger(__name__)
 
 #: What the engine says where there is nothing that can be started: no such program, no permission, another form.
 _CANNOT_START = (400, 404)
+#: The engine calls a USER that the image does not have an error of its own.
+_NO_SUCH_USER = "no matching entries in"
 
 
 class UserImages:
@@ -90,6 +99,7 @@ class UserImages:
         facts = before if self._settings.image_pull != "always" else None
         reused = facts is not None
         if facts is None:
+            check_registry(reference, self._settings.image_registries)
             if self._settings.image_pull == "never":
                 raise ImageRefused(
                     "IMG001",
@@ -214,7 +224,7 @@ class UserImages:
             try:
                 container.start()
             except APIError as error:
-                if error.status_code not in _CANNOT_START:
+                if error.status_code not in _CANNOT_START and _NO_SUCH_USER not in str(error.explanation):
                     raise
                 raise ImageRefused(
                     "IMG010",

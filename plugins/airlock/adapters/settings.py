@@ -36,6 +36,7 @@ class Settings:
         max_objects: Most objects below a source folder.
         max_image_bytes: Largest image of the user's own.
         image_pull: Whether such an image is pulled where it is `missing`, `always` or `never`.
+        image_registries: Registries that such images may be pulled from; none means any.
         image_connections: Ids of the Connections that container registries know us by.
         relay_image: Image with Python that the relay to such an image's ports runs in.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
@@ -59,6 +60,7 @@ class Settings:
     max_objects: int
     max_image_bytes: int
     image_pull: str
+    image_registries: tuple[str, ...]
     image_connections: tuple[str, ...]
     relay_image: str
     pip_index_url: str
@@ -96,6 +98,9 @@ def load_settings(get: Callable[[str], str]) -> Settings:
             raise SettingInvalid("SET001", f"`[airlock] {key}` is {text!r}.", f"Write a number from {least:g} upwards.")
         return value
 
+    def names(key: str, form: Callable[[str], str] = str) -> tuple[str, ...]:
+        return tuple(form(name.strip()) for name in get(key).split(",") if name.strip())
+
     def choice(key: str, allowed: tuple[str, ...]) -> str:
         value = get(key).lower() or allowed[0]
         if value not in allowed:
@@ -116,7 +121,8 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         max_objects=int(number("max_objects", 20_000, 1)),
         max_image_bytes=int(number("max_image_bytes", 30 * GIGABYTE, 1)),
         image_pull=choice("image_pull", PULL_POLICIES),
-        image_connections=tuple(filter(None, (name.strip() for name in get("image_connections").split(",")))),
+        image_registries=names("image_registries", str.lower),
+        image_connections=names("image_connections"),
         relay_image=get("relay_image") or "python:3.11-slim-bookworm",
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),

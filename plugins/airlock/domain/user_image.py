@@ -82,6 +82,24 @@ def check_image(reference: ImageReference, facts: ImageFacts, *, machine: str, m
         )
 
 
+def check_registry(reference: ImageReference, allowed: tuple[str, ...]) -> None:
+    """Check that an image may come from its registry.
+
+    Args:
+        reference: How the configuration names the image.
+        allowed: The registries that images may come from; none means any.
+
+    Raises:
+        ImageRefused: The installation does not take images from there.
+    """
+    if allowed and reference.registry.lower() not in allowed:
+        raise ImageRefused(
+            "IMG012",
+            f"The image {reference} lies in {reference.registry}, from where this installation takes none.",
+            f"Push it to one of {', '.join(allowed)}, or ask for it in `[airlock] image_registries`.",
+        )
+
+
 def too_large(reference: ImageReference, size_bytes: int, max_bytes: int, kind: str) -> ImageRefused:
     """The error of an image that is too large; `kind` says what was counted."""
     return ImageRefused(
