@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
+from airlock.domain.expectations import ExpectationResult, SuiteReport
+from airlock.domain.findings import Severity
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import FileEntry, ListedObject, Manifest
@@ -179,6 +181,7 @@ class Behaviour:
         answer: The body that every request gets, or a function of the request. A `Silence` means no answer.
         status: The status of every answer.
         load_s: Seconds until it listens.
+        silent_s: Seconds until it answers anything, though it listens.
         loading_answers: How many requests get 503 before the first prediction.
         seconds: Seconds that one answer takes.
         dies_after: Number of requests after which the process ends; None means never.
@@ -190,6 +193,7 @@ class Behaviour:
     answer: bytes | Silence | Callable[[HttpRequest], bytes | HttpResponse | Silence] = b"{}"
     status: int = 200
     load_s: float = 0.0
+    silent_s: float = 0.0
     loading_answers: int = 0
     seconds: float = 0.01
     dies_after: int | None = None
@@ -210,6 +214,13 @@ class FakeService:
     def send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse | NoResponse:
         if self.exit() is not None or self.clock.monotonic() - self.started < self.behaviour.load_s:
             return NoResponse(silence=Silence.NOT_LISTENING, seconds=0.0)
+        silent = self.started + self.behaviour.silent_s - self.clock.monotonic()
+        if silent > timeout_s:
+            self.clock.sleep(timeout_s)
+            return NoResponse(silence=Silence.TIMED_OUT, seconds=timeout_s)
+        self.clock.sleep(max(0.0, silent))
+        if (request.method, request.path) == ("GET", "/health"):
+            return self._response(200, b'{"status": "OK"}')
         self.requests.append(request)
         if self.exit() is not None:
             return NoResponse(silence=Silence.BROKEN, seconds=0.0)
@@ -520,3 +531,41 @@ class FakeRegistry:
             details=dict(row.details),
             events=events,
         )
+
+
+class FakeExpectations:
+    """Judges that find what a test says.
+
+    Attributes:
+        unmet: Suite → results that are not met, beside one that is.
+        tables: Suite → the rows that it was given, of the last judgement.
+        judges: How many judges are at work.
+    """
+
+    def __init__(self) -> None:
+        self.unmet: dict[str, tuple[ExpectationResult, ...]] = {}
+        self.tables: dict[str, list[Mapping[str, Any]]] = {}
+        self.judges = 0
+
+    @contextmanager
+    def judging(self) -> Iterator[FakeExpectations]:
+        self.judges += 1
+        try:
+            yield self
+        finally:
+            self.judges -= 1
+
+    def ready(self) -> None:
+        return
+
+    def judge(self, suite: str, rows: Sequence[Mapping[str, Any]]) -> SuiteReport:
+        self.tables[suite] = list(rows)
+        met = ExpectationResult(
+            says="There are rows.",
+            expectation="expect_table_row_count_to_be_between",
+            column="",
+            severity=Severity.ERROR,
+            met=True,
+            observed="",
+        )
+        return SuiteReport(suite=suite, rows=len(rows), results=(met, *self.unmet.get(suite, ())))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
+from airlock.domain.expectations import SuiteReport
 from airlock.domain.health import Health
 from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
@@ -288,6 +289,32 @@ class RuntimeBackend(Protocol):
 
     def sweep(self, run: RunRef) -> int:
         """Remove whatever this run left behind, and return how many things that were."""
+
+
+class Judge(Protocol):
+    """Applies suites of expectations to tables."""
+
+    def ready(self) -> None:
+        """Wait until it has started: before that it takes a processor that a measurement would miss.
+
+        Raises:
+            BackendUnavailable: It does not start.
+        """
+
+    def judge(self, suite: str, rows: Sequence[Mapping[str, Any]]) -> SuiteReport:
+        """Apply a suite to a table, given as rows of equal columns.
+
+        Raises:
+            SettingInvalid: The suite cannot be used.
+            BackendUnavailable: The judge ended or took too long.
+        """
+
+
+class Expectations(Protocol):
+    """The installation's suites of expectations."""
+
+    def judging(self) -> AbstractContextManager[Judge]:
+        """Start a judge, which may take seconds to be ready; leaving the context ends it."""
 
 
 class Registry(Protocol):

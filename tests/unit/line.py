@@ -23,7 +23,7 @@ from airlock.steps.fetch import fetch
 from airlock.steps.register import register
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate
-from tests.fakes import Behaviour, FakeBackend, FakeClock, FakeRegistry, FakeStorage, FakeStore
+from tests.fakes import Behaviour, FakeBackend, FakeClock, FakeExpectations, FakeRegistry, FakeStorage, FakeStore
 from tests.unit.given import CATALOGUE, CONF, IRIS_ANSWER, RUN, config_schema, iris_files
 
 Value = TypeVar("Value")
@@ -41,6 +41,7 @@ class Line:
         self.backend = FakeBackend(self.clock, Behaviour(answer=IRIS_ANSWER))
         self.catalogue = catalogue
         self.limits = FetchLimits(max_package_bytes=1_000_000, max_objects=50)
+        self.expectations = FakeExpectations()
         self.build_log: list[str] = []
         self.base_image_prefix = ""
 
@@ -110,6 +111,7 @@ class Line:
             catalogue=self.catalogue,
             clock=self.clock,
             base_image_prefix=self.base_image_prefix,
+            expectations=self.expectations,
             log=self.build_log.append,
         )
         return _passed(report)

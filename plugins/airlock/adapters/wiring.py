@@ -13,7 +13,7 @@ from airlock.adapters.clock import SystemClock
 from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
-from airlock.ports import Clock, ObjectStorage, PackageStore, Registry, RuntimeBackend
+from airlock.ports import Clock, Expectations, ObjectStorage, PackageStore, Registry, RuntimeBackend
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,13 @@ class Wiring:
         """include/specs/config.schema.json."""
         schema: Mapping[str, Any] = json.loads(self._specification("config.schema.json").read_bytes())
         return schema
+
+    @functools.cached_property
+    def expectations(self) -> Expectations:
+        """include/specs/expectations/*.json."""
+        from airlock.adapters.expectations import ExpectationSuites
+
+        return ExpectationSuites(self._specification("expectations"), self.clock)
 
     def _specification(self, name: str) -> Path:
         return self.settings.include_dir / "specs" / name

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.device import Device
+from airlock.domain.expectations import SuiteReport
 from airlock.domain.image import Image, Isolation
 
 #: One answer may take 40 s at most. Source: Specifications for compiling model inference code.
@@ -135,6 +136,7 @@ class SmokeReport:
         golden_request: First request's body as text (base64 for multipart), shortened.
         golden_response: Its answer as text, shortened.
         user: For an image of the user's own, the user that it ran as; else empty.
+        suites: What the installation's expectations of the answers found.
     """
 
     device: Device
@@ -148,6 +150,7 @@ class SmokeReport:
     golden_request: str = ""
     golden_response: str = ""
     user: str = ""
+    suites: tuple[SuiteReport, ...] = ()
 
 
 def latency_of(seconds: Sequence[float]) -> Latency:

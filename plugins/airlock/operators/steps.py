@@ -234,6 +234,7 @@ class SmokeOperator(StepOperator):
             catalogue=wiring.catalogue,
             clock=wiring.clock,
             base_image_prefix=wiring.settings.base_image_prefix,
+            expectations=wiring.expectations,
             log=self.lines(),
         )
         if report.verdict is not Verdict.PASSED:
@@ -242,6 +243,9 @@ class SmokeOperator(StepOperator):
             raise AirflowSkipException(f"{self.device}: {report.verdict.value}")
         build = report.image.build if report.image else "none"
         self.log.info("%s: %s, build %s", self.device, report.verdict.value, build)
+        for suite in report.suites:
+            for result in (each for each in suite.results if not each.met):
+                self.log.warning("%s: not met: %s (%s)", suite.suite, result.says, result.observed)
         return encode(report)
 
 

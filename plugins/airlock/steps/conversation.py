@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from airlock.domain.apis import Api
 from airlock.domain.device import Device
+from airlock.domain.expectations import SuiteReport
 from airlock.domain.findings import shown
 from airlock.domain.image import Image
 from airlock.domain.judging import judge, judge_undeclared
@@ -17,6 +18,7 @@ from airlock.domain.smoke import (
     MAX_KEPT_CHARACTERS,
     MAX_RESPONSE_BYTES,
     REQUEST_TIMEOUT_S,
+    HttpRequest,
     HttpResponse,
     NoResponse,
     Sample,
@@ -30,6 +32,7 @@ from airlock.errors import SmokeFailed
 from airlock.ports import Clock, RunningService
 
 POLL_S = 0.2
+HEALTH_TIMEOUT_S = 5.0
 #: The serving code sets it while threads that the package's constructor started are still at work.
 LOADING_STATUS = 503
 _MARKED_ERROR = re.compile(r"^AIRLOCK-(STARTUP|PREDICT)-ERROR (\{.*\})\s*$", re.MULTILINE)
@@ -91,10 +94,20 @@ class Conversation:
                 if answer.status != LOADING_STATUS:
                     self._judge(sample, answer)
             elif answer.silence is Silence.TOO_LARGE or (
-                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S
+                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S and self._is_loaded()
             ):
                 raise self._silent(sample, answer)
             self.clock.sleep(POLL_S)
+
+    def _is_loaded(self) -> bool:
+        """Whether a request that got no answer was too slow, and not waiting for the model.
+
+        Airlock's own server takes connections from its start and answers none before the service is constructed.
+        """
+        if self.own:
+            return True
+        health = HttpRequest(method="GET", path="/health", content_type="", body=b"")
+        return isinstance(self.service.send(health, HEALTH_TIMEOUT_S, MAX_RESPONSE_BYTES), HttpResponse)
 
     def check(self, sample: Sample) -> HttpResponse:
         """Send once and check the answer; anything but an answer is a failure."""
@@ -170,9 +183,9 @@ def _cause(log: str) -> tuple[str, ...]:
 def passed_report(
     device: Device,
     image: Image,
-    samples: Sequence[Sample],
-    answers: Sequence[HttpResponse],
-    times: Sequence[float],
+    checked: Sequence[tuple[Sample, HttpResponse]],
+    timed: Sequence[HttpResponse],
+    suites: tuple[SuiteReport, ...],
     *,
     ready_s: float,
     peak_memory_bytes: int | None,
@@ -183,9 +196,9 @@ def passed_report(
     Args:
         device: The device.
         image: What was tested.
-        samples: What was sent and checked.
-        answers: What came back, in the same order.
-        times: Seconds of the timed requests.
+        checked: What was sent and checked, with what came back.
+        timed: What came back to the timed requests.
+        suites: What the installation's expectations found.
         ready_s: Seconds from start to the first successful prediction.
         peak_memory_bytes: Highest memory seen.
         user: The user that an image of the user's own ran as.
@@ -195,13 +208,14 @@ def passed_report(
         verdict=Verdict.PASSED,
         isolation=image.isolation,
         image=image,
-        checked=tuple(sample.name for sample in samples),
+        checked=tuple(sample.name for sample, _ in checked),
         ready_s=round(ready_s, 3),
-        latency=latency_of(times),
+        latency=latency_of([answer.seconds for answer in timed]),
         peak_memory_bytes=peak_memory_bytes,
-        golden_request=_kept(samples[0].request.body),
-        golden_response=_kept(answers[0].body),
+        golden_request=_kept(checked[0][0].request.body),
+        golden_response=_kept(checked[0][1].body),
         user=user,
+        suites=suites,
     )
 
 

@@ -16,9 +16,10 @@ from airlock.domain.sample_requests import sample_requests
 from airlock.domain.smoke import TIMED_REQUESTS, Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
-from airlock.ports import Clock, Launch, PackageStore, Registry, RuntimeBackend
+from airlock.ports import Clock, Expectations, Launch, PackageStore, Registry, RuntimeBackend
 from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
 from airlock.steps.conversation import Conversation, passed_report, told_event
+from airlock.steps.expected import judge_answers
 from airlock.steps.samples import sample_files, uploaded_files
 from airlock.steps.smoke_image import smoke_image
 
@@ -38,6 +39,7 @@ def smoke(
     catalogue: Catalogue,
     clock: Clock,
     base_image_prefix: str,
+    expectations: Expectations,
     log: Callable[[str], None],
 ) -> SmokeReport:
     """Test the version on one device, in the build that uses it; where that is another one, it is made here.
@@ -56,6 +58,7 @@ def smoke(
         catalogue: The known runtimes.
         clock: Time.
         base_image_prefix: Replaces the public registry in base images.
+        expectations: What the installation expects of the answers.
         log: Takes a line of a build's output at a time.
 
     Returns:
@@ -97,6 +100,7 @@ def smoke(
             store=store,
             backend=backend,
             registry=registry,
+            expectations=expectations,
             clock=clock,
         )
     row = known_runtime(detection, catalogue)
@@ -126,7 +130,7 @@ def smoke(
     )
     api = validated.config.apis[0] if validated.config.apis else None
     started = clock.monotonic()
-    with backend.serve(launch) as service:
+    with expectations.judging() as judge, backend.serve(launch) as service:
         test = Conversation(
             service=service,
             api=api,
@@ -137,10 +141,13 @@ def smoke(
         test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
         ready_s = clock.monotonic() - started
         answers = [test.check(sample) for sample in samples]
+        judge.ready()
         # Checked too: a service that answers fast because it no longer answers right has no latency.
-        times = [test.check(samples[0]).seconds for _ in range(TIMED_REQUESTS)]
+        timed = [test.check(samples[0]) for _ in range(TIMED_REQUESTS)]
         peak = service.peak_memory_bytes()
-    report = passed_report(device, tested, samples, answers, times, ready_s=ready_s, peak_memory_bytes=peak)
+        checked = list(zip(samples, answers, strict=True))
+        suites = judge_answers(judge, checked, timed)
+    report = passed_report(device, tested, checked, timed, suites, ready_s=ready_s, peak_memory_bytes=peak)
     registry.add_event(accepted.reservation, EventKind.NORMAL, told_event(report))
     return report
 

@@ -21,8 +21,9 @@ from airlock.domain.smoke import (
 from airlock.domain.user_image import DEFAULT_MEMORY_MB, users_to_try
 from airlock.domain.version import EventKind
 from airlock.errors import ImageRefused, SmokeFailed
-from airlock.ports import Clock, ImageLaunch, PackageStore, Registry, RunningImage, RuntimeBackend
+from airlock.ports import Clock, Expectations, ImageLaunch, PackageStore, Registry, RunningImage, RuntimeBackend
 from airlock.steps.conversation import POLL_S, WRONG_PORT_REMEDY, Conversation, passed_report, told_event
+from airlock.steps.expected import judge_answers
 from airlock.steps.samples import sample_files
 
 #: The service ended before it was healthy, or the engine could not start it: another user may do better.
@@ -40,6 +41,7 @@ def smoke_image(
     store: PackageStore,
     backend: RuntimeBackend,
     registry: Registry,
+    expectations: Expectations,
     clock: Clock,
 ) -> SmokeReport:
     """Test an image on a device that this worker has.
@@ -54,6 +56,7 @@ def smoke_image(
         store: Where the package lies.
         backend: What runs it.
         registry: For the version's history.
+        expectations: What the installation expects of the answers.
         clock: Time.
 
     Raises:
@@ -81,7 +84,7 @@ def smoke_image(
         )
         patience_s = accepted.request.startup_timeout_s or health.startup_timeout_s
         try:
-            report = _tested(launch, tests, patience_s, backend, clock)
+            report = _tested(launch, tests, patience_s, backend, expectations, clock)
         except (SmokeFailed, ImageRefused) as error:
             if error.code not in _ENDED_EARLY or number + 1 == len(users):
                 raise
@@ -94,10 +97,15 @@ def smoke_image(
 
 
 def _tested(
-    launch: ImageLaunch, tests: tuple[ApiTest, ...], patience_s: float, backend: RuntimeBackend, clock: Clock
+    launch: ImageLaunch,
+    tests: tuple[ApiTest, ...],
+    patience_s: float,
+    backend: RuntimeBackend,
+    expectations: Expectations,
+    clock: Clock,
 ) -> SmokeReport:
     started = clock.monotonic()
-    with backend.serve_image(launch) as service:
+    with expectations.judging() as judge, backend.serve_image(launch) as service:
         talks = [
             Conversation(
                 service=service, api=test.api, wrapped=False, clock=clock, memory_mb=launch.memory_mb, own=True
@@ -112,14 +120,17 @@ def _tested(
         answers += [talks[0].check(sample) for sample in tests[0].samples[1:]]
         for talk, test in zip(talks[1:], tests[1:], strict=True):
             answers += [talk.check(sample) for sample in test.samples]
-        times = [talks[0].check(tests[0].samples[0]).seconds for _ in range(TIMED_REQUESTS)]
+        judge.ready()
+        timed = [talks[0].check(tests[0].samples[0]) for _ in range(TIMED_REQUESTS)]
         peak = service.peak_memory_bytes()
+        checked = list(zip((sample for test in tests for sample in test.samples), answers, strict=True))
+        suites = judge_answers(judge, checked, timed)
     return passed_report(
         launch.device,
         launch.image,
-        [sample for test in tests for sample in test.samples],
-        answers,
-        times,
+        checked,
+        timed,
+        suites,
         ready_s=ready_s,
         peak_memory_bytes=peak,
         user=launch.user,
