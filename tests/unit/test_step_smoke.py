@@ -197,6 +197,13 @@ def test_a_service_that_says_loading_for_ever_is_not_ready_in_time() -> None:
     assert failed(Behaviour(answer=IRIS_ANSWER, loading_answers=10**6)).code == "SMK011"
 
 
+def test_a_service_may_take_longer_to_load_than_one_prediction_may() -> None:
+    assert failed(Behaviour(answer=IRIS_ANSWER, silent_s=110), startup_timeout_s=100).code == "SMK011"
+    line = Line()
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, silent_s=110)
+    assert 110 <= line.smoke(line.until_built(startup_timeout_s=180)).ready_s < 120
+
+
 def test_a_service_that_hangs_on_the_first_request_is_too_slow() -> None:
     assert failed(Behaviour(answer=IRIS_ANSWER, seconds=10**6), startup_timeout_s=100).code == "SMK002"
     assert failed(Behaviour(answer=IRIS_ANSWER, seconds=10**6), startup_timeout_s=20).code == "SMK011"
