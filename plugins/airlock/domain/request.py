@@ -8,6 +8,7 @@ Source: Importing a meta model from OBS, tables 2 and 3 and step 3c.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -320,7 +321,9 @@ class _Form:
             if not isinstance(name, str) or not _DOCUMENT_NAME.fullmatch(name) or not name.isprintable():
                 self._broken("REQ011", f"{place}/doc_name", "The name breaks its form.", name)
             elif not isinstance(url, str) or not _is_web_address(url):
-                self._broken("REQ011", f"{place}/doc_url", "The address is not an http(s) URL.", url)
+                self._broken(
+                    "REQ011", f"{place}/doc_url", "The address is no http(s) URL, or that of the machine itself.", url
+                )
             else:
                 documents.append(Document(name=name, url=url))
         return tuple(documents)
@@ -351,4 +354,20 @@ def _is_web_address(url: str) -> bool:
         host = parts.hostname
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(host) and parts.username is None and parts.password is None
+    if not host or _is_the_machine_itself(host):
+        return False
+    return parts.scheme in ("http", "https") and parts.username is None and parts.password is None
+
+
+def _is_the_machine_itself(host: str) -> bool:
+    """Whether an address is that of whoever opens it, or of the service that hands out a cloud machine's secrets."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        # Browsers read numbers, and fewer parts than four, as an address too.
+        return re.fullmatch(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}", name) is not None
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return plain.is_loopback or plain.is_link_local or plain.is_unspecified or plain.is_multicast

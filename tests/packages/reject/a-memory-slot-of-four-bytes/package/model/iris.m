@@ -1,0 +1,3 @@
+€Nrÿÿÿ0cposix
+system
+Uid…R.

@@ -1,0 +1,6 @@
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    def _preprocess(self, data):
+        return data
