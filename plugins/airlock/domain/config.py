@@ -1,7 +1,7 @@
 """config.json: read strictly for form, leniently for spellings that mean one thing.
 
-Three passes: the text with positions (`jsontext`), the spellings that real files have, and the rules: those that a JSON
-Schema can say stand in include/specs/config.schema.json, the others here.
+Three passes: the text with positions (`jsontext`), the spellings that real files have (`config_spelling`), and the
+rules: those that a JSON Schema can say stand in include/specs/config.schema.json, the others here.
 
 Source: Specifications for compiling the model configuration file.
 """
@@ -20,25 +20,16 @@ from referencing import Registry
 
 from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE, Api, Body, SchemaReader, file_fields
 from airlock.domain.catalogue import Catalogue
+from airlock.domain.config_spelling import Notes, spelled
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, MODEL_TYPES
 from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors, shown
-from airlock.domain.health import UNSENDABLE, Health, is_sendable, read_health, spelled_health
+from airlock.domain.health import UNSENDABLE, Health, is_sendable, read_health
 from airlock.domain.image_reference import NoReference, parse_reference
 from airlock.domain.jsontext import JsonText, JsonTextError, parse_json, pointer_token
 
 METRICS = ("f1", "recall", "precision", "accuracy")
-_TOP_KEYS = (
-    "model_type", "model_algorithm", "runtime", "swr_location", "metrics", "apis", "dependencies", "health",
-)  # fmt: skip
-_API_KEYS = ("protocol", "url", "method", "port", "request", "response")
-_API_SPELLINGS = {"procotol": "protocol", "protocal": "protocol", "URL": "url"}
 _PORT = re.compile(r"[0-9]{1,5}")
-_CONTENT_TYPES = {
-    "applicaton/json": JSON_TYPE, "aplication/json": JSON_TYPE, "json": JSON_TYPE, "text/json": JSON_TYPE,
-    "multipart/json": MULTIPART_TYPE, "multipart/form_data": MULTIPART_TYPE, "form-data": MULTIPART_TYPE,
-    "multipart": MULTIPART_TYPE,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +89,8 @@ class _ConfigReader:
         self.schema = schema
         self.catalogue = catalogue
         self.file = file
-        self.findings: list[Finding] = []
-        #: Normalised pointer → pointer in the text, for what was renamed or moved.
-        self.moved: dict[str, str] = {}
+        self.notes = Notes(text, file)
+        self.findings = self.notes.findings
         #: Top-level fields that are there and unusable: they are not missing.
         self.unusable: set[str] = set()
 
@@ -114,108 +104,13 @@ class _ConfigReader:
         if not isinstance(self.text.value, dict):
             self._add("CFG006", "", "The file holds one JSON object.", self.text.value)
             return None
-        value = self._spelled(self.text.value)
+        value = spelled(self.text.value, self.notes)
         # What breaks the form is told and taken out, so that the rules of the rest are told at the same time.
         self._form(value)
         return self._meaning(value) if "model_type" in value else None
 
-    def place(self, pointer: str) -> Place:
-        """The place of a normalised pointer; of its nearest known parent where the pointer has none."""
-        original = self._in_text(pointer)
-        known = original
-        while known and known not in self.text.positions:
-            known = known.rpartition("/")[0]
-        line, column = self.text.positions.get(known, (0, 0))
-        return Place(file=self.file, pointer=original, line=line, column=column)
-
-    def _in_text(self, pointer: str) -> str:
-        prefix = pointer
-        while prefix and prefix not in self.moved:
-            prefix = prefix.rpartition("/")[0]
-        return self.moved[prefix] + pointer[len(prefix) :] if prefix else pointer
-
     def _add(self, code: str, pointer: str, message: str, value: object = None, fix: str = "") -> None:
-        self.findings.append(finding(code, message, place=self.place(pointer), value=value, fix=fix))
-
-    # ── spellings ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _spelled(self, raw: dict[str, Any]) -> dict[str, Any]:
-        value: dict[str, Any] = {}
-        for key, item in raw.items():
-            # Empty text means "not given" in many real files.
-            empty = item is None or (isinstance(item, str) and not item.strip())
-            if empty and key not in ("model_type", "model_algorithm"):
-                continue
-            if key not in _TOP_KEYS:
-                meant = difflib.get_close_matches(key, _TOP_KEYS, n=1, cutoff=0.8)
-                fix = f"Did you mean {meant[0]!r}?" if meant else ""
-                self._add("CFG011", f"/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
-                continue
-            value[key] = item
-        for name in ("model_type", "model_algorithm", "runtime", "swr_location"):
-            if isinstance(value.get(name), str):
-                value[name] = value[name].strip()
-        if isinstance(value.get("apis"), list):
-            value["apis"] = [
-                self._api_spelled(api, f"/apis/{index}") if isinstance(api, dict) else api
-                for index, api in enumerate(value["apis"])
-            ]
-        if isinstance(value.get("health"), dict):
-            value["health"] = spelled_health(value["health"], self._tell_health)
-        return value
-
-    def _api_spelled(self, raw: dict[str, Any], at: str) -> dict[str, Any]:
-        api: dict[str, Any] = {}
-        for key, item in raw.items():
-            meant = _API_SPELLINGS.get(key, key)
-            if meant not in _API_KEYS:
-                self._add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
-                continue
-            if meant != key:
-                self._renamed(f"{at}/{meant}", f"{at}/{pointer_token(key)}", key, meant)
-            if item in ("", None) or meant in api:
-                continue
-            api[meant] = item
-        for name in ("protocol", "method"):
-            if isinstance(api.get(name), str):
-                api[name] = api[name].strip().lower() if name == "protocol" else api[name].strip().upper()
-        request = api.get("request")
-        if isinstance(request, dict) and "response" in request and "response" not in api:
-            self._renamed(f"{at}/response", f"{at}/request/response", "request/response", "response beside request")
-            api["response"] = request["response"]
-            api["request"] = {key: item for key, item in request.items() if key != "response"}
-        for name in ("request", "response"):
-            if isinstance(api.get(name), dict):
-                api[name] = self._body_spelled(api[name], f"{at}/{name}")
-        return api
-
-    def _body_spelled(self, raw: dict[str, Any], at: str) -> dict[str, Any]:
-        body: dict[str, Any] = {}
-        for key, item in raw.items():
-            if item in ("", None):
-                continue
-            if key.lower().replace("_", "-").replace("contenttype", "content-type") == "content-type":
-                if key != "Content-type":
-                    self.moved[f"{at}/Content-type"] = f"{self._in_text(at)}/{pointer_token(key)}"
-                body["Content-type"] = self._content_type(item, f"{at}/Content-type")
-            elif key == "data":
-                body["data"] = item
-            else:
-                self._add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
-        return body
-
-    def _content_type(self, item: Any, at: str) -> Any:
-        if not isinstance(item, str):
-            return item
-        written = item.strip().lower().partition(";")[0].strip()
-        meant = _CONTENT_TYPES.get(written, written)
-        if meant != written:
-            self._add("CFG012", at, f"`{meant}` is meant.", item)
-        return meant
-
-    def _renamed(self, new: str, old: str, written: str, meant: str) -> None:
-        self.moved[new] = old
-        self._add("CFG012", new, f"`{meant}` is meant.", written)
+        self.notes.add(code, pointer, message, value, fix)
 
     # ── form ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -248,7 +143,7 @@ class _ConfigReader:
             return None
         self._fits_engine(value, model_type)
         dependencies, findings = parse_dependencies(
-            value.get("dependencies", ()), lambda pointer: self.place("/dependencies" + pointer)
+            value.get("dependencies", ()), lambda pointer: self.notes.place("/dependencies" + pointer)
         )
         self.findings.extend(findings)
         return ModelConfig(
@@ -366,7 +261,7 @@ class _ConfigReader:
     def _body(self, raw: dict[str, Any], at: str) -> Body:
         schema = None
         if "data" in raw:
-            reader = SchemaReader(lambda pointer: self.place(f"{at}/data{pointer}"), self.findings)
+            reader = SchemaReader(lambda pointer: self.notes.place(f"{at}/data{pointer}"), self.findings)
             schema = reader.read(raw["data"])
         # The mark for uploaded files is ours; nothing an author writes can set it.
         return Body(content_type=raw.get("Content-type", JSON_TYPE), schema=schema)
@@ -384,10 +279,7 @@ class _ConfigReader:
         return str(reference)
 
     def _health(self, raw: Mapping[str, Any] | None) -> Health | None:
-        return None if raw is None else read_health(raw, self._tell_health)
-
-    def _tell_health(self, code: str, pointer: str, message: str, value: object) -> None:
-        self._add(code, f"/health{pointer}", message, value)
+        return None if raw is None else read_health(raw, self.notes.add_health)
 
 
 _TYPE_WORDS = {

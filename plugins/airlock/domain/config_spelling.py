@@ -1,0 +1,157 @@
+"""The spellings of real configurations: what means one thing is read as that, and told.
+
+Source: Specifications for compiling the model configuration file; the dialect is that of packages in the wild.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE
+from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.health import spelled_health
+from airlock.domain.jsontext import JsonText, pointer_token
+
+_TOP_KEYS = (
+    "model_type", "model_algorithm", "runtime", "swr_location", "metrics", "apis", "dependencies", "health",
+)  # fmt: skip
+_API_KEYS = ("protocol", "url", "method", "port", "request", "response")
+_API_SPELLINGS = {"procotol": "protocol", "protocal": "protocol", "URL": "url"}
+_CONTENT_TYPES = {
+    "applicaton/json": JSON_TYPE, "aplication/json": JSON_TYPE, "json": JSON_TYPE, "text/json": JSON_TYPE,
+    "multipart/json": MULTIPART_TYPE, "multipart/form_data": MULTIPART_TYPE, "form-data": MULTIPART_TYPE,
+    "multipart": MULTIPART_TYPE,
+}  # fmt: skip
+
+
+class Notes:
+    """What is noticed in a configuration, each at its place in the text.
+
+    Args:
+        text: The parsed text.
+        file: What findings call it.
+
+    Attributes:
+        findings: In the order in which they were noticed.
+        moved: Normalised pointer → pointer in the text, for what was renamed or moved.
+    """
+
+    def __init__(self, text: JsonText, file: str) -> None:
+        self.findings: list[Finding] = []
+        self.moved: dict[str, str] = {}
+        self._text = text
+        self._file = file
+
+    def place(self, pointer: str) -> Place:
+        """The place of a normalised pointer; of its nearest known parent where the pointer has none."""
+        original = self.in_text(pointer)
+        known = original
+        while known and known not in self._text.positions:
+            known = known.rpartition("/")[0]
+        line, column = self._text.positions.get(known, (0, 0))
+        return Place(file=self._file, pointer=original, line=line, column=column)
+
+    def in_text(self, pointer: str) -> str:
+        """The pointer in the text of a normalised pointer."""
+        prefix = pointer
+        while prefix and prefix not in self.moved:
+            prefix = prefix.rpartition("/")[0]
+        return self.moved[prefix] + pointer[len(prefix) :] if prefix else pointer
+
+    def add(self, code: str, pointer: str, message: str, value: object = None, fix: str = "") -> None:
+        """Note a finding at a normalised pointer."""
+        self.findings.append(finding(code, message, place=self.place(pointer), value=value, fix=fix))
+
+    def add_health(self, code: str, pointer: str, message: str, value: object) -> None:
+        """Note a finding at a pointer below `health`."""
+        self.add(code, f"/health{pointer}", message, value)
+
+    def renamed(self, new: str, old: str, written: str, meant: str) -> None:
+        """Note that what stands at `old` in the text is read as what belongs at `new`."""
+        self.moved[new] = old
+        self.add("CFG012", new, f"`{meant}` is meant.", written)
+
+
+def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    """The configuration as it is meant: known fields under their right names, without what is empty.
+
+    Args:
+        raw: The object of the text.
+        notes: Takes what was read over or read as something else.
+    """
+    value: dict[str, Any] = {}
+    for key, item in raw.items():
+        # Empty text means "not given" in many real files.
+        empty = item is None or (isinstance(item, str) and not item.strip())
+        if empty and key not in ("model_type", "model_algorithm"):
+            continue
+        if key not in _TOP_KEYS:
+            meant = difflib.get_close_matches(key, _TOP_KEYS, n=1, cutoff=0.8)
+            fix = f"Did you mean {meant[0]!r}?" if meant else ""
+            notes.add("CFG011", f"/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
+            continue
+        value[key] = item
+    for name in ("model_type", "model_algorithm", "runtime", "swr_location"):
+        if isinstance(value.get(name), str):
+            value[name] = value[name].strip()
+    if isinstance(value.get("apis"), list):
+        value["apis"] = [
+            _api_spelled(api, f"/apis/{index}", notes) if isinstance(api, dict) else api
+            for index, api in enumerate(value["apis"])
+        ]
+    if isinstance(value.get("health"), dict):
+        value["health"] = spelled_health(value["health"], notes.add_health)
+    return value
+
+
+def _api_spelled(raw: dict[str, Any], at: str, notes: Notes) -> dict[str, Any]:
+    api: dict[str, Any] = {}
+    for key, item in raw.items():
+        meant = _API_SPELLINGS.get(key, key)
+        if meant not in _API_KEYS:
+            notes.add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
+            continue
+        if meant != key:
+            notes.renamed(f"{at}/{meant}", f"{at}/{pointer_token(key)}", key, meant)
+        if item in ("", None) or meant in api:
+            continue
+        api[meant] = item
+    for name in ("protocol", "method"):
+        if isinstance(api.get(name), str):
+            api[name] = api[name].strip().lower() if name == "protocol" else api[name].strip().upper()
+    request = api.get("request")
+    if isinstance(request, dict) and "response" in request and "response" not in api:
+        notes.renamed(f"{at}/response", f"{at}/request/response", "request/response", "response beside request")
+        api["response"] = request["response"]
+        api["request"] = {key: item for key, item in request.items() if key != "response"}
+    for name in ("request", "response"):
+        if isinstance(api.get(name), dict):
+            api[name] = _body_spelled(api[name], f"{at}/{name}", notes)
+    return api
+
+
+def _body_spelled(raw: dict[str, Any], at: str, notes: Notes) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for key, item in raw.items():
+        if item in ("", None):
+            continue
+        if key.lower().replace("_", "-").replace("contenttype", "content-type") == "content-type":
+            if key != "Content-type":
+                notes.moved[f"{at}/Content-type"] = f"{notes.in_text(at)}/{pointer_token(key)}"
+            body["Content-type"] = _content_type(item, f"{at}/Content-type", notes)
+        elif key == "data":
+            body["data"] = item
+        else:
+            notes.add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
+    return body
+
+
+def _content_type(item: Any, at: str, notes: Notes) -> Any:
+    if not isinstance(item, str):
+        return item
+    written = item.strip().lower().partition(";")[0].strip()
+    meant = _CONTENT_TYPES.get(written, written)
+    if meant != written:
+        notes.add("CFG012", at, f"`{meant}` is meant.", item)
+    return meant
