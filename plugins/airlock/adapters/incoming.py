@@ -14,16 +14,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
-import json
 import os
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
+from airlock.adapters.incoming_files import Jobs, LongFile, Range, blocks, sha256_of
+from airlock.adapters.incoming_journal import Journal, Written, read_journal
 from airlock.domain.package import FileEntry
 from airlock.domain.progress import Progress
 from airlock.errors import SourceChanged
@@ -31,45 +30,13 @@ from airlock.ports import Clock, IncomingFile
 
 #: What one request brings. Small enough that whoever hashes stays close to whoever writes.
 RANGE_BYTES = 16 * 1024 * 1024
-#: Reads of this size stay in the processor's cache while they are hashed.
-READ_BYTES = 256 * 1024
 THREADS = 8
-#: Ranges of one long file that are read at a time: two already fill the wire, and more only scatter the writes.
-RANGES_AT_A_TIME = 3
 TELL_EVERY_S = 5.0
 #: From so many short files on they are synced together.
 MANY_FILES = 32
 #: How long the threads may take to notice that the copy was given up.
 END_S = 10.0
 _LOOK_S = 0.25
-_JOURNAL_FORM = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    path: str
-    index: int
-    start: int
-    stop: int
-
-
-class _LongFile:
-    """A file of several ranges while it is written."""
-
-    def __init__(self, path: str, target: Path, incoming: IncomingFile, range_bytes: int) -> None:
-        self.path = path
-        self.target = target
-        self.incoming = incoming
-        self.range_bytes = range_bytes
-        self.ranges = -(-incoming.size_bytes // range_bytes)
-        self.hash = hashlib.sha256()
-        self.hashed = 0
-        self.written: set[int] = set()
-        self.descriptor = -1
-
-    def range(self, index: int) -> _Range:
-        start = index * self.range_bytes
-        return _Range(self.path, index, start, min(start + self.range_bytes, self.incoming.size_bytes))
 
 
 class IncomingPackage:
@@ -121,12 +88,11 @@ class IncomingPackage:
             Exception: Whatever a source raised; the first one, when several did.
         """
         self._package.mkdir(parents=True, exist_ok=True)
-        whole, reached = self._read_journal()
-        # What an earlier copy wrote stays readable while it is verified: this one may be killed too.
-        with (self._folder / "journal").open("a", encoding="utf-8") as journal:
-            self._journal = journal
-            self._note({"form": _JOURNAL_FORM, "range_bytes": self._range_bytes})
-            short, long = self._take_up(whole, reached)
+        path = self._folder / "journal"
+        before = read_journal(path, self._range_bytes)
+        with path.open("a", encoding="utf-8") as file:
+            self._journal = Journal(file, self._range_bytes)
+            short, long = self._take_up(before)
             # Each sync is a round of the disk's own journal: one for all of them takes as long as one of thousands.
             self._sync_at_end = len(short) > MANY_FILES
             self._run(short, long)
@@ -134,15 +100,15 @@ class IncomingPackage:
             _sync_file_system(self._folder)
         return list(self._entries.values())
 
-    def _run(self, short: deque[str], long: deque[_LongFile]) -> None:
+    def _run(self, short: deque[str], long: deque[LongFile]) -> None:
         progress = Progress(
             bytes_total=sum(file.size_bytes for file in self._files.values()),
             objects_total=len(self._files),
             bytes_before=self._done,
             began=self._clock.monotonic(),
         )
-        written: queue.Queue[tuple[_LongFile, int]] = queue.Queue()
-        jobs = _Jobs(short, long)
+        written: queue.Queue[tuple[LongFile, int]] = queue.Queue()
+        jobs = Jobs(short, long)
         workers = [
             threading.Thread(target=self._guarded, args=(self._work, jobs, written), name=f"copy-{number}", daemon=True)
             for number in range(min(self._threads, jobs.most_at_a_time()))
@@ -169,8 +135,7 @@ class IncomingPackage:
                 thread.join(max(0.0, deadline - self._clock.monotonic()))
             # A thread that still waits for its source would write to whatever got the number of a closed descriptor.
             if not any(thread.is_alive() for thread in started):
-                for file in jobs.long_files:
-                    os.close(file.descriptor)
+                jobs.close()
         if self._errors:
             raise self._errors[0]
 
@@ -184,7 +149,7 @@ class IncomingPackage:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _work(self, jobs: _Jobs, written: queue.Queue[tuple[_LongFile, int]]) -> None:
+    def _work(self, jobs: Jobs, written: queue.Queue[tuple[LongFile, int]]) -> None:
         while not self._stop.is_set():
             job = jobs.next()
             if job is None:
@@ -212,7 +177,7 @@ class IncomingPackage:
                 os.fsync(file.fileno())
         self._finish(path, source.size_bytes, digest.hexdigest())
 
-    def _copy_range(self, file: _LongFile, wanted: _Range) -> None:
+    def _copy_range(self, file: LongFile, wanted: Range) -> None:
         position = wanted.start
         for chunk in self._chunks(file.incoming, wanted.start, wanted.stop):
             _write_all(file.descriptor, chunk, position)
@@ -238,7 +203,7 @@ class IncomingPackage:
 
     # ── hashing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _follow(self, jobs: _Jobs, written: queue.Queue[tuple[_LongFile, int]]) -> None:
+    def _follow(self, jobs: Jobs, written: queue.Queue[tuple[LongFile, int]]) -> None:
         left = len(jobs.long_files)
         for file in jobs.long_files:
             left -= self._hash_what_is_there(file)
@@ -254,14 +219,14 @@ class IncomingPackage:
             file.written.add(index)
             left -= self._hash_what_is_there(file)
 
-    def _hash_what_is_there(self, file: _LongFile) -> bool:
+    def _hash_what_is_there(self, file: LongFile) -> bool:
         """Hash the ranges that follow each other; whether that was all of the file."""
         while file.hashed in file.written:
             wanted = file.range(file.hashed)
-            for block in _blocks(file.descriptor, wanted.start, wanted.stop):
+            for block in blocks(file.descriptor, wanted):
                 file.hash.update(block)
             file.hashed += 1
-            self._note({"path": file.path, "ranges": file.hashed, "sha256": file.hash.copy().hexdigest()})
+            self._journal.reached(file.path, file.hashed, file.hash.hexdigest())
         if file.hashed < file.ranges or file.path in self._entries:
             return False
         _make_final(file.descriptor)
@@ -271,68 +236,30 @@ class IncomingPackage:
     def _finish(self, path: str, size_bytes: int, sha256: str) -> None:
         with self._lock:
             self._entries[path] = FileEntry(path=path, size_bytes=size_bytes, sha256=sha256)
-        self._note({"path": path, "sha256": sha256})
+        self._journal.whole(path, sha256)
 
-    # ── the journal ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what is there ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _note(self, row: dict[str, Any]) -> None:
-        # A line of its own even after one that a killed writer did not end.
-        text = "\n" + json.dumps(row, ensure_ascii=False) + "\n"
-        with self._lock:
-            self._journal.write(text)
-            # Out of this process, so that it is there when this process is killed.
-            self._journal.flush()
-
-    def _read_journal(self) -> tuple[dict[str, str], dict[str, dict[int, str]]]:
-        """What an earlier copy says it wrote: whole files, and how far others got. Nothing of it is believed yet."""
-        whole: dict[str, str] = {}
-        reached: dict[str, dict[int, str]] = {}
-        try:
-            lines = (self._folder / "journal").read_text(encoding="utf-8", errors="replace").split("\n")
-        except FileNotFoundError:
-            return {}, {}
-        ours = False
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(row, dict):
-                continue
-            if "form" in row:
-                ours = row == {"form": _JOURNAL_FORM, "range_bytes": self._range_bytes}
-                if not ours:
-                    whole, reached = {}, {}
-            elif not ours:
-                continue
-            elif "ranges" in row:
-                reached.setdefault(row["path"], {})[row["ranges"]] = row["sha256"]
-            else:
-                whole[row["path"]] = row["sha256"]
-        return whole, reached
-
-    def _take_up(
-        self, whole: Mapping[str, str], reached: Mapping[str, Mapping[int, str]]
-    ) -> tuple[deque[str], deque[_LongFile]]:
+    def _take_up(self, before: Written) -> tuple[deque[str], deque[LongFile]]:
         """Verify what is on the disk and find what is missing: short files, and long ones from where they are right."""
         short: deque[str] = deque()
-        long: deque[_LongFile] = deque()
+        long: deque[LongFile] = deque()
         kept = 0
         for path, incoming in self._files.items():
             target = self._package / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            file = _LongFile(path, target, incoming, self._range_bytes)
             there = target.is_file() and not target.is_symlink()
             if incoming.size_bytes <= self._range_bytes:
-                if there and path in whole and _sha256(target, incoming.size_bytes) == whole[path]:
+                if there and path in before.whole and sha256_of(target, incoming.size_bytes) == before.whole[path]:
                     kept += incoming.size_bytes
-                    self._finish(path, incoming.size_bytes, whole[path])
+                    self._finish(path, incoming.size_bytes, before.whole[path])
                     continue
                 target.unlink(missing_ok=True)
                 short.append(path)
                 continue
-            if there and reached.get(path):
-                kept += _verify(file, reached[path])
+            file = LongFile(path, target, incoming, self._range_bytes)
+            if there and before.reached.get(path):
+                kept += file.verify(before.reached[path])
             else:
                 target.unlink(missing_ok=True)
             long.append(file)
@@ -344,44 +271,6 @@ class IncomingPackage:
 
 class _GivenUp(Exception):
     """Another thread failed; that one's error is the one to tell."""
-
-
-class _Jobs:
-    """What is to be copied: long files first, their ranges in order, so that whoever hashes them can follow."""
-
-    def __init__(self, short: deque[str], long: deque[_LongFile]) -> None:
-        self.long_files = list(long)
-        self._short = short
-        self._lock = threading.Lock()
-        self._next = {file.path: file.hashed for file in long}
-        self._busy = dict.fromkeys(self._next, 0)
-        self._waiting = [file for file in long if file.hashed < file.ranges]
-        for file in long:
-            file.written.update(range(file.hashed))
-            # A file that is whole already is still made final.
-            file.descriptor = os.open(file.target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-
-    def most_at_a_time(self) -> int:
-        """How many threads can have something to do."""
-        return len(self._short) + RANGES_AT_A_TIME * len(self._waiting)
-
-    def next(self) -> str | tuple[_LongFile, int] | None:
-        """A short file's path, or a range of a long one; None when there is nothing more to begin."""
-        with self._lock:
-            for file in self._waiting:
-                if self._busy[file.path] < RANGES_AT_A_TIME:
-                    index = self._next[file.path]
-                    self._next[file.path] += 1
-                    self._busy[file.path] += 1
-                    if index + 1 == file.ranges:
-                        self._waiting.remove(file)
-                    return file, index
-            return self._short.popleft() if self._short else None
-
-    def release(self, file: _LongFile) -> None:
-        """One range less of this file is under way."""
-        with self._lock:
-            self._busy[file.path] -= 1
 
 
 def _write_all(descriptor: int, data: bytes, position: int | None) -> None:
@@ -409,51 +298,3 @@ def _sync_file_system(folder: Path) -> None:
 def _make_final(descriptor: int) -> None:
     os.fsync(descriptor)
     os.fchmod(descriptor, 0o444)
-
-
-def _blocks(descriptor: int, start: int, stop: int) -> Iterator[bytes]:
-    while start < stop:
-        block = os.pread(descriptor, min(READ_BYTES, stop - start), start)
-        if not block:
-            raise OSError(f"a file of a copy under way ends at byte {start}")
-        start += len(block)
-        yield block
-
-
-def _sha256(path: Path, size_bytes: int) -> str:
-    """Digest of a file; empty where it has another size."""
-    with path.open("rb") as file:
-        return "" if os.fstat(file.fileno()).st_size != size_bytes else _digest(file)
-
-
-def _digest(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(READ_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _verify(file: _LongFile, reached: Mapping[int, str]) -> int:
-    """Find how far a file on the disk is what the journal says, and go on hashing from there.
-
-    Returns:
-        How many bytes are right.
-    """
-    right = 0
-    state = file.hash.copy()
-    descriptor = os.open(file.target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        for index in range(min(max(reached), file.ranges)):
-            wanted = file.range(index)
-            try:
-                for block in _blocks(descriptor, wanted.start, wanted.stop):
-                    state.update(block)
-            except OSError:
-                break
-            if reached.get(index + 1) == state.hexdigest():
-                right = index + 1
-                file.hash = state.copy()
-    finally:
-        os.close(descriptor)
-    file.hashed = right
-    return file.range(right - 1).stop if right else 0

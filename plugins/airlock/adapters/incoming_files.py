@@ -1,0 +1,162 @@
+"""The files of a copy under way: which part of them is to be written next, and how far they are right."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlock.ports import IncomingFile
+
+#: Reads of this size stay in the processor's cache while they are hashed.
+READ_BYTES = 256 * 1024
+#: Ranges of one long file that are read at a time: two already fill the wire, and more only scatter the writes.
+RANGES_AT_A_TIME = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of a file: from `start` up to but without `stop`."""
+
+    start: int
+    stop: int
+
+
+class LongFile:
+    """A file of several ranges while it is written.
+
+    Args:
+        path: Its path in the package.
+        target: Where it is written.
+        incoming: Where its bytes come from.
+        range_bytes: Length of a range.
+
+    Attributes:
+        ranges: How many it has.
+        hash: The digest of the first `hashed` ranges.
+        written: Ranges that are on the disk.
+        descriptor: The open file.
+    """
+
+    def __init__(self, path: str, target: Path, incoming: IncomingFile, range_bytes: int) -> None:
+        self.path = path
+        self.target = target
+        self.incoming = incoming
+        self.ranges = -(-incoming.size_bytes // range_bytes)
+        self.hash = hashlib.sha256()
+        self.hashed = 0
+        self.written: set[int] = set()
+        self.descriptor = -1
+        self._range_bytes = range_bytes
+
+    def range(self, index: int) -> Range:
+        """One of its ranges."""
+        start = index * self._range_bytes
+        return Range(start, min(start + self._range_bytes, self.incoming.size_bytes))
+
+    def verify(self, reached: Mapping[int, str]) -> int:
+        """Find how far the file on the disk is what a journal says, and go on hashing from there.
+
+        Args:
+            reached: Ranges from the beginning → digest of everything up to their end.
+
+        Returns:
+            How many bytes are right.
+        """
+        state = self.hash.copy()
+        descriptor = os.open(self.target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for index in range(min(max(reached), self.ranges)):
+                wanted = self.range(index)
+                for block in blocks(descriptor, wanted):
+                    state.update(block)
+                if reached.get(index + 1) == state.hexdigest():
+                    self.hashed = index + 1
+                    self.hash = state.copy()
+        except EndsEarly:
+            pass
+        finally:
+            os.close(descriptor)
+        self.written.update(range(self.hashed))
+        return self.range(self.hashed - 1).stop if self.hashed else 0
+
+
+class Jobs:
+    """What is to be copied: long files first, their ranges in order, so that whoever hashes them can follow.
+
+    Args:
+        short: Paths of files of one range.
+        long: The others; opened here.
+    """
+
+    def __init__(self, short: deque[str], long: deque[LongFile]) -> None:
+        self.long_files = list(long)
+        self._short = short
+        self._lock = threading.Lock()
+        self._next = {file.path: file.hashed for file in long}
+        self._busy = dict.fromkeys(self._next, 0)
+        self._waiting = [file for file in long if file.hashed < file.ranges]
+        for file in long:
+            # A file that is whole already is still made final.
+            file.descriptor = os.open(file.target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+
+    def most_at_a_time(self) -> int:
+        """How many threads can have something to do."""
+        return len(self._short) + RANGES_AT_A_TIME * len(self._waiting)
+
+    def next(self) -> str | tuple[LongFile, int] | None:
+        """A short file's path, or a range of a long one; None when there is nothing more to begin."""
+        with self._lock:
+            for file in self._waiting:
+                if self._busy[file.path] < RANGES_AT_A_TIME:
+                    index = self._next[file.path]
+                    self._next[file.path] += 1
+                    self._busy[file.path] += 1
+                    if index + 1 == file.ranges:
+                        self._waiting.remove(file)
+                    return file, index
+            return self._short.popleft() if self._short else None
+
+    def release(self, file: LongFile) -> None:
+        """One range less of this file is under way."""
+        with self._lock:
+            self._busy[file.path] -= 1
+
+    def close(self) -> None:
+        """Close the long files."""
+        for file in self.long_files:
+            os.close(file.descriptor)
+
+
+class EndsEarly(OSError):
+    """A file has fewer bytes than it should have."""
+
+
+def blocks(descriptor: int, wanted: Range) -> Iterator[bytes]:
+    """A file's range, block by block.
+
+    Raises:
+        EndsEarly: The file ends within the range.
+    """
+    position = wanted.start
+    while position < wanted.stop:
+        block = os.pread(descriptor, min(READ_BYTES, wanted.stop - position), position)
+        if not block:
+            raise EndsEarly(f"a file of a copy under way ends at byte {position:,}")
+        position += len(block)
+        yield block
+
+
+def sha256_of(path: Path, size_bytes: int) -> str:
+    """Digest of a file; empty where it has another size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size != size_bytes:
+            return ""
+        while block := file.read(READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
