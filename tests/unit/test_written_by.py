@@ -64,7 +64,7 @@ FILES = {
     "xgboost-0.80/booster.m": (
         "iris.m", "XGBoost", "is a booster of XGBoost in its old binary form", "XGBoost binary form 1",
     ),
-    "xgboost-0.80/pickled.m": ("iris.m", "XGBoost", "is a pickle of XGBoost", ""),
+    "xgboost-0.80/pickled.m": ("iris.m", "XGBoost", "is a pickle of XGBoost", "XGBoost binary form 1"),
     "xgboost-3.2.0/booster.json": ("iris.m", "XGBoost", "is a booster of XGBoost in JSON", "XGBoost 3.2.0"),
     "xgboost-3.2.0/booster.ubj": ("iris.m", "XGBoost", "is a booster of XGBoost in UBJSON", "XGBoost 3.2.0"),
     "xgboost-3.2.0/pickled.m": ("iris.m", "XGBoost", "is a pickle of XGBoost", "XGBoost 3.2.0"),

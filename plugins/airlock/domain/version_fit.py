@@ -116,14 +116,17 @@ def _major_or_newer(version: Version) -> Span:
 def _keras(version: Version) -> Span:
     """TensorFlow's version with the first Keras that reads such a file.
 
-    Keras 3 came with 2.16; from 2.5 to 2.15 both had one number; before, TensorFlow was a few ahead or behind.
+    Keras 3 came with 2.16; from 2.5 to 2.15 both had one number; before, Keras was some ahead.
     """
     major, minor = _padded(version, 2)
     if major >= 3:
         return Span(low=(2, 16))
     if (major, minor) >= (2, 5):
         return Span(low=(2, min(minor, 15)))
-    return Span(low={4: (2, 3), 3: (2, 2), 2: (1, 13)}.get(minor, ()) if major == 2 else ())
+    if (major, minor) < (2, 2):
+        # TensorFlow 2.1 and 2.21 were tried, and fail at the list that a sequential model was.
+        return Span(high=(2, 0))
+    return Span(low={4: (2, 3), 3: (2, 2)}.get(minor, (1, 13)))
 
 
 #: ONNX Runtime → the highest operator set and IR that it loads, as tried with each.

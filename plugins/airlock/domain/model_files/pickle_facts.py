@@ -39,6 +39,8 @@ _LOADING = ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost")
 _SKLEARN_VERSION = re.compile(
     rb"_sklearn_version(?:q.|r.{4}|\x94|p\d+\n)?(?:X.{4}|\x8c.|U.|V|S')(\d{1,4}(?:\.\d{1,4}){1,2})", re.DOTALL
 )
+#: The objective behind its length, as the old form of a booster has it.
+_OLD_XGBOOST = re.compile(rb"\x00{7}(?:gpu:)?(?:reg|binary|multi|rank|count|survival):[a-z]")
 _LIGHTGBM_FORM = re.compile(rb"tree\nversion=v(\d{1,3})\n")
 
 
@@ -116,8 +118,11 @@ def _versions(data: bytes, owners: list[str]) -> tuple[WrittenBy, ...]:
     match = _SKLEARN_VERSION.search(data)
     if match:
         found.append(WrittenBy(library="scikit-learn", version=match[1].decode()))
-    if "XGBoost" in owners and (version := ubj_version(data)):
-        found.append(WrittenBy(library="XGBoost", version=version))
+    if "XGBoost" in owners:
+        if version := ubj_version(data):
+            found.append(WrittenBy(library="XGBoost", version=version))
+        elif b"{L\x00\x00" not in data and _OLD_XGBOOST.search(data):
+            found.append(WrittenBy(library="XGBoost binary form", version="1"))
     form = _LIGHTGBM_FORM.search(data) if "LightGBM" in owners else None
     if form:
         found.append(WrittenBy(library="LightGBM model form", version=str(int(form[1]))))
