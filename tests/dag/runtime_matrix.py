@@ -36,6 +36,8 @@ EVERY_RUN = {
     ("Scikit_Learn", "python3.6"),
     ("XGBoost", "python3.6"),
     ("PyTorch", "python3.7"),
+    ("MXNet", "python3.7"),
+    ("Caffe", "python3.6"),
 }
 #: Builds of more than 6 GB: gigabytes of CUDA from the package index. Rendered and checked in every run; built with
 #: --large.
@@ -238,4 +240,5 @@ class Workshop:
 
     @staticmethod
     def _client() -> contextlib.closing[docker.DockerClient]:
-        return contextlib.closing(docker.from_env())
+        # Training, and removing gigabytes, may take minutes.
+        return contextlib.closing(docker.from_env(timeout=1200))
