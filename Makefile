@@ -63,7 +63,7 @@ bench-validation: setup-dev ## Speed and memory of validation against its target
 	@exec $(VENV_PYTHON) -m scripts.bench_validation
 
 fuzz: setup-dev ## Ten minutes of hostile input made up by chance (FUZZ_S=600)
-	@AIRLOCK_FUZZ_S=$(FUZZ_S) exec $(VENV_PYTHON) -m pytest tests/fuzz
+	@AIRLOCK_FUZZ_S=$(FUZZ_S) exec $(VENV_PYTHON) -m pytest tests/fuzz -rP
 
 check: setup-dev ## Style, types, and the tests that need nothing else
 	@$(VENV_PYTHON) -m ruff check .

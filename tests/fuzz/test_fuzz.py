@@ -49,6 +49,8 @@ EXAMPLES_AT_ONCE = 60
 def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None:
     """Feed a check for its share of the time."""
 
+    inputs = 0
+
     @settings(
         max_examples=EXAMPLES_AT_ONCE,
         deadline=None,
@@ -58,6 +60,8 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None
     )
     @given(strategy)
     def feed(value: Any) -> None:
+        nonlocal inputs
+        inputs += 1
         began = time.process_time()
         check(value)
         took = time.process_time() - began
@@ -68,6 +72,7 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None
     feed()
     while time.monotonic() < until:
         feed()
+    print(f"{inputs:,} inputs")
     growth_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert growth_mb < MAX_GROWTH_MB
 

@@ -94,7 +94,7 @@ class Machine:
         words, reading = memo.words, policy.reading
         stack, below = self.stack, self.below
         first, until, full, dense = memo.first, memo.until, memo.full, not memo.scattered
-        remembered = memo.kept.get
+        kept, remembered = memo.kept, memo.kept.get
         source, buffer, base, at, begin, safe, width = b"", b"", stream.position, 0, 0, -1, 0
         try:
             while True:
@@ -124,8 +124,7 @@ class Machine:
                                 and value.__class__ in FORGETTABLE
                                 and (value.__class__ is not bytes or value not in words)
                             ):
-                                memo.keep(until, value)
-                                full = memo.full
+                                kept[until] = value
                             until += 1
                             continue
                         if code == 0x8C:  # SHORT_BINUNICODE
@@ -136,8 +135,7 @@ class Machine:
                             if buffer[at] == 0x94 and at < safe and dense and not first:
                                 at += 1
                                 if not full or value in words:
-                                    memo.keep(until, value)
-                                    full = memo.full
+                                    kept[until] = value
                                 until += 1
                             continue
                         if code == 0x86:  # TUPLE2
@@ -206,8 +204,7 @@ class Machine:
                                     and value.__class__ in FORGETTABLE
                                     and (value.__class__ is not bytes or value not in words)
                                 ):
-                                    memo.keep(key, value)
-                                    full = memo.full
+                                    kept[key] = value
                                 until += 1
                             else:
                                 memo.until = until
@@ -345,9 +342,13 @@ class Machine:
                                     at = end
                                     continue
                                 if code == 0x70 and key == until and until and dense:  # PUT
-                                    if stack[-1] is not OPAQUE:
-                                        memo.keep(key, stack[-1])
-                                        full = memo.full
+                                    value = stack[-1]
+                                    if value is not OPAQUE and not (
+                                        full
+                                        and value.__class__ in FORGETTABLE
+                                        and (value.__class__ is not bytes or value not in words)
+                                    ):
+                                        kept[key] = value
                                     until += 1
                                     at = end
                                     continue
@@ -368,6 +369,7 @@ class Machine:
                         continue
                     safe = -1
                 self._check(stack)
+                full, words = memo.full, memo.words
         except IndexError:
             raise Unreadable("an instruction finds no value or no mark", base + begin) from None
         except Unreadable as error:
@@ -381,6 +383,7 @@ class Machine:
         reading.instructions += len(_BATCH)
         if reading.instructions > MAX_INSTRUCTIONS:
             raise OverLimit(f"it has more than {MAX_INSTRUCTIONS:,} instructions")
+        self.memo.check()
         if len(self.below) > MAX_MARKS:
             raise OverLimit(f"more than {MAX_MARKS:,} marks are open at once")
         count = len(stack) + sum(map(len, self.below))

@@ -46,7 +46,7 @@ class Memo:
         first: The lowest number in use; Python 2 counts from one.
         until: All numbers from `first` up to here are in use.
         scattered: Numbers in use beyond that.
-        full: Whether only what is always remembered is taken.
+        full: Whether only what is always remembered is taken; looked at by `check`.
     """
 
     def __init__(self, words: frozenset[bytes]) -> None:
@@ -56,8 +56,6 @@ class Memo:
         self.until = 0
         self.scattered: set[int] = set()
         self.full = False
-        self._room = MAX_REMEMBERED
-        self._always = MAX_REMEMBERED_ALWAYS
 
     def __len__(self) -> int:
         return self.until - self.first + len(self.scattered)
@@ -70,24 +68,25 @@ class Memo:
         return above
 
     def keep(self, key: int, value: Any) -> None:
-        """Remember more of a value than that it is there.
+        """Remember more of a value than that it is there; forget it where there are too many."""
+        forgettable = value.__class__ in FORGETTABLE
+        if self.full and forgettable and (value.__class__ is not bytes or value not in self.words):
+            return
+        self.kept[key] = value
+
+    def check(self) -> None:
+        """Look at the limits, once in a while.
 
         Raises:
-            OverLimit: There are too many.
+            OverLimit: There are too many values that must not be forgotten.
         """
-        forgettable = value.__class__ in FORGETTABLE
-        if forgettable and (value.__class__ is not bytes or value not in self.words):
-            if not self._room:
-                self.full = True
-                return
-            self._room -= 1
-        elif self._always:
-            self._always -= 1
-        elif forgettable:
-            return
-        else:
+        count = len(self.kept)
+        if count > MAX_REMEMBERED:
+            self.full = True
+        if count > MAX_REMEMBERED_ALWAYS:
+            self.words = frozenset()
+        if count > MAX_REMEMBERED_ALWAYS + MAX_REMEMBERED:
             raise OverLimit(f"it remembers more than {MAX_REMEMBERED_ALWAYS:,} values of interest")
-        self.kept[key] = value
 
     def put(self, key: int, value: Any) -> None:
         """Remember a value under any number.
