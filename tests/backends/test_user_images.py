@@ -268,7 +268,7 @@ def test_a_service_that_is_never_healthy_is_told_with_its_answer(here: Images) -
 
 def test_a_service_on_another_port_is_told_with_the_port_that_was_asked(here: Images, plain: str) -> None:
     apis = [{**images.a_config(plain)["apis"][0], "port": 9000}]
-    error = here.failure(images.package(images.a_config(plain, apis=apis)), startup_timeout_s=4)
+    error = here.failure(images.package(images.a_config(plain, apis=apis)), startup_timeout_s=2)
     assert error.code == "SMK015"
     assert "port 9000" in error.message
 
