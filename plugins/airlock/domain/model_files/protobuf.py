@@ -48,6 +48,19 @@ class Wire:
             self._left -= 1
             if self._left < 0:
                 raise OverLimit(f"it has more than {MAX_FIELDS:,} fields", at)
+            offset = at - self._base
+            if 0 <= offset <= len(self._window) - 2 and at + 2 <= end:
+                key, value = self._window[offset], self._window[offset + 1]
+                kind = key & 7
+                # Most fields are of this kind: a small number, and a small number or length.
+                if 7 < key < 0x80 and value < 0x80 and (kind == VARINT or (kind == BYTES and at + 2 + value <= end)):
+                    at += 2
+                    if kind == VARINT:
+                        yield key >> 3, VARINT, value, at
+                    else:
+                        yield key >> 3, BYTES, at, at + value
+                        at += value
+                    continue
             key, at = self._varint(at, end)
             number, kind = key >> 3, key & 7
             if not 0 < number < 1 << 29:

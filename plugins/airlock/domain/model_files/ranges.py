@@ -9,7 +9,8 @@ from airlock.domain.model_files.streams import Binary, OverLimit, Unreadable
 
 #: Bytes that are read of one file's headers in all.
 MAX_READ_BYTES = 256 << 20
-MAX_JSON_BYTES = 32 << 20
+#: As values of Python it may be twenty times as much.
+MAX_JSON_BYTES = 8 << 20
 
 
 class Ranges:

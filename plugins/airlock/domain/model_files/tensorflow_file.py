@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from airlock.domain.model_files.facts import CERTAIN, STRONG, Facts, Problem, WrittenBy, claims, listed, numbered
 from airlock.domain.model_files.keras_config import KERAS_VERSIONS, Layers
-from airlock.domain.model_files.protobuf import BYTES, VARINT, Wire, entry, signed
+from airlock.domain.model_files.protobuf import BYTES, MAX_TEXT_BYTES, VARINT, Wire, entry, signed
 from airlock.domain.model_files.ranges import MAX_JSON_BYTES, Ranges, parsed
 from airlock.domain.model_files.streams import OverLimit, Unreadable
 
@@ -167,20 +167,19 @@ def _graph(wire: Wire, start: int, end: int, seen: _Seen) -> None:
 
 
 def _node(wire: Wire, start: int, end: int, seen: _Seen) -> None:
-    operator, to_file = "", False
+    operator = ""
     for number, kind, at, until in wire.fields(start, end):
-        if kind != BYTES:
-            continue
-        if number == 2:
+        if number == 2 and kind == BYTES:
             operator = wire.text(at, until)
-        elif number == 5 and until - at < 4096:
-            name, (begin, stop) = entry(wire, at, until)
-            to_file |= name == "output_stream" and b"file://" in wire.raw(begin, stop, 4096)
     if not operator:
         raise Unreadable("a node of its graph has no operator", start)
     if len(seen.operators) < MAX_OPERATORS or operator in CODE_OPERATORS:
         seen.operators[operator] = seen.operators.get(operator, 0) + 1
-    seen.prints_to_file |= to_file and operator == _PRINTS
+    if operator == _PRINTS:
+        for number, kind, at, until in wire.fields(start, end):
+            if number == 5 and kind == BYTES:
+                name, place = entry(wire, at, until)
+                seen.prints_to_file |= name == "output_stream" and b"file://" in wire.raw(*place, MAX_TEXT_BYTES)
 
 
 def _signature(wire: Wire, start: int, end: int) -> str:
