@@ -93,7 +93,6 @@ ENGINES: dict[str, Engine] = {
             name="Spark_MLlib",
             model_files=(ModelFile(patterns=("spark_model/metadata/*",), what="the folder `spark_model/`"),),
             json_only=True,
-            code_required=True,
         ),
         Engine(name="Scikit_Learn", model_files=_M_FILE, json_only=True),
         Engine(name="XGBoost", model_files=_M_FILE, json_only=True),

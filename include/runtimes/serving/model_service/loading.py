@@ -110,6 +110,7 @@ def construct(cls, model_name, model_path, default):
     """
     try:
         service = cls(*cls.airlock_values(model_name, model_path))
+        service.airlock_start()
         if default:
             service.airlock_prepare()
         return service

@@ -59,6 +59,9 @@ class SingleNodeService(object):
         values = {"model_name": model_name, "model_path": model_path}
         return tuple(values[name] for name in cls.airlock_arguments)
 
+    def airlock_start(self):
+        """Start what the engine itself needs; called after the constructor, the package's own too."""
+
     def airlock_prepare(self):
         """Load what the default service needs; called only when the base class serves alone, at start."""
 
