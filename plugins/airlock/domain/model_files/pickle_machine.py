@@ -93,7 +93,7 @@ class Machine:
         stream, policy, memo = self.stream, self.policy, self.memo
         words, reading = memo.words, policy.reading
         stack, below = self.stack, self.below
-        first, until, full, dense = memo.first, memo.until, memo.full, not memo.scattered
+        first, until, full, dense, counted = memo.state()
         kept, remembered = memo.kept, memo.kept.get
         source, buffer, base, at, begin, safe, width = b"", b"", stream.position, 0, 0, -1, 0
         try:
@@ -114,10 +114,10 @@ class Machine:
                     if code >= 0x80:
                         if code == 0x94:  # MEMOIZE
                             value = stack[-1]
-                            if first or not dense:
+                            if not counted:
                                 memo.until = until
                                 memo.put(len(memo), value)
-                                first, until, full, dense = memo.first, memo.until, memo.full, not memo.scattered
+                                first, until, full, dense, counted = memo.state()
                                 continue
                             if value is not OPAQUE and not (
                                 full
@@ -132,7 +132,7 @@ class Machine:
                             value = buffer[at + 1 : end]
                             at = end
                             stack.append(value)
-                            if buffer[at] == 0x94 and at < safe and dense and not first:
+                            if buffer[at] == 0x94 and counted and at < safe:
                                 at += 1
                                 if not full or value in words:
                                     kept[until] = value
@@ -145,6 +145,9 @@ class Machine:
                                 stack[-1] = (key, value)
                             else:
                                 stack[-1] = kept_tuple([key, value])
+                            if full and buffer[at] == 0x94 and counted and at < safe:
+                                at += 1
+                                until += 1
                             continue
                         if code == 0x85:  # TUPLE1
                             value = stack[-1]
@@ -209,7 +212,7 @@ class Machine:
                             else:
                                 memo.until = until
                                 memo.put(key, value)
-                                first, until, full, dense = memo.first, memo.until, memo.full, not memo.scattered
+                                first, until, full, dense, counted = memo.state()
                             continue
                         if code == 0x75:  # SETITEMS
                             items, stack = stack, below.pop()
@@ -228,7 +231,13 @@ class Machine:
                             stack.append(kept_tuple(items))
                             continue
                         if code == 0x7D:  # EMPTY_DICT
-                            stack.append(policy.new_dict() if policy.wrapper else OPAQUE)
+                            if policy.wrapper:
+                                stack.append(policy.new_dict())
+                                continue
+                            stack.append(OPAQUE)
+                            if buffer[at] == 0x94 and counted and at < safe:
+                                at += 1
+                                until += 1
                             continue
                         if code == 0x73:  # SETITEM
                             value, key = stack.pop(), stack.pop()
@@ -280,6 +289,9 @@ class Machine:
                             continue
                     elif code == 0x5D:  # EMPTY_LIST
                         stack.append(OPAQUE)
+                        if buffer[at] == 0x94 and counted and at < safe:
+                            at += 1
+                            until += 1
                         continue
                     elif code == 0x29:  # EMPTY_TUPLE
                         stack.append(())
@@ -363,7 +375,7 @@ class Machine:
                     self.stack, self.at, memo.until = stack, base + begin, until
                     self.rare(code)
                     stack = self.stack
-                    first, until, full, dense = memo.first, memo.until, memo.full, not memo.scattered
+                    first, until, full, dense, counted = memo.state()
                     window, at = stream.window(1)
                     if window is source:
                         continue

@@ -60,6 +60,11 @@ class Memo:
     def __len__(self) -> int:
         return self.until - self.first + len(self.scattered)
 
+    def state(self) -> tuple[int, int, bool, bool, bool]:
+        """`first`, `until`, `full`, whether there is no gap, and whether MEMOIZE takes the number `until`."""
+        dense = not self.scattered
+        return self.first, self.until, self.full, dense, dense and not self.first
+
     def shadow(self) -> Memo:
         """A memory on top of this one, which stays as it is."""
         above = Memo(self.words)
