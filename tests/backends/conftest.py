@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import user_images as images
 from backend_bench import BASE_IMAGE, Bench
+from image_bench import Images
 
 from airlock.adapters.docker_client import docker_answers
 
@@ -73,3 +75,33 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     """Each backend in turn."""
     found: Bench = request.getfixturevalue(f"{request.param}_bench")
     return found
+
+
+@pytest.fixture(scope="session")
+def here(docker_bench: Bench) -> Iterator[Images]:
+    import docker
+
+    client = docker.from_env()
+    found = Images(client, uuid.uuid4().hex[:10], docker_bench)
+    yield found
+    for name in {*found.made, *(tag for image in client.images.list() for tag in image.tags if found.token in tag)}:
+        with contextlib.suppress(docker.errors.APIError):
+            client.images.remove(name, force=True)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def plain(here: Images) -> str:
+    """The Python service as it is."""
+    return here.python("plain")
+
+
+@pytest.fixture(scope="session")
+def shell(here: Images) -> str:
+    """An image of two megabytes: no Python, no libraries, no passwd, no folders."""
+    program = images.static_shell()
+    if program is None:
+        pytest.skip("busybox-static is not installed")
+    name = here.name("shell")
+    images.shell_image(here.client, name, program)
+    return name
