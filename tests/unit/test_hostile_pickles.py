@@ -554,6 +554,15 @@ def rogue_archives() -> Iterator[tuple[str, bytes]]:
     yield "bytes behind it", good + b"x"
     yield "a comment", good[:-2] + b"\x01\x00x"
     yield "cut off", good[:-30]
+    directory = good.index(b"PK\x01\x02")
+    for bit in (0x1, 0x20, 0x40, 0x2000):
+        flags = struct.pack("<H", bit)
+        yield f"flag {bit:#x} in the directory", good[: directory + 8] + flags + good[directory + 10 :]
+        yield f"flag {bit:#x} in a local header", good[:6] + flags + good[8:]
+    yield "a version of nobody's", good[: directory + 6] + b"\xff\xff" + good[directory + 8 :]
+    yield "a version of nobody's in a local header", good[:4] + b"\xff\xff" + good[6:]
+    umlaut = archive(("net/data.pkl", TENSORS), ("net/ä", b""))
+    yield "a name of unknown writing", umlaut.replace(b"\x00\x08\x00\x00", b"\x00\x00\x00\x00")
     yield "no pickle", archive(("net/version", b"3\n"))
     yield "two folders", archive(("net/data.pkl", TENSORS), ("other/data.pkl", TENSORS))
     yield "a pickle at the top", archive(("data.pkl", TENSORS))

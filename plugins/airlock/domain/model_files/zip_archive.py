@@ -24,7 +24,11 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _FULL32 = 0xFFFFFFFF
-_ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
+_DESCRIPTOR, _UTF8 = 0x8, 0x800
+#: Those, and how hard it was compressed. Others mean encryption or patches, which readers treat differently.
+_KNOWN_FLAGS = _DESCRIPTOR | _UTF8 | 0x6
+#: The form is described up to version 6.3; a reader may refuse what asks for more, or read it differently.
+_MAX_VERSION = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +170,11 @@ def _entry(data: bytes, at: int) -> tuple[Member, int, int]:
     at += name_length + extra_length + comment_length
     if signature != b"PK\x01\x02" or disk or comment_length or at > len(data):
         raise Unreadable("the archive's directory is damaged")
-    if flags & _ENCRYPTED or method not in (STORED, DEFLATED):
+    if flags & ~_KNOWN_FLAGS or fields[2] > _MAX_VERSION or method not in (STORED, DEFLATED):
         raise Unreadable("a file of the archive is encrypted or compressed in an unknown way")
+    if not name.isascii() and not flags & _UTF8:
+        # Some readers take such a name for UTF-8, others for an old code page.
+        raise Unreadable("a name in the archive does not say how it is written")
     wide = _wide(extra)
     if size == _FULL32:
         size, wide = _next(wide)
@@ -206,10 +213,11 @@ def _local(file: Binary, header: int, member: Member, limit: int) -> tuple[Membe
     raw = file.read(_LOCAL.size)
     if len(raw) != _LOCAL.size:
         raise Unreadable("a local header is cut off")
-    signature, _, flags, method, _, _, crc, stored, size, name_length, extra_length = _LOCAL.unpack(raw)
+    signature, version, flags, method, _, _, crc, stored, size, name_length, extra_length = _LOCAL.unpack(raw)
     name = file.read(name_length)
     extra = file.read(extra_length)
-    if signature != b"PK\x03\x04" or name != member.name.encode() or method != member.method or flags & _ENCRYPTED:
+    differs = signature != b"PK\x03\x04" or name != member.name.encode() or method != member.method
+    if differs or flags & ~_KNOWN_FLAGS or version > _MAX_VERSION:
         raise Unreadable(f"the local header of {member.name!r} differs from the directory")
     start = header + _LOCAL.size + name_length + extra_length
     end = start + member.stored_bytes
