@@ -1,0 +1,9 @@
+import numpy
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    pass
+
+
+import frobnicate  # noqa

@@ -1,0 +1,6 @@
+import cPickle
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    pass

@@ -1,0 +1,6 @@
+from preprocessing.text import clean
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    pass

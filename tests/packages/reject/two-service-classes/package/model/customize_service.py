@@ -1,0 +1,9 @@
+from model_service.python_model_service import XgSklServingBaseService
+
+
+class Service(XgSklServingBaseService):
+    pass
+
+
+class Second(XgSklServingBaseService):
+    pass
