@@ -563,6 +563,7 @@ def rogue_archives() -> Iterator[tuple[str, bytes]]:
     yield "a version of nobody's in a local header", good[:4] + b"\xff\xff" + good[6:]
     umlaut = archive(("net/data.pkl", TENSORS), ("net/ä", b""))
     yield "a name of unknown writing", umlaut.replace(b"\x00\x08\x00\x00", b"\x00\x00\x00\x00")
+    yield "one name of unknown writing", umlaut.replace(b"\x00\x08\x00\x00", b"\x00\x00\x00\x00", 1)
     yield "no pickle", archive(("net/version", b"3\n"))
     yield "two folders", archive(("net/data.pkl", TENSORS), ("other/data.pkl", TENSORS))
     yield "a pickle at the top", archive(("data.pkl", TENSORS))

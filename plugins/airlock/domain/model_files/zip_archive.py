@@ -217,7 +217,7 @@ def _local(file: Binary, header: int, member: Member, limit: int) -> tuple[Membe
     name = file.read(name_length)
     extra = file.read(extra_length)
     differs = signature != b"PK\x03\x04" or name != member.name.encode() or method != member.method
-    if differs or flags & ~_KNOWN_FLAGS or version > _MAX_VERSION:
+    if differs or flags & ~_KNOWN_FLAGS or version > _MAX_VERSION or (not name.isascii() and not flags & _UTF8):
         raise Unreadable(f"the local header of {member.name!r} differs from the directory")
     start = header + _LOCAL.size + name_length + extra_length
     end = start + member.stored_bytes
