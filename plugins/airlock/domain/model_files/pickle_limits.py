@@ -1,7 +1,7 @@
 """How far a pickle is followed: what one file may cost in time and memory, whatever it says of itself.
 
-Measured (docs/performance.md): an instruction takes 0.15 to 0.3 µs, so the most that a file can cost is a minute or two;
-what is kept of the largest one stays below 100 MB.
+Measured (docs/performance.md): an instruction takes 0.15 to 0.3 µs, so the most that a file can cost is a minute or
+two; what is kept of the largest one stays below 100 MB.
 """
 
 from __future__ import annotations
