@@ -7,6 +7,7 @@ The default service reads ``{"data": {"req_data": [{column: value, ...}, ...]}}`
 
 from __future__ import absolute_import
 
+import decimal
 import json
 import numbers
 
@@ -58,13 +59,24 @@ class SparkServingBaseService(SingleNodeService):
     def _inference(self, data):
         if data is None:
             return []
+        from pyspark.sql.utils import AnalysisException, IllegalArgumentException
+
         model = self.airlock_model
-        frame = model.transform(_with_features(model, data))
+        try:
+            frame = model.transform(_with_features(model, data))
+        except (AnalysisException, IllegalArgumentException) as error:
+            raise TypeError("the columns of the rows do not fit the model: %s" % error)
         column = _output_column(model, frame.columns)
         return [row[0] for row in frame.select(column).collect()]
 
     def _postprocess(self, data):
-        return [{"predictresult": value.toArray() if hasattr(value, "toArray") else value} for value in data]
+        return [{"predictresult": _plain(value)} for value in data]
+
+
+def _plain(value):
+    if hasattr(value, "toArray"):
+        return value.toArray()
+    return float(value) if isinstance(value, decimal.Decimal) else value
 
 
 def _heap_mb():
