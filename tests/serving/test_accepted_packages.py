@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from airlock.domain.config import parse_config
 FOLDER = ROOT / "tests" / "packages" / "accept"
 CASES = sorted(path.parent for path in FOLDER.glob("*/expected.json"))
 LOADING_S = 15
-START_S = 30
+START_S = 60
+STOP_S = 60
 
 
 def told(case: Path) -> dict[str, Any]:
@@ -91,11 +94,27 @@ def check_calls(server: Server, case: Path, *, unix: bool = False) -> None:
         assert (answer.status, answer.json) == (200, call["answer"]), server.log
 
 
+@pytest.fixture(scope="module")
+def conversations(request: pytest.FixtureRequest, runtimes: Any) -> Iterator[dict[Path, Future[None]]]:
+    """Case → its conversation, two at a time: most of each is the start of a server."""
+
+    def converse(case: Path) -> None:
+        row = runtimes(case)
+        with serve(prepare(row.python), case / "package", **variables(row)) as server:
+            check_calls(server, case)
+
+    wanted = [item.callspec.params["case"] for item in request.session.items if _asks_here(item)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield {case: pool.submit(converse, case) for case in wanted}
+
+
+def _asks_here(item: pytest.Item) -> bool:
+    return getattr(item, "originalname", "") == "test_the_package_answers_on_its_runtimes_python"
+
+
 @pytest.mark.parametrize("case", HERE, ids=lambda case: case.name)
-def test_the_package_answers_on_its_runtimes_python(case: Path, runtimes: Any) -> None:
-    row = runtimes(case)
-    with serve(prepare(row.python), case / "package", **variables(row)) as server:
-        check_calls(server, case)
+def test_the_package_answers_on_its_runtimes_python(case: Path, conversations: dict[Path, Future[None]]) -> None:
+    conversations[case].result()
 
 
 # ── absolute paths ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,7 +129,9 @@ def serve_in_container(interpreter: Interpreter, row: Runtime, package: Path, fo
     serving = ROOT / "include" / "runtimes" / "serving"
     settings = {**variables(row), "AIRLOCK_PACKAGE_DIR": "/package", "AIRLOCK_HOME": "/home/mind"}
     settings |= {"AIRLOCK_BIND": "unix:/run/airlock/socket", "PYTHONPATH": "/serving:/libraries"}
-    command = ["docker", "run", "--rm", "--init", "--network", "none", "--user", "65534:65534", "--read-only"]
+    container = f"airlock-accepted-{uuid.uuid4().hex[:12]}"
+    command = ["docker", "run", "--rm", "--name", container, "--init", "--network", "none", "--read-only"]
+    command += ["--user", "65534:65534"]
     for target, source in (("/serving", serving), ("/libraries", interpreter.libraries), ("/package", package)):
         command += ["--mount", f"type=bind,source={source},target={target},readonly"]
     command += ["--mount", f"type=bind,source={folder},target=/run/airlock", "--tmpfs", "/tmp"]
@@ -127,7 +148,9 @@ def serve_in_container(interpreter: Interpreter, row: Runtime, package: Path, fo
             time.sleep(0.05)
         yield server
     finally:
-        server.stop()
+        # The client ends when its container is gone, which a signal to the client alone would not make sure of.
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False, timeout=STOP_S)
+        process.wait(STOP_S)
 
 
 @pytest.mark.parametrize("case", CONTAINED, ids=lambda case: case.name)
