@@ -53,7 +53,7 @@ test: setup-dev ## The whole test suite (TESTS=tests/unit)
 	@exec $(VENV_PYTHON) -m pytest $(TESTS)
 
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
-	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/serving/test_boosting_engines.py \
+	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/dag/test_accepted_packages.py tests/serving/test_boosting_engines.py \
 		tests/serving/test_transformers_engine.py --runtimes $(if $(LARGE),--large) $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
 
 bench: setup-dev ## Speed against other tools, both sides in one run; writes build/bench.json (BENCH="--runs 3")

@@ -19,7 +19,13 @@ CASES = sorted(
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def _parameter(case: Path) -> object:
+    # A layer of the package's own takes half a minute to build; tests/backends has a small one in every run.
+    marks = [pytest.mark.runtimes] if "dependencies" in (case / "package/model/config.json").read_text() else []
+    return pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", [_parameter(case) for case in CASES])
 def test_the_package_is_imported_and_answers_as_its_sample_says(
     case: Path, docker: Installation, bucket: Bucket, run_import: Callable[..., Outcome]
 ) -> None:
