@@ -204,3 +204,9 @@ def test_what_rebuilds_a_tensor_is_pytorchs_own() -> None:
     for target, expected in (("torch._utils\n_rebuild_tensor_v2", []), ("numpy\nmax", ["MDL001"])):
         arguments = (f"c{target}\n".encode(), b"ctorch.nn.parameter\nParameter\n", b")", b"}")
         assert torch_codes(called("torch._tensor", "_rebuild_from_type_v2", *arguments)) == expected
+
+
+def test_what_calls_a_method_of_its_argument_is_kept_and_never_called() -> None:
+    for module in ("sklearn.metrics.scorer", "sklearn.metrics._scorer"):
+        assert codes(b"\x80\x02c" + module.encode() + b"\n_passthrough_scorer\n.") == []
+        assert codes(called(module, "_passthrough_scorer", OBJECT)) == ["MDL001"]

@@ -49,19 +49,26 @@ pandas: BooleanDtype Categorical CategoricalDtype DataFrame DatetimeIndex Float6
   MultiIndex NA PeriodDtype PeriodIndex RangeIndex Series StringDtype TimedeltaIndex
 pandas._libs.arrays: __pyx_unpickle_NDArrayBacked
 pandas._libs.internals: _unpickle_block
-pandas._libs.tslibs.nattype: _nat_unpickle
+pandas._libs.missing: NA
+pandas._libs.tslibs.nattype: __nat_unpickle _nat_unpickle
+pandas._libs.tslibs.offsets: Day
 pandas._libs.tslibs.timedeltas: _timedelta_unpickle
 pandas._libs.tslibs.timestamps: _unpickle_timestamp
 pandas.arrays: BooleanArray DatetimeArray FloatingArray IntegerArray PeriodArray StringArray TimedeltaArray
+pandas.core.arrays.boolean: BooleanArray BooleanDtype
 pandas.core.arrays.categorical: Categorical
 pandas.core.arrays.datetimes: DatetimeArray
-pandas.core.dtypes.dtypes: CategoricalDtype
+pandas.core.arrays.integer: Int64Dtype IntegerArray
+pandas.core.arrays.period: PeriodArray
+pandas.core.arrays.timedeltas: TimedeltaArray
+pandas.core.dtypes.dtypes: CategoricalDtype PeriodDtype
 pandas.core.frame: DataFrame
 pandas.core.indexes.base: Index _new_Index
 pandas.core.indexes.datetimes: DatetimeIndex _new_DatetimeIndex
-pandas.core.indexes.interval: _new_IntervalIndex
+pandas.core.indexes.interval: IntervalIndex _new_IntervalIndex
 pandas.core.indexes.multi: MultiIndex
-pandas.core.indexes.numeric: Int64Index
+pandas.core.indexes.numeric: Float64Index Int64Index
+pandas.core.indexes.period: PeriodIndex
 pandas.core.indexes.range: RangeIndex
 pandas.core.internals.blocks: new_block
 pandas.core.internals.managers: BlockManager SingleBlockManager

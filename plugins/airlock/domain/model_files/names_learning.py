@@ -49,6 +49,7 @@ sklearn.covariance.graph_lasso_: GraphLasso GraphLassoCV GraphicalLasso Graphica
 sklearn.covariance.outlier_detection: EllipticEnvelope
 sklearn.covariance.robust_covariance: MinCovDet
 sklearn.covariance.shrunk_covariance_: LedoitWolf OAS ShrunkCovariance
+sklearn.cross_decomposition._cca: CCA
 sklearn.cross_decomposition._pls: CCA PLSCanonical PLSRegression PLSSVD _PLS
 sklearn.cross_decomposition.cca_: CCA
 sklearn.cross_decomposition.pls_: PLSCanonical PLSRegression PLSSVD _PLS
@@ -202,7 +203,7 @@ sklearn.metrics._regression: d2_absolute_error_score explained_variance_score ma
   mean_absolute_percentage_error mean_gamma_deviance mean_poisson_deviance mean_squared_error mean_squared_log_error
   median_absolute_error r2_score root_mean_squared_error root_mean_squared_log_error
 sklearn.metrics._scorer: _CurveScorer _PassthroughScorer _PredictScorer _ProbaScorer _Scorer _ThresholdScorer
-  negative_likelihood_ratio positive_likelihood_ratio
+  _passthrough_scorer negative_likelihood_ratio positive_likelihood_ratio
 sklearn.metrics.classification: accuracy_score balanced_accuracy_score brier_score_loss f1_score log_loss
   precision_score recall_score
 sklearn.metrics.cluster._supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score

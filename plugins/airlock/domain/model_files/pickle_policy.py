@@ -43,10 +43,14 @@ _NAMELESS: Final = frozenset(Global(module, name) for module in _PYTHON for name
 # Layers of PyTorch that wait for their sizes keep methods of their own.
 _GETATTRS: Final = frozenset(Global(module, "getattr") for module in _PYTHON)
 _LAZY_METHODS: Final = frozenset({b"_infer_parameters", b"_lazy_load_hook"})
+# It calls a method of what it is given; models keep it, and no writer calls it.
+_NEVER_CALLED: Final = frozenset(
+    Global(module, "_passthrough_scorer") for module in ("sklearn.metrics.scorer", "sklearn.metrics._scorer")
+)
 #: Names that are only called, with arguments of one form, and never handed on to something that could call them.
 CALLED_ONLY: Final = _UFUNCS | _TYPES | _GETATTRS | {_ENCODE, _MEMORY, _REBUILD_TYPED}
 #: Names whose arguments are looked at.
-CHECKED: Final = CALLED_ONLY | _DATA_TYPES
+CHECKED: Final = CALLED_ONLY | _DATA_TYPES | _NEVER_CALLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +228,8 @@ class Policy:
 
     def _is_usual(self, name: Global, arguments: Any) -> bool:
         known = arguments if arguments.__class__ is tuple else ()
+        if name in _NEVER_CALLED:
+            return False
         if name == _ENCODE:
             return len(known) == 2 and known[1] in (b"latin1", b"latin-1")
         if name in _UFUNCS:
