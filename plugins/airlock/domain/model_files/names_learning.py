@@ -36,7 +36,7 @@ sklearn.cluster.hierarchical: AgglomerativeClustering FeatureAgglomeration
 sklearn.cluster.k_means_: KMeans MiniBatchKMeans
 sklearn.cluster.mean_shift_: MeanShift
 sklearn.cluster.spectral: SpectralClustering
-sklearn.compose._column_transformer: ColumnTransformer make_column_selector
+sklearn.compose._column_transformer: ColumnTransformer _RemainderColsList make_column_selector
 sklearn.compose._target: TransformedTargetRegressor
 sklearn.covariance._elliptic_envelope: EllipticEnvelope
 sklearn.covariance._empirical_covariance: EmpiricalCovariance
