@@ -120,10 +120,25 @@ def test_a_dependency_that_does_not_exist_is_named(either: Installation, upload:
 def test_code_that_raises_on_import_is_shown_with_its_place(
     either: Installation, upload: Upload, run_import: Run
 ) -> None:
-    upload.files["model/customize_service.py"] = b"import json\n\nimport there_is_no_such_module\n"
+    upload.files["model/customize_service.py"] = f'import json\n\nLABELS = json.loads("[")\n{SERVICE}'.encode()
     name = f"import-error-{either.backend}"
     outcome = run_import(model_name=name, source_location=upload.go())
-    refused(either, outcome, "smoke_cpu", name, "[SMK010]", "there_is_no_such_module", "customize_service.py:3")
+    refused(either, outcome, "smoke_cpu", name, "[SMK010]", "JSONDecodeError", "customize_service.py:3")
+
+
+def test_code_that_imports_what_nobody_has_is_refused_without_running_it(
+    process: Installation, upload: Upload, run_import: Run
+) -> None:
+    upload.files["model/customize_service.py"] = f"import there_is_no_such_module\n{SERVICE}".encode()
+    outcome = run_import(model_name="import-missing", source_location=upload.go())
+    refused(
+        process,
+        outcome,
+        "validate",
+        "import-missing",
+        "SVC008 model/customize_service.py:1:1",
+        "there_is_no_such_module",
+    )
 
 
 def test_code_that_raises_on_predict_is_shown_with_its_place(
