@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ SELECTED = ("2.7", "3.6", "3.13")
 OTHERS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12")
 REQUIRED = ("2.7", "3.6", "3.7", "3.11")
 INSTALL_TIMEOUT_S = 300
+_INSTALLING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,9 @@ def prepare(version: str) -> Interpreter:
         if os.environ.get("AIRLOCK_REQUIRE_ALL") and version in REQUIRED:
             pytest.fail(reason)
         pytest.skip(reason)
-    return Interpreter(version=version, executable=executable, libraries=_libraries(version, executable))
+    # Several packages are served at once, and the first ones of a Python want its libraries at the same moment.
+    with _INSTALLING:
+        return Interpreter(version=version, executable=executable, libraries=_libraries(version, executable))
 
 
 def _find(version: str) -> Path | None:
