@@ -35,6 +35,9 @@ POLL_S = 0.2
 HEALTH_TIMEOUT_S = 5.0
 #: The serving code sets it while threads that the package's constructor started are still at work.
 LOADING_STATUS = 503
+#: Failures of which the serving code's own line in the log says more, and how often it is looked for.
+_TOLD_BY_THE_SERVICE = ("SMK003", "SMK010", "SMK012")
+LOG_LOOKS = 5
 _MARKED_ERROR = re.compile(r"^AIRLOCK-(STARTUP|PREDICT)-ERROR (\{.*\})\s*$", re.MULTILINE)
 WRONG_PORT_REMEDY = (
     "Let the image listen on that port on all addresses, or name the right `port` beside the API in config.json."
@@ -163,6 +166,13 @@ class Conversation:
     def failed(self, code: str, message: str, remedy: str) -> SmokeFailed:
         """The failure, with what the service said of it."""
         log = self.service.log_tail()
+        if code in _TOLD_BY_THE_SERVICE and not self.own:
+            # The service writes before it answers or ends; what it wrote comes by another way and may be later.
+            for _ in range(LOG_LOOKS):
+                if _MARKED_ERROR.search(log):
+                    break
+                self.clock.sleep(POLL_S)
+                log = self.service.log_tail()
         return SmokeFailed(code, " ".join((message, *_cause(log))), remedy, log)
 
 

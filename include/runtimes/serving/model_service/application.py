@@ -78,14 +78,16 @@ class Application(object):
 
         The answer is encoded here too: what was returned may belong to the service, and the next prediction change it.
         """
+        # Asked before: a loader may end between the prediction that missed its model and the look at what it did.
+        loading = self._is_loading()
         try:
             result = self._service.inference(data)
         except BaseException as error:  # sys.exit() in inference code must not end the thread
-            return self._failed(error, data), False
+            return self._failed(error, data, loading), False
         try:
             payload = encode(self._wrap(result, data) if self._text_engine else result)
         except BaseException as error:
-            return self._failed(error, data, "postprocess"), False
+            return self._failed(error, data, loading, "postprocess"), False
         self._loaders = []
         return (200, payload), True
 
@@ -147,7 +149,7 @@ class Application(object):
                 answer["meta"] = document["meta"]
         return answer
 
-    def _failed(self, error, data, stage=None):
+    def _failed(self, error, data, loading, stage=None):
         cause = sys.exc_info()
         stage = stage or failures.stage_of(failures.names_in(cause[2]))
         name, line = failures.place(error, cause[2], self._folders)
@@ -166,7 +168,7 @@ class Application(object):
                 request_data.parse_json(data)
             except Refusal as refusal:
                 return refusal.status, self._error(refusal.number, refusal.message)
-        if self._is_loading():
+        if loading:
             return 503, self._error(FAILED, "the model is still loading: %s" % _short(error))
         by_client = isinstance(error, (KeyError, TypeError)) and self._by_package(stage, cause[2])
         return 400 if by_client else 500, self._error(FAILED, _short(error))
