@@ -15,9 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from scripts.bench.measure import Taken, median_s, take
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "bench-validation.json"
@@ -74,50 +75,33 @@ CASES = (
 )
 
 
-def measure(folder: Path) -> tuple[float, float, float]:
+def check_once(package: Path, log: Path) -> Taken:
     """Check a package once.
 
-    Returns:
-        Wall seconds, CPU seconds and peak memory in MB.
-
     Raises:
-        RuntimeError: The package is refused; then nothing was measured.
+        RunFailed: The package is refused; then nothing was measured.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), "AIRLOCK_INCLUDE_DIR": str(ROOT / "include")}
-    began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "airlock", "check", "--format", "json", str(folder)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    said = child.stdout.read() if child.stdout else b""
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.stdout:
-        child.stdout.close()
-    if child.returncode:
-        raise RuntimeError(said.decode(errors="replace")[:2000])
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+    argv = [sys.executable, "-m", "airlock", "check", "--format", "json", str(package)]
+    return take(argv, env=environment, cwd=ROOT, log=log)
 
 
 def run(case: Case, runs: int) -> Result:
     """Write a package and check it several times."""
     with tempfile.TemporaryDirectory(prefix="airlock-bench-") as made:
-        folder = Path(made)
+        folder, log = Path(made) / "package", Path(made) / "check.log"
+        folder.mkdir()
         # Linux counts the memory of the process that starts a child as the child's own: this one must stay small.
-        subprocess.run([sys.executable, "-m", "scripts.bench_inputs", case.make, made], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "scripts.bench_inputs", case.make, str(folder)], cwd=ROOT, check=True)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        measured = [measure(folder) for _ in range(runs)]
-    seconds = statistics.median(each[0] for each in measured)
-    peak = max(each[2] for each in measured)
+        measured = [check_once(folder, log) for _ in range(runs)]
+    seconds = median_s(measured)
+    peak = max(each.peak_bytes for each in measured) / 1e6
     return Result(
         what=case.what,
         size_mb=round(size / 1e6, 1),
         seconds=round(seconds, 2),
-        cpu_seconds=round(statistics.median(each[1] for each in measured), 2),
+        cpu_seconds=round(statistics.median(each.cpu_seconds for each in measured), 2),
         peak_mb=round(peak, 1),
         target_s=case.target_s,
         ok=case.target_s is None or (seconds < case.target_s and peak < MAX_MB),
