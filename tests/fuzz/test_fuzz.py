@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft7Validator
 
 from airlock.domain.config import parse_config
 from airlock.domain.findings import Finding
@@ -32,6 +33,7 @@ from airlock.domain.model_files.forms import is_model_file
 from airlock.domain.model_files.reading import check_model_file
 from airlock.domain.model_files.streams import Unreadable
 from airlock.domain.model_files.zip_archive import Members, check_contents
+from airlock.domain.parameters import body_parameters
 from airlock.domain.rules import RULES
 from tests.unit.given import CATALOGUE, IRIS_CONFIG, ZIPPED, archive, config_schema
 from tests.unit.model_bytes import WRITTEN
@@ -191,6 +193,12 @@ def check_config(data: bytes) -> None:
     config, findings = parse_config(data, config_schema(), CATALOGUE)
     assert (config is None) == any(each.is_error for each in findings)
     told_well(findings)
+    if config is None:
+        return
+    for body in (body for api in config.apis for body in (api.request, api.response) if body.schema is not None):
+        Draft7Validator.check_schema(body.schema)
+        told = body_parameters(body.schema)
+        assert len({each.path for each in told}) == len(told)
 
 
 def test_configurations() -> None:

@@ -161,6 +161,41 @@ def test_a_version_shows_its_evidence_and_that_another_version_wrote_it(
     assert "Use the runtime 'sklearn1.9-python3.11' (1.9.1)." in page
 
 
+def test_a_version_shows_its_parameters_escaped(
+    get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import json
+
+    from airlock.web import app as pages
+    from tests.unit.given import changed, iris_files
+    from tests.unit.line import Line
+
+    rows = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["sepal"],
+            "properties": {
+                "sepal": {"type": "float", "minimum": 0, "description": XSS},
+                XSS: {"enum": [XSS, "语"]},
+            },
+        },
+    }
+    config = changed()
+    config["apis"][0]["request"]["data"] = {"properties": {"rows": rows}}
+    line = Line(iris_files(json.loads(json.dumps(config))))
+    line.import_model()
+    monkeypatch.setattr(pages, "_registry", lambda: line.registry)
+    page = get("/models/iris/0.0.1").text
+    assert "<script" not in page
+    assert "Input of <code>POST /</code>" in page
+    assert "<tr><td><code>rows[].sepal</code></td><td>number</td><td>yes</td>\n<td>minimum: 0</td>" in page
+    assert f"<td>{html.escape(XSS)}</td>" in page
+    assert 'rows[]["<script>alert(1)</script>"]' in html.unescape(page)
+    assert 'enum: ["<script>alert(1)</script>", "语"]' in html.unescape(page)
+    assert "<code>data.resp_data[].predictresult</code></td><td>integer</td><td>yes</td>" in page
+
+
 def test_older_versions_are_on_the_next_page(registry: Any, get: Callable[[str], httpx.Response]) -> None:
     for number in range(51):
         reserve(registry, f"run-{number}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from airlock.domain.detection import Evidence, likeliest, shown_engines
 from airlock.domain.findings import Finding, Severity
+from airlock.domain.parameters import parameters_of
 from airlock.domain.rules import RULES
 from airlock.steps.check import CheckReport
 
@@ -95,6 +96,7 @@ def as_json(subject: Subject) -> str:
         "runtime": report.detection.runtime if report.detection else None,
         "confidence": report.detection.confidence if report.detection else None,
         "likeliest": dict(likeliest(report.evidence)),
+        "parameters": [asdict(each) for each in parameters_of(report.config.apis)] if report.config else [],
         "evidence": [
             {
                 "file": item.file,

@@ -40,6 +40,7 @@ _NEVER_APPLIED = frozenset(
         "else",
     }
 )  # fmt: skip
+_TEXTS = frozenset({"title", "description", "format"})
 _WHOLE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 
@@ -103,7 +104,8 @@ class SchemaReader:
             meant = _KEY_SPELLINGS.get(key, key)
             if meant != key:
                 self._add("CFG012", place, f"`{meant}` is meant.", key)
-            if meant in schema:
+            # Flagged properties have made a list of `required` already.
+            if meant in schema and meant != "required":
                 continue
             if meant in _NEVER_APPLIED:
                 self._add("API005", place, f"`{meant}` is not applied.")
@@ -131,7 +133,9 @@ class SchemaReader:
             self._bound(schema, key, value, place)
         elif key == "enum" and not (isinstance(value, list) and value):
             self._add("API003", place, "`enum` is a list of values.", value)
-        elif key == "examples" and not (isinstance(value, list) and value):
+        elif (key == "examples" and not (isinstance(value, list) and value)) or (
+            key in _TEXTS and not isinstance(value, str)
+        ):
             # It constrains nothing, so that nothing is lost without it.
             return
         else:
@@ -157,7 +161,8 @@ class SchemaReader:
                 return
             if meant != name and not schema.get(FILE_MARK):
                 self._add("CFG012", place, f"`{meant}` is meant.", name)
-            types.append(meant)
+            if meant not in types:
+                types.append(meant)
         if types:
             schema["type"] = types[0] if len(types) == 1 else types
 
@@ -166,6 +171,10 @@ class SchemaReader:
             self._add("API003", place, "`properties` is an object of schemas.", value)
             return
         schema["properties"] = {name: self.read(item, f"{place}/{pointer_token(name)}") for name, item in value.items()}
+        # Draft 3 wrote it as a flag of the property; the parent's list is where it belongs today.
+        flagged = [name for name, item in value.items() if isinstance(item, Mapping) and item.get("required") is True]
+        if flagged:
+            schema["required"] = list(dict.fromkeys([*schema.get("required", ()), *flagged]))
 
     def _items(self, schema: dict[str, Any], value: Any, place: str) -> None:
         if not isinstance(value, list):
@@ -178,11 +187,10 @@ class SchemaReader:
 
     def _required(self, schema: dict[str, Any], value: Any, place: str) -> None:
         if isinstance(value, bool):
-            # Draft 3 wrote it as a flag of the property; the parent's list is where it belongs today.
             self._add("CFG012", place, "`required` is a list of names beside `properties`.", value)
         elif isinstance(value, list) and all(isinstance(name, str) for name in value):
             if value:
-                schema["required"] = list(dict.fromkeys(value))
+                schema["required"] = list(dict.fromkeys([*value, *schema.get("required", ())]))
         else:
             self._add("API003", place, "`required` is a list of names.", value)
 

@@ -11,6 +11,7 @@ from airlock.domain.device import Device
 from airlock.domain.findings import Finding, Severity
 from airlock.domain.image import Image
 from airlock.domain.package import Package
+from airlock.domain.parameters import ApiParameters
 from airlock.domain.request import ImportRequest
 from airlock.domain.smoke import SmokeReport, Verdict
 from airlock.domain.version import EventKind, Reservation, Status
@@ -55,6 +56,7 @@ class ModelVersion:
         detection: Engine and runtime.
         image: What serves it.
         reports: One per device of the runtime.
+        parameters: What the model takes and gives, one for each API.
         registered_at: When, seconds since 1970.
     """
 
@@ -64,6 +66,7 @@ class ModelVersion:
     detection: Detection
     image: Image
     reports: tuple[SmokeReport, ...]
+    parameters: tuple[ApiParameters, ...]
     registered_at: float
 
     def device_results(self) -> dict[str, str]:

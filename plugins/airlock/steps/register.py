@@ -9,6 +9,7 @@ from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.image import Image
 from airlock.domain.package import Package
+from airlock.domain.parameters import parameters_of
 from airlock.domain.record import Accepted, ModelVersion, Validated
 from airlock.domain.smoke import SmokeReport, Verdict
 from airlock.errors import DeviceRequired
@@ -61,6 +62,7 @@ def register(
         detection=detection,
         image=image,
         reports=tuple(sorted(reports, key=lambda report: list(Device).index(report.device))),
+        parameters=parameters_of(validated.config.apis),
         registered_at=clock.now(),
     )
     registry.complete(version, details_of(version))

@@ -8,6 +8,7 @@ Pages are rendered on the server, escaped, and work without any script.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -72,6 +73,7 @@ def _templates() -> Environment:
     )
     environment.filters["moment"] = _moment
     environment.filters["bytes"] = _bytes
+    environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)
     return environment
 
 
