@@ -7,7 +7,12 @@ import pytest
 
 from tests.running.conftest import Running
 
-ROUTES = ["/airlock/", "/airlock/models/x/0.0.1", "/airlock/assets/airlock.css", "/airlock/none"]
+ROUTES = {
+    "/airlock/": "/airlock/",
+    "/airlock/models/{model_name}/{model_version}": "/airlock/models/x/0.0.1",
+    "/airlock/models/{model_name}/{model_version}/{tab}": "/airlock/models/x/0.0.1/events",
+    "/airlock/assets/airlock.css": "/airlock/assets/airlock.css",
+}
 
 
 def ask(running: Running, path: str, token: str | None = None) -> tuple[int, str]:
@@ -21,7 +26,7 @@ def ask(running: Running, path: str, token: str | None = None) -> tuple[int, str
         return error.code, error.read().decode()
 
 
-@pytest.mark.parametrize("path", ROUTES[:3])
+@pytest.mark.parametrize("path", ROUTES.values())
 def test_anonymous_is_refused_on_every_route(running: Running, path: str) -> None:
     assert ask(running, path)[0] == 401
 
@@ -30,7 +35,7 @@ def test_every_route_of_the_application_is_in_this_test() -> None:
     from airlock.web.app import URL_PREFIX, create_app
 
     patterns = {f"{URL_PREFIX}{route.path}" for route in create_app().routes}  # type: ignore[attr-defined]
-    assert patterns == {"/airlock/", "/airlock/models/{model_name}/{model_version}", "/airlock/assets/airlock.css"}
+    assert patterns == set(ROUTES)
 
 
 def test_a_signed_in_user_sees_the_models(running: Running) -> None:

@@ -1,119 +1,74 @@
 from __future__ import annotations
 
-import asyncio
 import html
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
+
+from tests.web.conftest import Site
 
 XSS = "<script>alert(1)</script>"
 
 
-@pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", f"sqlite:///{tmp_path / 'registry.db'}")
-    from airlock.adapters.clock import SystemClock
-    from airlock.adapters.registry import SqlRegistry
-    from airlock.adapters.registry_schema import open_engine, upgrade
-
-    engine = open_engine(os.environ["AIRFLOW__AIRLOCK__REGISTRY_URL"])
-    upgrade(engine)
-    yield SqlRegistry(engine, SystemClock())
-    engine.dispose()
-
-
-@pytest.fixture
-def get(registry: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], httpx.Response]:
-    """Asks the application as somebody who may read; who may is tested against a running Airflow."""
-    from airlock.web import app as pages
-
-    monkeypatch.setattr(pages, "_registry", lambda: registry)
-    app = pages.create_app()
-    app.dependency_overrides[pages.may_read.dependency] = lambda: None
-
-    def ask(path: str) -> httpx.Response:
-        async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://airlock") as client:
-                return await client.get(path)
-
-        return asyncio.run(go())
-
-    return ask
-
-
-def reserve(registry: Any, run: str, **conf: Any) -> Any:
-    from airlock.domain.request import parse_request
-    from airlock.domain.version import RunRef
-
-    request = parse_request({"model_name": "iris", "source_location": "s3://bucket/iris/", **conf})
-    return registry.reserve(request, RunRef(dag_id="import_model", run_id=run))
-
-
-def test_an_empty_registry_says_so(get: Callable[[str], httpx.Response]) -> None:
-    answer = get("/")
+def test_an_empty_registry_says_so(site: Site) -> None:
+    answer = site.get("/")
     assert answer.status_code == 200
     assert "No model has been imported yet." in answer.text
 
 
-def test_a_failed_version_shows_its_reason_and_its_history(registry: Any, get: Callable[[str], httpx.Response]) -> None:
-    held = reserve(registry, "manual__1")
+def test_a_failed_version_shows_its_reason_and_its_history(
+    site: Site, registry: Any, reserve: Callable[..., Any]
+) -> None:
+    held = reserve("manual__1")
     registry.fail(held, "build", "CFG001", "Line 3 is no JSON.")
-    assert "[CFG001] Line 3 is no JSON." in get("/").text
-    page = get("/models/iris/0.0.1")
+    assert "[CFG001] Line 3 is no JSON." in site.get("/").text
+    page = site.get("/models/iris/0.0.1/events")
     assert page.status_code == 200
     assert "Import failed: [CFG001] Line 3 is no JSON." in page.text
     assert 'href="/dags/import_model/runs/manual__1"' in page.text
 
 
-def test_what_comes_from_a_package_is_shown_escaped(registry: Any, get: Callable[[str], httpx.Response]) -> None:
-    held = reserve(registry, XSS)
+def test_what_comes_from_a_package_is_shown_escaped(site: Site, registry: Any, reserve: Callable[..., Any]) -> None:
+    held = reserve(XSS)
     registry.fail(held, "build", "SMK003", f"{XSS}\nsecond line")
-    for path in ("/", "/models/iris/0.0.1"):
-        text = get(path).text
+    for path in ("/", "/models/iris/0.0.1", "/models/iris/0.0.1/events"):
+        text = site.get(path).text
         assert "<script" not in text
         assert html.escape(XSS) in text
 
 
-def test_every_answer_carries_a_strict_policy(get: Callable[[str], httpx.Response]) -> None:
+def test_every_answer_carries_a_strict_policy(site: Site) -> None:
     for path in ("/", "/assets/airlock.css", "/models/none/0.0.1"):
-        policy = get(path).headers["content-security-policy"]
+        policy = site.get(path).headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src" not in policy
         assert "unsafe" not in policy
 
 
-def test_pages_load_nothing_from_elsewhere(registry: Any, get: Callable[[str], httpx.Response]) -> None:
-    reserve(registry, "manual__1")
+def test_pages_load_nothing_from_elsewhere(site: Site, reserve: Callable[..., Any]) -> None:
+    reserve("manual__1")
     for path in ("/", "/models/iris/0.0.1"):
-        assert re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", get(path).text) == []
+        assert re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", site.get(path).text) == []
 
 
-def test_a_version_that_does_not_exist_is_not_found(get: Callable[[str], httpx.Response]) -> None:
-    assert get("/models/iris/9.9.9").status_code == 404
+def test_a_version_that_does_not_exist_is_not_found(site: Site) -> None:
+    assert site.get("/models/iris/9.9.9").status_code == 404
 
 
 @pytest.fixture
-def imported(
-    get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Callable[[str], str]]:
+def imported(site: Site) -> Callable[..., Callable[[str], str]]:
     """Imports a package on fakes, with a row of the catalogue, on a worker with devices; gives what its pages say."""
     from airlock.domain.catalogue import Catalogue
-    from airlock.web import app as pages
     from tests.unit.line import Line
 
     def run(row: Any, *devices: Any, bases: tuple[str, ...] = ()) -> Callable[[str], str]:
         line = Line(catalogue=Catalogue.of([row]))
         line.backend.on, line.backend.bases = frozenset(devices), frozenset(bases)
         line.import_model()
-        monkeypatch.setattr(pages, "_registry", lambda: line.registry)
-        return lambda path: get(path).text
+        site.show(line.registry)
+        return lambda path: site.get(path).text
 
     return run
 
@@ -121,9 +76,11 @@ def imported(
 def test_a_version_shows_the_build_and_the_image_of_each_device(imported: Callable[..., Callable[[str], str]]) -> None:
     from tests.unit.test_builds_of_a_row import BOTH, CUDA, WITH_GPU_BUILD
 
-    page = imported(WITH_GPU_BUILD, *BOTH, bases=(CUDA,))("/models/iris/0.0.1")
-    assert "<tr><td>cpu</td><td>passed</td>\n<td>own</td>" in page
-    assert "<tr><td>gpu</td><td>passed</td>\n<td>gpu</td>" in page
+    text = imported(WITH_GPU_BUILD, *BOTH, bases=(CUDA,))
+    smoke = text("/models/iris/0.0.1/smoke")
+    assert "<tr><td>cpu</td><td>passed</td>\n<td>own</td>" in smoke
+    assert "<tr><td>gpu</td><td>passed</td>\n<td>gpu</td>" in smoke
+    page = text("/models/iris/0.0.1")
     assert "<dt>Image on gpu</dt><dd>build gpu: <code>airlock/serving:scikit-learn-sklearn1.9-python3.11-gpu-" in page
     assert "Image on cpu" not in page
     assert "stand-in" not in page
@@ -133,18 +90,15 @@ def test_a_version_that_a_stand_in_serves_says_so(imported: Callable[..., Callab
     from tests.unit.test_builds_of_a_row import BOTH, STAND_IN
 
     text = imported(STAND_IN, *BOTH)
-    page = text("/models/iris/0.0.1")
+    page = text("/models/iris/0.0.1/smoke")
     assert "Built and tested with a stand-in for Scikit_Learn, not with Scikit_Learn itself" in page
     assert "<td>stand-in</td>" in page
     assert '<span class="warning">stand-in</span>' in text("/")
 
 
-def test_a_version_shows_its_evidence_and_that_another_version_wrote_it(
-    get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_shows_its_evidence_and_that_another_version_wrote_it(site: Site) -> None:
     import json
 
-    from airlock.web import app as pages
     from tests.unit.given import changed
     from tests.unit.line import Line
     from tests.unit.model_bytes import written
@@ -152,21 +106,19 @@ def test_a_version_shows_its_evidence_and_that_another_version_wrote_it(
     config = json.dumps(changed(runtime="python3.6")).encode()
     line = Line({"model/config.json": config, "model/iris.m": written("scikit-learn-1.9.1/iris.m")})
     line.import_model()
-    monkeypatch.setattr(pages, "_registry", lambda: line.registry)
-    page = html.unescape(get("/models/iris/0.0.1").text)
+    site.show(line.registry)
+    page = html.unescape(site.get("/models/iris/0.0.1/runtime").text)
     assert "Scikit_Learn with confidence 0.97" in page
     assert "<td>is a pickle of scikit-learn</td>" in page
     assert "<td>scikit-learn 1.9.1</td>" in page
+    page = html.unescape(site.get("/models/iris/0.0.1/validation").text)
     assert "DET006" in page
     assert "Use the runtime 'sklearn1.9-python3.11' (1.9.1)." in page
 
 
-def test_a_version_shows_its_parameters_escaped(
-    get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_shows_its_parameters_escaped(site: Site) -> None:
     import json
 
-    from airlock.web import app as pages
     from tests.unit.given import changed, iris_files
     from tests.unit.line import Line
 
@@ -185,8 +137,8 @@ def test_a_version_shows_its_parameters_escaped(
     config["apis"][0]["request"]["data"] = {"properties": {"rows": rows}}
     line = Line(iris_files(json.loads(json.dumps(config))))
     line.import_model()
-    monkeypatch.setattr(pages, "_registry", lambda: line.registry)
-    page = get("/models/iris/0.0.1").text
+    site.show(line.registry)
+    page = site.get("/models/iris/0.0.1/parameters").text
     assert "<script" not in page
     assert "Input of <code>POST /</code>" in page
     assert "<tr><td><code>rows[].sepal</code></td><td>number</td><td>yes</td>\n<td>minimum: 0</td>" in page
@@ -196,43 +148,61 @@ def test_a_version_shows_its_parameters_escaped(
     assert "<code>data.resp_data[].predictresult</code></td><td>integer</td><td>yes</td>" in page
 
 
-def test_older_versions_are_on_the_next_page(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+def test_older_versions_are_on_the_next_page(site: Site, reserve: Callable[..., Any]) -> None:
     for number in range(51):
-        reserve(registry, f"run-{number}")
-    first, second = get("/").text, get("/?page=2").text
+        reserve(f"run-{number}")
+    first, second = site.get("/").text, site.get("/?page=2").text
     assert ">0.0.51<" in first
     assert ">0.0.1<" not in first
     assert "?page=2" in first
     assert ">0.0.1<" in second
 
 
-def test_a_registry_that_is_away_is_told(get: Callable[[str], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_is_away_is_told(site: Site) -> None:
     from airlock.adapters.clock import SystemClock
     from airlock.adapters.registry import SqlRegistry
     from airlock.adapters.registry_schema import open_engine
-    from airlock.web import app as pages
 
     away = SqlRegistry(open_engine("postgresql+psycopg://u:secret@127.0.0.1:1/x"), SystemClock())
-    monkeypatch.setattr(pages, "_registry", lambda: away)
-    answer = get("/")
+    site.show(away)
+    answer = site.get("/")
     assert answer.status_code == 503
     assert "REG001" in answer.text
     assert "secret" not in answer.text
 
 
-def test_a_version_of_an_image_shows_what_was_tested(registry: Any, get: Callable[[str], httpx.Response]) -> None:
+def test_a_version_of_an_image_shows_what_was_tested(site: Site, registry: Any, reserve: Callable[..., Any]) -> None:
     from dataclasses import replace
 
     from airlock.codec import encode
     from tests.unit.test_step_image import a_line
 
-    held = reserve(registry, "manual__1")
+    held = reserve("manual__1")
     made = a_line().import_model()
     version = replace(made, accepted=replace(made.accepted, reservation=held))
     registry.complete(version, encode(version))
-    assert "own image" in get("/").text
-    text = get("/models/iris/0.0.1").text
+    assert "own image" in site.get("/").text
+    text = site.get("/models/iris/0.0.1").text
     assert version.image.digest in text
     assert "swr.example.com/org/sums:1.0" in text
     assert "GET /v1/about</code> on port 9000" in text
-    assert "ran as user 1000" in text
+    assert "ran as user 1000" in site.get("/models/iris/0.0.1/smoke").text
+
+
+def test_every_tab_shows_something_of_a_version_that_was_imported_and_of_one_that_was_not(
+    site: Site, reserve: Callable[..., Any]
+) -> None:
+    from airlock.web.pages import TITLES, WITHOUT_RECORD, Tab
+    from tests.unit.line import Line
+
+    reserve("manual__1")
+    missing = [tab for tab in Tab if "Nothing is known" in site.get(f"/models/iris/0.0.1/{tab.value}").text]
+    assert missing == [tab for tab in Tab if tab not in WITHOUT_RECORD]
+    line = Line()
+    line.import_model()
+    site.show(line.registry)
+    for tab, title in TITLES.items():
+        text = site.get(f"/models/iris/0.0.1/{tab.value}").text
+        assert f'aria-current="page">{title}</a>' in text
+        assert "<section>" in text
+    assert site.get("/models/iris/0.0.1/none").status_code == 422

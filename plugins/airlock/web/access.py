@@ -1,0 +1,12 @@
+"""Who may do what, decided by Airflow's own sign-in and permissions."""
+
+from __future__ import annotations
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends
+
+DAG_ID = "import_model"
+
+#: Whoever may read the runs of `import_model` may read what they made.
+may_read = Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=DAG_ID))

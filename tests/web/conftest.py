@@ -1,0 +1,75 @@
+"""The application without a running Airflow, on a real registry."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", f"sqlite:///{tmp_path / 'registry.db'}")
+    from airlock.adapters.clock import SystemClock
+    from airlock.adapters.registry import SqlRegistry
+    from airlock.adapters.registry_schema import open_engine, upgrade
+
+    engine = open_engine(os.environ["AIRFLOW__AIRLOCK__REGISTRY_URL"])
+    upgrade(engine)
+    yield SqlRegistry(engine, SystemClock())
+    engine.dispose()
+
+
+class Site:
+    """The application, asked by somebody who may read; who may is tested against a running Airflow."""
+
+    def __init__(self, registry: Any) -> None:
+        from airlock.web.access import may_read
+        from airlock.web.app import create_app
+
+        self.app = create_app()
+        self.app.dependency_overrides[may_read.dependency] = lambda: None
+        self.show(registry)
+
+    def show(self, registry: Any) -> None:
+        """Show what is in this registry."""
+        from airlock.web import wired
+
+        self.app.dependency_overrides[wired.registry] = lambda: registry
+
+    def get(self, path: str) -> httpx.Response:
+        async def go() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://airlock") as client:
+                return await client.get(path)
+
+        return asyncio.run(go())
+
+
+@pytest.fixture
+def site(registry: Any) -> Site:
+    return Site(registry)
+
+
+@pytest.fixture
+def get(site: Site) -> Callable[[str], httpx.Response]:
+    return site.get
+
+
+@pytest.fixture
+def reserve(registry: Any) -> Callable[..., Any]:
+    """Reserves a version of a model."""
+    from airlock.domain.request import parse_request
+    from airlock.domain.version import RunRef
+
+    def reserve(run: str, **conf: Any) -> Any:
+        request = parse_request({"model_name": "iris", "source_location": "s3://bucket/iris/", **conf})
+        return registry.reserve(request, RunRef(dag_id="import_model", run_id=run))
+
+    return reserve
