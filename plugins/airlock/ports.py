@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
@@ -13,6 +13,7 @@ from airlock.domain.expectations import SuiteReport
 from airlock.domain.health import Health
 from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
+from airlock.domain.model_files.streams import Binary
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import ModelVersion, VersionRow
 from airlock.domain.request import ImportRequest
@@ -85,7 +86,32 @@ class Staged:
     bytes_read: int
 
 
-class PackageStore(Protocol):
+class PackageFiles(Protocol):
+    """The files of packages, wherever they lie: all that checking one takes."""
+
+    def manifest(self, digest: str) -> Manifest:
+        """The files of a package.
+
+        Raises:
+            StoreDamaged: The store does not have it, or its manifest does not match its name.
+        """
+
+    def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
+        """The first `limit` bytes of a file.
+
+        Raises:
+            StoreDamaged: The file is missing or has another size.
+        """
+
+    def open(self, digest: str, entry: FileEntry) -> AbstractContextManager[Binary]:
+        """A file for reading any part of it; closed when the context is left.
+
+        Raises:
+            StoreDamaged: The file is missing or has another size.
+        """
+
+
+class PackageStore(PackageFiles, Protocol):
     """Immutable packages, named by their digest."""
 
     def known(self, listing: str) -> str | None:
@@ -104,27 +130,6 @@ class PackageStore(Protocol):
         Raises:
             StoreDamaged: The disk cannot take it.
             StoreFull: The disk is full.
-        """
-
-    def manifest(self, digest: str) -> Manifest:
-        """The files of a package.
-
-        Raises:
-            StoreDamaged: The store does not have it, or its manifest does not match its name.
-        """
-
-    def read(self, digest: str, entry: FileEntry, limit: int) -> bytes:
-        """The first `limit` bytes of a file.
-
-        Raises:
-            StoreDamaged: The file is missing or has another size.
-        """
-
-    def open(self, digest: str, entry: FileEntry) -> AbstractContextManager[BinaryIO]:
-        """A file for reading any part of it; closed when the context is left.
-
-        Raises:
-            StoreDamaged: The file is missing or has another size.
         """
 
     def folder(self, digest: str) -> str:

@@ -13,8 +13,23 @@ from typing import Any
 from airlock.adapters.catalogue_files import load_catalogue
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.detection import detect
+from airlock.domain.package import FetchLimits
+from airlock.domain.source import SourceLocation
 from airlock.errors import PermanentError, Rejected
-from tests.unit.given import CATALOGUE, IRIS_CONFIG, PICKLE, ROOT, ZIPPED, changed, good_config, iris_files, manifest_of
+from airlock.steps.check import check_source
+from tests.fakes import FakeStorage
+from tests.unit.given import (
+    CATALOGUE,
+    IRIS_CONFIG,
+    PICKLE,
+    ROOT,
+    ZIPPED,
+    changed,
+    config_schema,
+    good_config,
+    iris_files,
+    manifest_of,
+)
 from tests.unit.line import Line
 from tests.unit.model_bytes import field as message
 from tests.unit.model_bytes import onnx_model, written
@@ -171,6 +186,25 @@ def caffe() -> Given:
     )
 
 
+def where_it_lies(max_read_bytes: int) -> Callable[[], set[str]]:
+    """A check of a package in object storage that may fetch so many bytes of model files."""
+
+    def told() -> set[str]:
+        files = iris_files() | {"model/iris.m": written("scikit-learn-1.9.1/iris.m")}
+        storage = FakeStorage({"models": {f"iris/{path}": data for path, data in files.items()}})
+        report = check_source(
+            SourceLocation(bucket="models", prefix="iris/"),
+            storage=storage,
+            catalogue=CATALOGUE,
+            schema=config_schema(),
+            limits=FetchLimits(max_package_bytes=1_000_000, max_objects=50),
+            max_read_bytes=max_read_bytes,
+        )
+        return {each.code for each in report.findings}
+
+    return told
+
+
 def detected(model_type: str) -> Callable[[], set[str]]:
     """The detection alone: what says so in the whole line says it earlier, in other words."""
 
@@ -294,6 +328,7 @@ CASES: dict[str, tuple[Case, Case]] = {
         onnx(onnx_model(location="net.bin")),
         onnx(onnx_model(location="net.bin"), model__net_dot_bin=bytes(4)),
     ),
+    "MDL009": (where_it_lies(max_read_bytes=100), where_it_lies(max_read_bytes=1_000_000)),
     "DET001": (
         without("model/iris.m", given=packed(changed(model_type="XGBoost", runtime=None), model__net_dot_m=ZIPPED)),
         packed(changed()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -12,14 +12,13 @@ from typing import BinaryIO
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.package import MODEL_FOLDER, FileEntry, Manifest
 from airlock.errors import StoreDamaged
-from airlock.ports import IncomingFile, Staged
 
 #: What the one package of a folder is called; it has no digest before it is imported.
 DIGEST = "local"
 
 
 class LocalPackage:
-    """A store of one package.
+    """The files of one package.
 
     Args:
         folder: The folder that contains `model/`, or `model/` itself.
@@ -51,18 +50,6 @@ class LocalPackage:
                         finding("PKG006", "It is a link or a device, not a file.", place=Place(file=relative))
                     )
 
-    def known(self, listing: str) -> str | None:
-        """Nothing was imported."""
-        return None
-
-    def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
-        """Not here.
-
-        Raises:
-            StoreDamaged: Always: a folder of the author's is never written to.
-        """
-        raise StoreDamaged("STO005", f"The folder {self.root} is only read.", "Import it into a store.")
-
     def manifest(self, digest: str) -> Manifest:
         """The files of the package, without digests."""
         return self._manifest
@@ -81,7 +68,3 @@ class LocalPackage:
             raise StoreDamaged("STO003", f"{entry.path} cannot be read: {error}.", "Check the folder.") from None
         with file:
             yield file
-
-    def folder(self, digest: str) -> str:
-        """The package's folder, which contains `model/`."""
-        return str(self.root)

@@ -22,7 +22,7 @@ class Subject:
     """What was checked.
 
     Attributes:
-        folder: The folder that contains `model/`, relative to where the program was started.
+        folder: The folder that contains `model/`, relative to where the program was started; or its address.
         report: What was found.
     """
 
@@ -72,15 +72,18 @@ def summary(subject: Subject) -> str:
     counts = {severity: sum(item.severity is severity for item in report.findings) for severity in Severity}
     errors = counts[Severity.ERROR] + (report.refusal is not None)
     verdict = "would be taken" if report.passed else "would be refused"
+    if report.passed and not report.complete:
+        verdict += " as far as it was read"
     engine = ""
     if report.detection:
         detection = report.detection
         engine = f", {detection.engine} {detection.runtime} (confidence {detection.confidence})"
     elif report.evidence and (likely := shown_engines(report.evidence)):
         engine = f", files that fit {likely}"
+    read = "" if report.bytes_read is None else f", {report.bytes_read:,} bytes read"
     return (
         f"{_safe(subject.folder)} {verdict}: {errors} errors, {counts[Severity.WARNING]} warnings, "
-        f"{counts[Severity.INFO]} infos in {report.file_count:,} files, {report.size_bytes:,} bytes{engine}."
+        f"{counts[Severity.INFO]} infos in {report.file_count:,} files, {report.size_bytes:,} bytes{engine}{read}."
     )
 
 
@@ -92,6 +95,8 @@ def as_json(subject: Subject) -> str:
         "passed": report.passed,
         "files": report.file_count,
         "bytes": report.size_bytes,
+        "bytes_read": report.bytes_read,
+        "complete": report.complete,
         "engine": report.detection.engine if report.detection else None,
         "runtime": report.detection.runtime if report.detection else None,
         "confidence": report.detection.confidence if report.detection else None,
@@ -177,17 +182,6 @@ def as_github(subject: Subject) -> str:
     return "\n".join([*lines, summary(subject)])
 
 
-def explained(code: str) -> str:
-    """A rule in a few lines, or an empty text where there is none."""
-    rule = RULES.get(code.upper())
-    if rule is None:
-        return ""
-    return (
-        f"{rule.code} ({rule.severity}): {rule.title}\n\n  Why: {rule.reason}\n  What to do: {rule.remedy}\n"
-        f"  Source: {rule.source}"
-    )
-
-
 def _safe(text: str) -> str:
     # File names and messages come from outside: a terminal must not obey them.
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
@@ -196,7 +190,8 @@ def _safe(text: str) -> str:
 def _uri(path: str) -> str:
     from urllib.parse import quote
 
-    return quote(path)
+    scheme, _, rest = path.partition("://")
+    return f"{scheme}://{quote(rest)}" if rest else quote(path)
 
 
 def _data(text: str) -> str:

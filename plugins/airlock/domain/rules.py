@@ -340,6 +340,11 @@ _ALL = (
         reason="A name that leads elsewhere would read another model's or the machine's own files.",
         remedy="Put the file beside the model, and save the model with its plain name.",
     ),
+    Rule(
+        code="MDL009", title="A model file is not read to its end here", severity="info", source=_SAFETY,
+        reason="A check of a package in object storage reads no more than it was allowed; the import reads it all.",
+        remedy="Allow more with `--max-read`, or check the package where its files lie.",
+    ),
     # ── engine and runtime ───────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="DET001", title="The files contradict `model_type`", severity="error", source=_PACKAGE,

@@ -1,9 +1,12 @@
-"""check: the rules of an import on a package that nobody imports yet, such as a folder on its author's machine."""
+"""check: the rules of an import on a package that nobody imports yet: on its author's machine, or in object storage.
+
+Nothing is copied, reserved or told to anybody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airlock.domain.catalogue import Catalogue
@@ -11,12 +14,20 @@ from airlock.domain.config import ModelConfig
 from airlock.domain.detection import Detection, Evidence, detect
 from airlock.domain.engines import CONFIG_FILE, IMAGE
 from airlock.domain.findings import Finding, by_weight, finding, has_errors
+from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import FetchLimits, Manifest, check_names
+from airlock.domain.source import SourceLocation
 from airlock.domain.user_image import detect_image
 from airlock.errors import PermanentError
-from airlock.ports import PackageStore
+from airlock.ports import ObjectStorage, PackageFiles
 from airlock.steps.model_files import read_evidence
+from airlock.steps.source_package import DIGEST, SourcePackage
 from airlock.steps.validate import config_bytes_of, examine
+
+#: Bytes of model files that a check fetches unless it is told otherwise.
+DEFAULT_READ_BYTES = 256_000_000
+#: A checksum takes every byte; the storage and the import's own digest hold for those of tensors.
+REMOTE_SUMMED_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,7 @@ class CheckReport:
         detection: Engine and runtime, where nothing speaks against them.
         refusal: Why there is none, though every rule is kept.
         evidence: What the files say, whatever the configuration does.
+        bytes_read: Bytes that were fetched for it; None where the package lies on this machine.
     """
 
     findings: tuple[Finding, ...]
@@ -40,6 +52,12 @@ class CheckReport:
     detection: Detection | None = None
     refusal: PermanentError | None = None
     evidence: tuple[Evidence, ...] = ()
+    bytes_read: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every model file was read as far as an import reads it."""
+        return all(item.code != "MDL009" for item in self.findings)
 
     @property
     def passed(self) -> bool:
@@ -50,12 +68,13 @@ class CheckReport:
 def check(
     digest: str,
     *,
-    store: PackageStore,
+    store: PackageFiles,
     catalogue: Catalogue,
     schema: Mapping[str, Any],
     limits: FetchLimits,
     noticed: Sequence[Finding] = (),
     trusted: bool = False,
+    summed_bytes: int = MAX_SUMMED_BYTES,
 ) -> CheckReport:
     """Apply the rules of fetch, validate and detect.
 
@@ -67,10 +86,13 @@ def check(
         limits: How much one package may hold.
         noticed: What was seen while its files were listed.
         trusted: Whether code in model files is trusted.
+        summed_bytes: Bytes of each archive whose checksums are compared.
     """
     manifest = store.manifest(digest)
     findings = [*noticed, *check_names(manifest.model_paths()), *_sizes(manifest, limits)]
     config = None
+    # Headers first: where only so much is read, each file says at least what it is.
+    evidence = read_evidence(manifest, digest, store)
     if not manifest.files:
         findings.append(finding("PKG001", "There is no folder `model` with files in it."))
     else:
@@ -84,9 +106,9 @@ def check(
             catalogue=catalogue,
             schema=schema,
             trusted=trusted,
+            summed_bytes=summed_bytes,
         )
         findings += broken
-    evidence = read_evidence(manifest, digest, store)
     detection, refusal = None, None
     if config is not None and config.model_type == IMAGE and not has_errors(findings):
         detection = detect_image(config)
@@ -105,6 +127,46 @@ def check(
         refusal=refusal,
         evidence=evidence,
     )
+
+
+def check_source(
+    asked: SourceLocation,
+    *,
+    storage: ObjectStorage,
+    catalogue: Catalogue,
+    schema: Mapping[str, Any],
+    limits: FetchLimits,
+    trusted: bool = False,
+    max_read_bytes: int = DEFAULT_READ_BYTES,
+) -> CheckReport:
+    """Apply the rules to a package where it lies in object storage, from its listing and its files' headers first.
+
+    Args:
+        asked: The folder that contains `model/`, or `model/` itself.
+        storage: Where it lies.
+        catalogue: The known runtimes.
+        schema: include/specs/config.schema.json.
+        limits: How much one package may hold.
+        trusted: Whether code in model files is trusted.
+        max_read_bytes: Bytes of model files that are fetched in all; 0 for any number. What is left out is said.
+
+    Raises:
+        SourceRefused: No bucket or no permission.
+        SourceChanged: An object changed meanwhile.
+        StorageUnavailable: The storage did not answer.
+    """
+    package = SourcePackage(asked, storage=storage, limits=limits, max_read_bytes=max_read_bytes)
+    report = check(
+        DIGEST,
+        store=package,
+        catalogue=catalogue,
+        schema=schema,
+        limits=limits,
+        noticed=package.noticed,
+        trusted=trusted,
+        summed_bytes=REMOTE_SUMMED_BYTES,
+    )
+    return replace(report, bytes_read=package.bytes_read)
 
 
 def _sizes(manifest: Manifest, limits: FetchLimits) -> list[Finding]:

@@ -9,13 +9,20 @@ from airlock.domain.model_files.facts import Facts
 from airlock.domain.model_files.forms import facts_of, is_model_file
 from airlock.domain.model_files.reading import look_at
 from airlock.domain.model_files.references import check_references
-from airlock.domain.model_files.streams import Unreadable
+from airlock.domain.model_files.streams import NotRead, Unreadable
+from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest
-from airlock.ports import PackageStore
+from airlock.ports import PackageFiles
 
 
 def check_model_files(
-    engine: str, manifest: Manifest, digest: str, store: PackageStore, *, trusted: bool
+    engine: str,
+    manifest: Manifest,
+    digest: str,
+    store: PackageFiles,
+    *,
+    trusted: bool,
+    summed_bytes: int = MAX_SUMMED_BYTES,
 ) -> list[Finding]:
     """Read every model file without loading it.
 
@@ -25,6 +32,7 @@ def check_model_files(
         digest: The package.
         store: Where it lies.
         trusted: Whether the request trusts the code in them.
+        summed_bytes: Bytes of each archive whose checksums are compared.
 
     Returns:
         MDL findings.
@@ -34,13 +42,13 @@ def check_model_files(
     for path, entry in paths.items():
         if is_model_file(path):
             with store.open(digest, entry) as file:
-                looked = look_at(entry.path, entry.size_bytes, file, engine, trusted=trusted)
+                looked = look_at(entry.path, entry.size_bytes, file, engine, trusted=trusted, summed_bytes=summed_bytes)
             findings += looked.findings
             findings += check_references(path, looked.refers_to, paths)
     return findings
 
 
-def read_evidence(manifest: Manifest, digest: str, store: PackageStore) -> tuple[Evidence, ...]:
+def read_evidence(manifest: Manifest, digest: str, store: PackageFiles) -> tuple[Evidence, ...]:
     """What the files say of the engine, from their headers.
 
     Args:
@@ -58,7 +66,7 @@ def read_evidence(manifest: Manifest, digest: str, store: PackageStore) -> tuple
         with store.open(digest, entry) as file:
             try:
                 facts[path] = facts_of(path, entry.size_bytes, file)
-            except Unreadable:
-                # Validation has said so where it matters; what is left is the file's name.
+            except (Unreadable, NotRead):
+                # Validation says so where it matters; what is left is the file's name.
                 facts[path] = None
     return gather_evidence(manifest, facts)

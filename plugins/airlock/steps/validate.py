@@ -14,12 +14,13 @@ from airlock.domain.detection import has_service_code
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.jsontext import MAX_TEXT_BYTES
+from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.service_code.checking import MAX_CODE_BYTES, check_code
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
-from airlock.ports import PackageStore, Registry
+from airlock.ports import PackageFiles, PackageStore, Registry
 from airlock.steps.model_files import check_model_files
 
 
@@ -77,11 +78,12 @@ def examine(
     config_bytes: bytes | None,
     config_name: str,
     *,
-    store: PackageStore,
+    store: PackageFiles,
     catalogue: Catalogue,
     schema: Mapping[str, Any],
     dependencies: tuple[Dependency, ...] | None = None,
     trusted: bool = False,
+    summed_bytes: int = MAX_SUMMED_BYTES,
 ) -> tuple[ModelConfig | None, list[Finding]]:
     """Apply every rule to a package, wherever it lies.
 
@@ -95,6 +97,7 @@ def examine(
         schema: include/specs/config.schema.json.
         dependencies: Instead of the configuration's own.
         trusted: Whether code in model files is trusted.
+        summed_bytes: Bytes of each archive whose checksums are compared.
 
     Returns:
         The configuration, None where it is unusable; and all findings in no order.
@@ -117,11 +120,11 @@ def examine(
     engine = "" if config is None else config.model_type
     if engine != IMAGE:
         # What lies beside an image's configuration is read by the image's own code, which may run anything anyway.
-        findings += check_model_files(engine, manifest, digest, store, trusted=trusted)
+        findings += check_model_files(engine, manifest, digest, store, trusted=trusted, summed_bytes=summed_bytes)
     return config, findings
 
 
-def config_bytes_of(manifest: Manifest, digest: str, store: PackageStore) -> bytes | None:
+def config_bytes_of(manifest: Manifest, digest: str, store: PackageFiles) -> bytes | None:
     """The package's own configuration, None where there is none; one byte over the limit is enough to refuse it."""
     entry = manifest.model_paths().get(CONFIG_FILE)
     return None if entry is None else store.read(digest, entry, MAX_TEXT_BYTES + 1)
@@ -206,7 +209,7 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
 
 
 def check_service_code(
-    config: ModelConfig, manifest: Manifest, digest: str, store: PackageStore, catalogue: Catalogue
+    config: ModelConfig, manifest: Manifest, digest: str, store: PackageFiles, catalogue: Catalogue
 ) -> list[Finding]:
     """Read the package's Python code without running it.
 

@@ -15,8 +15,17 @@ from airlock.domain.model_files.names import allowed_names
 from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading, Suspicion
 from airlock.domain.model_files.pickle_values import Global
 from airlock.domain.model_files.safetensors_file import BrokenHeader
-from airlock.domain.model_files.streams import Binary, OverLimit, Stream, Unreadable, compression, inflated, of_file
-from airlock.domain.model_files.torch_file import LEGACY_MAGIC, read_archive, read_legacy
+from airlock.domain.model_files.streams import (
+    Binary,
+    NotRead,
+    OverLimit,
+    Stream,
+    Unreadable,
+    compression,
+    inflated,
+    of_file,
+)
+from airlock.domain.model_files.torch_file import LEGACY_MAGIC, MAX_SUMMED_BYTES, read_archive, read_legacy
 from airlock.domain.model_files.zip_archive import Members
 
 MAX_SHOWN_MESSAGE = 400
@@ -42,7 +51,9 @@ def check_model_file(path: str, size: int, file: Binary, engine: str, *, trusted
     return list(look_at(path, size, file, engine, trusted=trusted).findings)
 
 
-def look_at(path: str, size: int, file: Binary, engine: str, *, trusted: bool = False) -> Looked:
+def look_at(
+    path: str, size: int, file: Binary, engine: str, *, trusted: bool = False, summed_bytes: int = MAX_SUMMED_BYTES
+) -> Looked:
     """Read a model file.
 
     Args:
@@ -51,6 +62,7 @@ def look_at(path: str, size: int, file: Binary, engine: str, *, trusted: bool = 
         file: Its bytes.
         engine: The engine that will load it.
         trusted: Whether the request trusts the code that it would run.
+        summed_bytes: Bytes of an archive whose checksums are compared, beside those of its pickles.
 
     Returns:
         MDL findings; code is an error, and a warning once trusted. And what else the file loads.
@@ -60,9 +72,11 @@ def look_at(path: str, size: int, file: Binary, engine: str, *, trusted: bool = 
     findings: list[Finding] = []
     facts: Facts | None = None
     try:
-        facts = _read(path.removeprefix("model/"), size, file, engine, reading)
+        facts = _read(path.removeprefix("model/"), size, file, engine, reading, summed_bytes)
         if facts is None:
             findings.append(finding("MDL005", "The file has no form that is known here.", place=place))
+    except NotRead:
+        findings.append(finding("MDL009", "The rest of the file is not read here.", place=place))
     except OverLimit as error:
         message = f"The file is not followed to its end: {error.message}{_at(error.offset)}."
         findings.append(_code("MDL003", message, place, trusted))
@@ -118,13 +132,13 @@ def _told(each: Problem, place: Place, trusted: bool) -> Finding:
     return finding(each.code, shown(each.message, MAX_SHOWN_MESSAGE), place=place, value=each.value or None)
 
 
-def _read(path: str, size: int, file: Binary, engine: str, reading: Reading) -> Facts | None:
+def _read(path: str, size: int, file: Binary, engine: str, reading: Reading, summed_bytes: int) -> Facts | None:
     """What a file says, once pickles in it were followed; None where its form is not known and should be."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
     if is_pickled(path, head) and not (head.startswith(ZIP) and _is_keras(file, size)):
         try:
-            _read_pickled(path, head, size, file, allowed_names(engine), reading)
+            _read_pickled(head, size, file, allowed_names(engine), reading, summed_bytes)
         except _UnknownForm:
             # Boosters of XGBoost before 1.0 begin with numbers and have no mark of their own.
             return _FOLLOWED if engine == "XGBoost" else None
@@ -157,11 +171,11 @@ def _is_keras(file: Binary, size: int) -> bool:
 
 
 def _read_pickled(
-    path: str, head: bytes, size: int, file: Binary, allowed: Collection[Global], reading: Reading
+    head: bytes, size: int, file: Binary, allowed: Collection[Global], reading: Reading, summed_bytes: int
 ) -> None:
     if head.startswith(ZIP):
         try:
-            read_archive(file, size, allowed, reading)
+            read_archive(file, size, allowed, reading, summed_bytes=summed_bytes)
         except OverLimit:
             raise
         except Unreadable as error:

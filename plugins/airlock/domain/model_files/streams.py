@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 CHUNK_BYTES = 1 << 18
+#: What is read behind a place that was jumped to; where the file lies elsewhere, every byte counts.
+FIRST_BYTES = 1 << 13
 #: A compressed file that grows beyond this is not followed further.
 MAX_INFLATED_BYTES = 4 << 30
 #: Nor one that grows so much more than models do, once it has given this many bytes.
@@ -32,6 +34,13 @@ class Unreadable(Exception):
 
 class OverLimit(Unreadable):
     """The file is larger or deeper than is looked at."""
+
+
+class NotRead(Exception):
+    """Whoever gives the bytes of a file gives no more of them: it lies elsewhere, and so much of it is not fetched.
+
+    No fault of the file, so whoever bears with an unreadable one does not bear with this.
+    """
 
 
 class Binary(Protocol):
@@ -198,19 +207,21 @@ def of_file(file: Binary, start: int, size: int) -> Stream:
         size: Its length, in bytes.
     """
     file.seek(start)
-    left = size
+    left, chunk = size, FIRST_BYTES
 
     def pull() -> bytes:
-        nonlocal left
-        data = file.read(min(CHUNK_BYTES, left))
+        nonlocal left, chunk
+        data = file.read(min(chunk, left))
         left -= len(data)
+        chunk = min(CHUNK_BYTES, 2 * chunk)
         return data
 
     def jump(count: int) -> int:
-        nonlocal left
+        nonlocal left, chunk
         count = min(count, left)
         file.seek(count, 1)
         left -= count
+        chunk = FIRST_BYTES
         return count
 
     return Stream(pull, jump)

@@ -51,8 +51,17 @@ def read_legacy(file: Binary, size: int, allowed: Collection[Global], reading: R
         InertUnpickler(stream, allowed, persistent=True, reading=reading).run()
 
 
-def read_archive(file: Binary, size: int, allowed: Collection[Global], reading: Reading) -> None:
+def read_archive(
+    file: Binary, size: int, allowed: Collection[Global], reading: Reading, *, summed_bytes: int = MAX_SUMMED_BYTES
+) -> None:
     """Follow every pickle of an archive, and check the archive itself.
+
+    Args:
+        file: The archive.
+        size: Its length in bytes.
+        allowed: The names that its pickles may import.
+        reading: Where to note what is seen.
+        summed_bytes: Bytes whose checksums are compared, pickles first.
 
     Raises:
         Unreadable: The archive can be read in two ways, is damaged, or holds no model.
@@ -65,15 +74,23 @@ def read_archive(file: Binary, size: int, allowed: Collection[Global], reading: 
     if f"{next(iter(roots))}/constants.pkl" in names:
         allowed = TorchScriptNames(allowed)
     for member in members.entries:
-        if member.name.endswith(".pkl"):
+        if _is_pickle(member):
             _read_member(file, member, allowed, reading)
     # Tensors are numbers, whatever they are; the rest is small, and first.
-    left = MAX_SUMMED_BYTES
-    for member in sorted(members.entries, key=lambda member: member.size_bytes + member.stored_bytes):
+    left = summed_bytes
+    for member in sorted(members.entries, key=_weight):
         left -= member.size_bytes + member.stored_bytes
-        if left < 0 and not member.name.endswith(".pkl"):
+        if left < 0 and not _is_pickle(member):
             break
         check_contents(file, member)
+
+
+def _is_pickle(member: Member) -> bool:
+    return member.name.endswith(".pkl")
+
+
+def _weight(member: Member) -> tuple[bool, int]:
+    return not _is_pickle(member), member.size_bytes + member.stored_bytes
 
 
 def _read_member(file: Binary, member: Member, allowed: Collection[Global], reading: Reading) -> None:

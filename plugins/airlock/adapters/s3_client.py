@@ -1,0 +1,144 @@
+"""What every client of an S3-compatible storage shares: listing, reading, and its errors as ours.
+
+Works with S3, OBS, Swift, Ceph, MinIO: whatever speaks the protocol. Where the credentials come from is the business of
+the two clients: `s3` asks an Airflow Connection, `s3_direct` the environment. No credential leaves them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+from urllib3.exceptions import HTTPError
+
+from airlock.adapters.s3_read import Access, ObjectReader
+from airlock.domain.package import ListedObject
+from airlock.domain.source import SourceLocation
+from airlock.errors import AirlockError, SourceRefused, StorageUnavailable
+
+_REFUSED = {
+    "NoSuchBucket": ("SRC001", "The bucket does not exist.", "Correct `source_location`, or create the bucket."),
+    "InvalidBucketName": ("SRC001", "The bucket's name is not valid.", "Correct `source_location`."),
+    "AccessDenied": ("SRC002", "The storage denies access.", "Give read and list permission to the user of {who}."),
+    "AllAccessDisabled": (
+        "SRC002",
+        "The storage denies access.",
+        "Give read and list permission to the user of {who}.",
+    ),
+    "InvalidAccessKeyId": ("SRC003", "The storage does not know the access key.", "Correct the access key in {who}."),
+    "SignatureDoesNotMatch": ("SRC003", "The storage refuses the secret key.", "Correct the secret key in {who}."),
+    "ExpiredToken": ("SRC003", "The session token has expired.", "Renew the token in {who}."),
+    "InvalidToken": ("SRC003", "The session token is not valid.", "Renew the token in {who}."),
+    "AuthorizationHeaderMalformed": ("SRC003", "The storage wants another region.", "Correct the region in {who}."),
+}
+#: Statuses that stand for a refusal where a server gives no code of its own.
+_REFUSED_STATUS = {401: "InvalidAccessKeyId", 403: "AccessDenied", 404: "NoSuchBucket"}
+
+
+class BucketClient:
+    """A client of one storage.
+
+    Args:
+        who: Names whose credentials are used, as the end of a sentence.
+        page_size: Objects per page of a listing; servers give 1,000 at most.
+    """
+
+    def __init__(self, who: str, page_size: int = 1000) -> None:
+        self.who = who
+        self.page_size = page_size
+        self._readers: dict[str, ObjectReader] = {}
+        self._lock = threading.Lock()
+
+    def _client(self) -> Any:
+        """The botocore client."""
+        raise NotImplementedError
+
+    def _verify(self) -> bool | str | None:
+        """Its certificates: a file, False for none checked, else the system's."""
+        raise NotImplementedError
+
+    def _credentials(self) -> tuple[str, str, str | None]:
+        """The present access key, secret key and session token."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """The storage's endpoint."""
+        return str(self._client().meta.endpoint_url)
+
+    def list(self, location: SourceLocation) -> Iterator[ListedObject]:
+        """Every object below the folder, in key order."""
+        client = self._client()
+        with self._translated(f"{location}"):
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=location.bucket, Prefix=location.prefix, PaginationConfig={"PageSize": self.page_size}
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield ListedObject(
+                        key=item["Key"], size_bytes=item["Size"], etag=str(item.get("ETag", "")).strip('"')
+                    )
+
+    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
+        """The object's bytes from `start` up to but without `stop`; `ObjectReader.read` says how."""
+        return self._reader(location.bucket).read(item, start, stop)
+
+    def _reader(self, bucket: str) -> ObjectReader:
+        with self._lock:
+            if bucket not in self._readers:
+                self._readers[bucket] = ObjectReader(
+                    Access.of(self._client(), bucket, self._verify()),
+                    bucket,
+                    credentials=self._credentials,
+                    refused=self._refused,
+                    sleep=time.sleep,
+                )
+            return self._readers[bucket]
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Client errors as ours, told apart by type and code."""
+        try:
+            yield
+        except ClientError as error:
+            raise self._refusal(error, what) from None
+        except NoCredentialsError:
+            raise SourceRefused(
+                "SRC003", f"No access key and secret key come from {self.who}.", "Write them there."
+            ) from None
+        except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError, HTTPError) as error:
+            raise StorageUnavailable("SRC004", f"{what} broke off: {type(error).__name__}.", "") from None
+        except (HTTPClientError, BotoCoreError) as error:
+            endpoint = self._client().meta.endpoint_url
+            raise StorageUnavailable(
+                "SRC004",
+                f"The storage at {endpoint} did not answer for {what} ({type(error).__name__}).",
+                f"Check that it runs, and its address in {self.who}.",
+            ) from None
+
+    def _refusal(self, error: ClientError, what: str) -> AirlockError:
+        details = error.response.get("Error", {})
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        code = str(details.get("Code", ""))
+        return self._refused(code if code in _REFUSED else _REFUSED_STATUS.get(status, code or str(status)), what)
+
+    def _refused(self, code: str, what: str) -> AirlockError:
+        """The error for a code of the storage."""
+        known = _REFUSED.get(code)
+        if known is not None:
+            return SourceRefused(
+                known[0], f"{what}: {known[1]} (with the credentials of {self.who})", known[2].format(who=self.who)
+            )
+        return StorageUnavailable("SRC004", f"The storage answered {code} for {what}.", "")
