@@ -40,7 +40,7 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-from airlock.ports import ImageLaunch, IncomingFile, Launch, ServiceExit, Staged
+from airlock.ports import AtOnce, ImageLaunch, IncomingFile, Launch, ServiceExit, Staged
 
 
 class FakeClock:
@@ -188,6 +188,7 @@ class Behaviour:
         exit: How it ends then.
         log: What it logged.
         peak_memory_bytes: Its highest memory.
+        gpu_memory_bytes: What it holds of a GPU's memory.
     """
 
     answer: bytes | Silence | Callable[[HttpRequest], bytes | HttpResponse | Silence] = b"{}"
@@ -200,6 +201,7 @@ class Behaviour:
     exit: ServiceExit = field(default_factory=lambda: ServiceExit(status=3, out_of_memory=False))
     log: str = ""
     peak_memory_bytes: int | None = 50_000_000
+    gpu_memory_bytes: int | None = None
 
 
 class FakeService:
@@ -239,6 +241,17 @@ class FakeService:
             return NoResponse(silence=Silence.TOO_LARGE, seconds=self.behaviour.seconds)
         return response
 
+    def send_at_once(
+        self, request: HttpRequest, plan: AtOnce, timeout_s: float, max_bytes: int
+    ) -> Sequence[HttpResponse | NoResponse]:
+        until = self.clock.monotonic() + plan.seconds
+        answers: list[HttpResponse | NoResponse] = []
+        while len(answers) < plan.most and (len(answers) < plan.fewest or self.clock.monotonic() < until):
+            answers.append(self.send(request, timeout_s, max_bytes))
+            if isinstance(answers[-1], NoResponse):
+                break
+        return answers
+
     def _response(self, status: int, body: bytes) -> HttpResponse:
         return HttpResponse(status=status, content_type="application/json", body=body, seconds=self.behaviour.seconds)
 
@@ -248,6 +261,9 @@ class FakeService:
 
     def log_tail(self, lines: int = 100) -> str:
         return "\n".join(self.behaviour.log.splitlines()[-lines:])
+
+    def gpu_memory_bytes(self) -> int | None:
+        return self.behaviour.gpu_memory_bytes
 
     def peak_memory_bytes(self) -> int | None:
         return self.behaviour.peak_memory_bytes
@@ -454,6 +470,7 @@ class FakeRegistry:
         if row.status is Status.DELETED:
             raise VersionGone("REG006", f"{reservation} was deleted.", "Import it as a new version.")
         self._set(row, Status.IMPORTING, "")
+        row.details.pop("failure", None)
         self._event(row, EventKind.NORMAL, "Import taken up again.")
 
     def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
@@ -469,7 +486,9 @@ class FakeRegistry:
         if not again:
             self._event(row, EventKind.NORMAL, "Model imported.")
 
-    def fail(self, reservation: Reservation, step: str, code: str, reason: str) -> bool:
+    def fail(
+        self, reservation: Reservation, step: str, code: str, reason: str, report: Mapping[str, Any] | None = None
+    ) -> bool:
         row = self._own(reservation)
         if row.status is not Status.IMPORTING:
             return False
@@ -478,6 +497,8 @@ class FakeRegistry:
         text.encode()
         self._set(row, Status.FAILED, text)
         row.failed_step = step
+        if report is not None:
+            row.details["failure"] = dict(report)
         self._event(row, EventKind.ABNORMAL, f"Import failed: {text}")
         return True
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from airlock.domain.failure import FailureReport
     from airlock.domain.findings import Finding
 
 
@@ -112,13 +113,13 @@ class SmokeFailed(PermanentError):
         code: Stable code of the case.
         message: What was asked, what came back.
         remedy: What to change.
-        log_tail: The last lines of the service's own log, as text.
+        report: What was asked, what came back and what the service said, where it was started at all.
     """
 
-    def __init__(self, code: str, message: str, remedy: str = "", log_tail: str = "") -> None:
+    def __init__(self, code: str, message: str, remedy: str = "", report: FailureReport | None = None) -> None:
         super().__init__(code, message, remedy)
-        self.args = (code, message, remedy, log_tail)
-        self.log_tail = log_tail
+        self.args = (code, message, remedy, report)
+        self.report = report
 
 
 class DeviceRequired(PermanentError):

@@ -136,11 +136,33 @@ class PackageStore(PackageFiles, Protocol):
         """The package's folder on this machine, which contains `model/`. Nothing in it may be changed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtOnce:
+    """How often a request is sent, several at a time.
+
+    Attributes:
+        concurrency: How many are under way at a time.
+        most: Requests at most.
+        fewest: Requests at least, however long they take.
+        seconds: When no more than the fewest are sent.
+    """
+
+    concurrency: int
+    most: int
+    fewest: int
+    seconds: float
+
+
 class RunningService(Protocol):
     """A service that was started for a test."""
 
     def send(self, request: HttpRequest, timeout_s: float, max_bytes: int) -> HttpResponse | NoResponse:
         """Send a request; the time limit covers the whole answer."""
+
+    def send_at_once(
+        self, request: HttpRequest, plan: AtOnce, timeout_s: float, max_bytes: int
+    ) -> Sequence[HttpResponse | NoResponse]:
+        """Send a request many times, several at a time; ends early with the first that gets no answer."""
 
     def exit(self) -> ServiceExit | None:
         """How it ended, None while it runs."""
@@ -150,6 +172,9 @@ class RunningService(Protocol):
 
     def peak_memory_bytes(self) -> int | None:
         """Highest memory so far, None where it cannot be read."""
+
+    def gpu_memory_bytes(self) -> int | None:
+        """GPU memory that it holds now, None where there is no GPU or that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +204,7 @@ class Launch:
         memory_mb: Memory limit in megabytes (10^6 bytes).
         run: The DAG run, for labels and sweeping.
         task: The task, likewise.
+        attempt: Which try of the task this is, from 1.
     """
 
     image: Image
@@ -190,6 +216,7 @@ class Launch:
     memory_mb: int
     run: RunRef
     task: str
+    attempt: int
 
 
 class RunningImage(RunningService, Protocol):
@@ -214,6 +241,7 @@ class ImageLaunch:
         health: Its health check; a command is run by the engine itself.
         run: The DAG run, for labels and sweeping.
         task: The task, likewise.
+        attempt: Which try of the task this is, from 1.
     """
 
     image: Image
@@ -226,6 +254,7 @@ class ImageLaunch:
     health: Health
     run: RunRef
     task: str
+    attempt: int
 
 
 class RuntimeBackend(Protocol):
@@ -359,8 +388,19 @@ class Registry(Protocol):
             VersionGone: It is no longer this run's to complete.
         """
 
-    def fail(self, reservation: Reservation, step: str, code: str, reason: str) -> bool:
-        """Make the version Failed, with an event. Returns False where it was not Importing (any more)."""
+    def fail(
+        self, reservation: Reservation, step: str, code: str, reason: str, report: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Make the version Failed, with an event. Returns False where it was not Importing (any more).
+
+        Args:
+            reservation: The version.
+            step: The step that failed.
+            code: Stable code of the failure.
+            reason: What happened.
+            report: A failed test's report as JSON; kept as `failure` in the version's details until it is taken up
+                again.
+        """
 
     def find(self, model_name: str, model_version: str) -> VersionRow | None:
         """One version with its events."""

@@ -233,6 +233,7 @@ class Bench:
             memory_mb=MEMORY_MB,
             run=RunRef(dag_id=f"test-{self.token}", run_id=run),
             task=task,
+            attempt=1,
         )
 
     def serve(self, package: str = "adds", **options: Any) -> AbstractContextManager[RunningService]:

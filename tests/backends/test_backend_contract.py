@@ -30,7 +30,7 @@ from airlock.domain.device import Device
 from airlock.domain.smoke import HttpResponse, NoResponse, Silence
 from airlock.domain.version import RunRef
 from airlock.errors import BuildFailed, RuntimeUnavailable, SettingInvalid
-from airlock.ports import ServiceExit
+from airlock.ports import AtOnce, ServiceExit
 
 SIX = Dependency(name="six", version="1.16.0", restraint=Restraint.EXACT)
 WHEEL = Dependency(name="wheels/brought-1.0-py3-none-any.whl", bundled=True)
@@ -195,6 +195,32 @@ def test_a_prediction_that_needs_too_much_memory_is_known_as_that(bench: Bench) 
         until_ready(service)
         assert isinstance(service.send(predict(), 30, 1000), NoResponse)
         assert until_ended(service) == ServiceExit(status=137, out_of_memory=True)
+
+
+def test_many_requests_at_once_are_all_answered(bench: Bench) -> None:
+    with bench.serve() as service:
+        until_ready(service)
+        plan = AtOnce(concurrency=4, most=40, fewest=5, seconds=60)
+        answers = service.send_at_once(predict({"numbers": [4, 5]}), plan, 30, 1000)
+        assert len(answers) == 40
+        bodies = {answer.body for answer in answers if isinstance(answer, HttpResponse)}
+        assert [json.loads(body)["data"]["resp_data"] for body in bodies] == [9]
+        short = AtOnce(concurrency=4, most=1000, fewest=5, seconds=0)
+        assert 5 <= len(service.send_at_once(predict(), short, 30, 1000)) <= 9
+
+
+def test_many_requests_at_once_end_with_the_first_that_gets_no_answer(bench: Bench) -> None:
+    with bench.serve("crashes") as service:
+        until_ready(service)
+        answers = service.send_at_once(predict(), AtOnce(concurrency=4, most=1000, fewest=1000, seconds=60), 30, 1000)
+        assert len(answers) <= 8
+        assert any(isinstance(answer, NoResponse) for answer in answers)
+
+
+def test_without_a_gpu_there_is_no_figure_of_its_memory(bench: Bench) -> None:
+    with bench.serve() as service:
+        until_ready(service)
+        assert service.gpu_memory_bytes() is None
 
 
 def test_an_answer_that_never_comes_is_given_up_in_time(bench: Bench) -> None:

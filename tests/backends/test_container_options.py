@@ -41,6 +41,7 @@ def launch(**changes: Any) -> Launch:
         memory_mb=2000,
         run=RunRef(dag_id="import_model", run_id="manual__2026"),
         task="smoke_cpu",
+        attempt=2,
     )
     return replace(made, **changes)
 
@@ -103,6 +104,7 @@ def test_labels_name_the_run_and_the_task_and_hide_the_images_own() -> None:
     labels = options()["labels"]
     assert labels["io.airlock.run"] == "import_model/manual__2026"
     assert labels["io.airlock.task"] == "smoke_cpu"
+    assert labels["io.airlock.try"] == "2"
     assert labels["io.airlock.version"]
     assert labels["io.airlock.layer"] == ""
 

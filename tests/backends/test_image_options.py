@@ -57,6 +57,7 @@ def launch(**changes: Any) -> ImageLaunch:
     values: dict[str, Any] = {
         "image": image, "package_digest": "d", "device": Device.CPU, "cpus": 64.0, "memory_mb": 2000, "user": NOBODY,
         "ports": (8080, 9000), "health": Health(), "run": RunRef(dag_id="d", run_id="r"), "task": "smoke_cpu",
+        "attempt": 2,
     }  # fmt: skip
     return ImageLaunch(**{**values, **changes})
 

@@ -34,7 +34,7 @@ def test_an_image_of_this_engine_answers_as_declared_and_leaves_nothing(here: Im
     assert (image.own.user, image.own.ports) == ("", (8080,))  # type: ignore[union-attr]
     report = line.smoke(built)
     assert report.checked == ("POST /v1/sum three.json", "GET /v1/about generated")
-    assert json.loads(report.golden_response) == {"sum": 6}
+    assert json.loads(report.golden[0].answer) == {"sum": 6}
     assert report.user == NOBODY
     assert report.peak_memory_bytes
     assert report.latency is not None
@@ -65,7 +65,7 @@ def test_the_container_has_no_network_no_rights_and_nothing_to_write_to_but_memo
     schema = {"type": "object", "required": ["user"], "properties": {"user": {"type": "array"}}}
     config = images.a_config(name, apis=[{"url": "/v1/facts", "response": images.body(schema)}])
     report = here.smoked(images.package(config, facts={"folders": folders}))
-    facts = json.loads(report.golden_response)
+    facts = json.loads(report.golden[0].answer)
     assert facts["user"] == [65534, 65534]
     assert facts["interfaces"] == ["lo"]
     assert facts["writable"] == ["/tmp", "/var/tmp", "/run", "/var/cache/models", "/dev/shm"]
@@ -125,7 +125,8 @@ def test_a_service_that_ends_at_once_is_told_with_its_log(here: Images) -> None:
     assert isinstance(error, SmokeFailed)
     assert error.code == "SMK010"
     assert "ended with status 7 before it was healthy" in error.message
-    assert error.log_tail.strip() == "no model here"
+    assert error.report
+    assert error.report.log.strip() == "no model here"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_what_a_killed_task_leaves_is_swept(here: Images, shell: str) -> None:
     backend = here.backend(package_folder=lambda digest: str(folder))
     launch = ImageLaunch(
         image=here.obtain(shell), package_digest="", device=Device.CPU, cpus=None, memory_mb=200, user=NOBODY,
-        ports=(8080,), health=Health(), run=RUN, task="killed",
+        ports=(8080,), health=Health(), run=RUN, task="killed", attempt=1,
     )  # fmt: skip
     # Entered and not left, as by a task that is killed.
     serving = backend.serve_image(launch)

@@ -91,7 +91,7 @@ def test_a_package_without_samples_is_tested_with_a_generated_request(
     outcome = run_import(model_name="generated", source_location=upload.go())
     assert outcome.state == "success"
     assert outcome.xcom["smoke_cpu"]["checked"] == ["generated"]
-    assert json.loads(outcome.xcom["smoke_cpu"]["golden_request"]) == {"data": {"req_data": [{"a": 1, "b": 1}]}}
+    assert json.loads(outcome.xcom["smoke_cpu"]["golden"][0]["body"]) == {"data": {"req_data": [{"a": 1, "b": 1}]}}
 
 
 def test_a_dependency_is_installed_in_a_layer_of_its_own_and_reused(

@@ -105,6 +105,7 @@ class Line:
             device,
             *built,
             task=f"smoke_{device.value}",
+            attempt=1,
             store=self.store,
             backend=self.backend,
             registry=self.registry,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from airlock import errors
+from airlock.domain.failure import FailureReport
 from airlock.domain.findings import Place, finding
 from airlock.errors import (
     AirlockError,
@@ -83,6 +84,7 @@ def test_several_errors_are_counted() -> None:
 
 
 def test_a_failed_smoke_test_keeps_the_log_out_of_its_text() -> None:
-    error = SmokeFailed("SMK010", "It ended.", "Correct it.", "secret log")
-    assert error.log_tail == "secret log"
+    error = SmokeFailed("SMK010", "It ended.", "Correct it.", FailureReport(log="secret log"))
+    assert error.report is not None
+    assert error.report.log == "secret log"
     assert "secret log" not in str(error)

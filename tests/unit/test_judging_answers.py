@@ -211,28 +211,29 @@ def test_numbers_are_compared_with_a_tolerance_and_everything_else_exactly(one: 
 
 
 def test_percentiles_are_nearest_ranks_in_milliseconds() -> None:
-    latency = latency_of([number / 1000 for number in range(100, 0, -1)])
+    latency = latency_of([number / 1000 for number in range(100, 0, -1)], elapsed_s=5.05)
     assert (latency.p50, latency.p95, latency.p99, latency.requests) == (50.0, 95.0, 99.0, 100)
+    assert (latency.per_second, latency.concurrency) == (19.8, 1)
 
 
 @pytest.mark.parametrize(
     "seconds,p50,p95,p99", [([0.5], 500, 500, 500), ([0.1, 0.2], 100, 200, 200), ([3, 1, 2], 2000, 3000, 3000)]
 )
 def test_few_times_give_percentiles_too(seconds: list[float], p50: float, p95: float, p99: float) -> None:
-    latency = latency_of(seconds)
+    latency = latency_of(seconds, elapsed_s=1)
     assert (latency.p50, latency.p95, latency.p99) == (p50, p95, p99)
 
 
 @given(st.lists(st.floats(0, 40), min_size=1, max_size=50))
 def test_percentiles_are_measured_times_and_rise(seconds: list[float]) -> None:
-    latency = latency_of(seconds)
+    latency = latency_of(seconds, elapsed_s=0)
     assert latency.p50 <= latency.p95 <= latency.p99
     assert {latency.p50, latency.p95, latency.p99} <= {round(value * 1000, 3) for value in seconds}
 
 
 def test_no_times_is_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no times"):
-        latency_of([])
+        latency_of([], elapsed_s=1)
 
 
 def test_a_long_answer_that_is_wrong_everywhere_is_judged_soon() -> None:

@@ -42,6 +42,7 @@ def test_name_and_source_are_enough() -> None:
         dependencies=None,
         required_devices=(),
         startup_timeout_s=None,
+        device_tolerance=0.001,
         trust_model_code=False,
     )
 
@@ -64,6 +65,7 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
         "dependencies": [{"packages": [{"package_name": "numpy", "package_version": "1", "restraint": "ATLEAST"}]}],
         "required_devices": ["cpu", "gpu"],
         "startup_timeout_s": 90,
+        "device_tolerance": 0.01,
         "trust_model_code": True,
     })
     assert request.model_name == "鸢尾_iris-1"
@@ -76,6 +78,7 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
     assert request.dependencies == (Dependency(name="numpy", version="1", restraint=Restraint.ATLEAST),)
     assert request.required_devices == (Device.CPU, Device.GPU)
     assert request.startup_timeout_s == 90.0
+    assert request.device_tolerance == 0.01
     assert request.trust_model_code is True
 
 
@@ -137,6 +140,7 @@ def test_an_empty_form_misses_both_mandatory_fields() -> None:
         ("dependencies", {"installer": "pip"}),
         ("required_devices", "cpu"),
         ("startup_timeout_s", "60"),
+        ("device_tolerance", "0.1"),
         ("trust_model_code", "yes"),
         ("trust_model_code", 1),
     ],
@@ -238,6 +242,11 @@ def test_specifications_are_taken_at_their_limits_and_refused_beyond(field: str,
 @pytest.mark.parametrize("field", ["min_memory_mb", "min_gpu", "min_ascend"])
 def test_whole_numbers_are_whole(field: str) -> None:
     assert broken(**{field: 64.5 if field == "min_memory_mb" else 1.5}) == [("REQ010", field)]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_the_tolerance_between_devices_has_limits(share: float) -> None:
+    assert broken(device_tolerance=share) == [("REQ010", "device_tolerance")]
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 3601, -1])

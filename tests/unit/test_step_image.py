@@ -10,7 +10,7 @@ import pytest
 
 from airlock.domain.device import Device
 from airlock.domain.image import UserImage
-from airlock.domain.smoke import TIMED_REQUESTS, HttpRequest, HttpResponse, Silence, Verdict
+from airlock.domain.smoke import WARM_UP_REQUESTS, HttpRequest, HttpResponse, Silence, Verdict
 from airlock.domain.user_image import NOBODY
 from airlock.errors import AirlockError, BackendUnavailable, DeviceRequired, ImageRefused, SmokeFailed
 from airlock.ports import ServiceExit
@@ -118,9 +118,10 @@ def test_every_api_is_asked_at_its_own_path_port_and_method() -> None:
         ("POST", "/v1/sum", 8080, False),
         ("GET", "/v1/about", 9000, False),
     ]
-    assert len(requests) == 3 + TIMED_REQUESTS
-    assert report.latency.requests == TIMED_REQUESTS
-    assert json.loads(report.golden_request) == {"numbers": [1, 1, 1]}
+    assert report.latency is not None
+    assert report.concurrent is not None
+    assert len(requests) == 3 + WARM_UP_REQUESTS + report.latency.requests + report.concurrent.requests
+    assert json.loads(report.golden[0].body) == {"numbers": [1, 1, 1]}
 
 
 def test_samples_go_to_the_api_whose_path_their_folder_has() -> None:
@@ -329,7 +330,7 @@ def test_an_image_that_ends_as_either_fails_with_its_log() -> None:
     line.backend.as_user = {NOBODY: ENDED, "0:0": ENDED}
     error = failed(line)
     assert isinstance(error, SmokeFailed)
-    assert (error.code, error.log_tail) == ("SMK010", "Permission denied")
+    assert (error.code, error.report and error.report.log) == ("SMK010", "Permission denied")
     assert "/tmp, /var/tmp, /run" in error.remedy
 
 

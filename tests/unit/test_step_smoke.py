@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,20 +11,26 @@ import pytest
 
 from airlock.domain.device import Device
 from airlock.domain.smoke import (
+    FEWEST_TIMED_REQUESTS,
+    MAX_GOLDEN_BYTES,
     MAX_RESPONSE_BYTES,
+    MOST_TIMED_REQUESTS,
     REQUEST_TIMEOUT_S,
-    TIMED_REQUESTS,
+    WARM_UP_REQUESTS,
     HttpRequest,
     HttpResponse,
     Silence,
     Verdict,
 )
+from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, SmokeFailed
 from airlock.ports import ServiceExit
 from airlock.steps.samples import MAX_SAMPLE_BYTES
 from tests.fakes import Behaviour
 from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
+
+OTHER_RUN = RunRef(dag_id="import_model", run_id="other")
 
 
 def failed(behaviour: Behaviour, files: dict[str, bytes] | None = None, **conf: Any) -> SmokeFailed:
@@ -57,18 +64,88 @@ def turning(after: int, then: bytes | HttpResponse | Silence) -> Callable[[HttpR
 
 def test_a_service_that_answers_as_declared_passes_with_measured_figures() -> None:
     line = Line()
-    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, load_s=3, seconds=0.05, peak_memory_bytes=7)
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, load_s=3, seconds=0.2, peak_memory_bytes=7)
     report = line.smoke(line.until_built())
     assert report.verdict is Verdict.PASSED
     assert report.checked == ("generated",)
     assert report.ready_s is not None
     assert 3 <= report.ready_s < 4
+    assert (report.start_s, report.load_s) == (0.0, report.ready_s)
     assert report.latency is not None
-    assert (report.latency.p50, report.latency.requests) == (50.0, TIMED_REQUESTS)
-    assert report.peak_memory_bytes == 7
-    assert json.loads(report.golden_request) == {"data": {"req_data": [{"sepal": 1, "petal": 1}]}}
-    assert report.golden_response == IRIS_ANSWER.decode()
+    assert (report.latency.p50, report.latency.requests, report.latency.concurrency) == (200.0, 5, 1)
+    assert report.latency.per_second == 5.0
+    assert report.concurrent is not None
+    assert (report.concurrent.p99, report.concurrent.concurrency) == (200.0, 4)
+    assert report.concurrent.requests == FEWEST_TIMED_REQUESTS
+    assert (report.peak_memory_bytes, report.gpu_memory_bytes) == (7, None)
+    assert report.same_answers is True
+    (pair,) = report.golden
+    assert json.loads(pair.body) == {"data": {"req_data": [{"sepal": 1, "petal": 1}]}}
+    assert pair.answer == IRIS_ANSWER.decode()
+    assert report.findings == ()
     assert line.backend.running == []
+
+
+def test_a_fast_service_is_asked_often_and_a_slow_one_seldom() -> None:
+    line = Line()
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, seconds=0.001)
+    report = line.smoke(line.until_built())
+    assert report.latency is not None
+    assert report.latency.requests == MOST_TIMED_REQUESTS
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, seconds=8)
+    report = line.smoke(line.until_built(model_version="0.0.2", run=OTHER_RUN))
+    assert report.latency is not None
+    assert report.latency.requests == FEWEST_TIMED_REQUESTS
+    assert report.concurrent is not None
+
+
+def test_a_service_too_slow_for_several_requests_at_once_is_not_asked_so() -> None:
+    line = Line()
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, seconds=10)
+    report = line.smoke(line.until_built())
+    assert report.verdict is Verdict.PASSED
+    assert report.concurrent is None
+
+
+def test_answers_that_vary_are_noticed_and_pass() -> None:
+    values = itertools.cycle([b"1", b"2", b"3"])
+    line = Line()
+    line.backend.behaviour = Behaviour(answer=lambda request: IRIS_ANSWER.replace(b"1", next(values)))
+    report = line.smoke(line.until_built())
+    assert report.same_answers is False
+    assert [finding.code for finding in report.findings] == ["SMK031"]
+
+
+def test_noise_in_the_last_digits_is_the_same_answer() -> None:
+    values = itertools.cycle([b"1.5", b"1.5000000001"])
+    line = Line(iris_files(changed(apis=[]), model__samples__a_dot_json=b"{}"))
+    line.backend.behaviour = Behaviour(answer=lambda request: IRIS_ANSWER.replace(b"1", next(values)))
+    assert line.smoke(line.until_built()).same_answers is True
+
+
+def test_a_declaration_that_is_too_small_is_a_finding_with_a_suggestion() -> None:
+    line = Line()
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, peak_memory_bytes=470_000_000)
+    report = line.smoke(line.until_built(min_memory_mb=512))
+    assert report.memory_limit_mb == 512
+    assert report.suggested is not None
+    assert report.suggested.memory_mb == 640
+    (finding,) = report.findings
+    assert (finding.code, finding.severity.value, str(finding.place)) == ("SMK030", "warning", "request min_memory_mb")
+    assert "470 of the declared 512 MB" in finding.message
+    assert "640 MB" in finding.fix
+
+
+def test_a_pair_too_large_to_keep_is_left_out_and_said() -> None:
+    large = json.dumps("x" * MAX_GOLDEN_BYTES).encode()
+    line = Line({**iris_files(), "model/samples/a.json": large, "model/samples/b.json": b"{}"})
+    line.limits = type(line.limits)(max_package_bytes=10**9, max_objects=50)
+    report = line.smoke(line.until_built())
+    assert [pair.sample for pair in report.golden] == ["b.json"]
+    assert report.findings == ()
+    line = Line({**iris_files(), "model/samples/a.json": large})
+    line.limits = type(line.limits)(max_package_bytes=10**9, max_objects=50)
+    assert [finding.code for finding in line.smoke(line.until_built()).findings] == ["SMK032"]
 
 
 def test_the_service_is_started_as_the_request_says() -> None:
@@ -107,7 +184,7 @@ def test_the_authors_samples_are_all_sent_and_compared() -> None:
     line = Line(files)
     report = line.smoke(line.until_built())
     assert report.checked == ("a.json", "b.json")
-    assert json.loads(report.golden_request) == {"n": 1}
+    assert [json.loads(pair.body) for pair in report.golden] == [{"n": 1}, {"n": 2}]
 
 
 def test_a_sample_is_enough_where_no_interface_is_declared() -> None:
@@ -168,7 +245,10 @@ def test_code_that_raises_on_import_is_told_with_file_and_line() -> None:
     assert error.code == "SMK010"
     assert "ended with status 3 before it was ready" in error.message
     assert "ImportError in stage import at model/customize_service.py:3: No module named 'x'" in error.message
-    assert error.log_tail == STARTUP_LOG.rstrip("\n")
+    assert error.report is not None
+    assert error.report.log == STARTUP_LOG.rstrip("\n")
+    assert (error.report.exit_status, error.report.out_of_memory) == (3, False)
+    assert error.report.cause == "It imports x, which the runtime does not have: add it to `dependencies`."
 
 
 def test_a_service_that_never_listens_is_not_ready_in_time() -> None:
@@ -212,6 +292,9 @@ def test_a_service_that_hangs_on_the_first_request_is_too_slow() -> None:
 def test_a_service_that_needs_too_much_memory_is_told_apart() -> None:
     error = failed(Behaviour(dies_after=1, exit=ServiceExit(status=137, out_of_memory=True)), min_memory_mb=512)
     assert error.code == "SMK013"
+    assert error.report is not None
+    assert (error.report.exit_status, error.report.out_of_memory) == (137, True)
+    assert error.report.cause == "The memory limit ended it."
     assert "512 MB" in error.message
     assert "min_memory_mb" in error.remedy
 
@@ -237,6 +320,12 @@ def test_code_that_raises_on_predict_is_told_with_file_and_line() -> None:
     assert "status 500" in error.message
     assert "PY.0105" in error.message
     assert "ValueError in stage preprocess at model/sub/x.py:7: bad" in error.message
+    assert error.report is not None
+    assert error.report.request.splitlines()[:2] == ["POST /", "application/json"]
+    assert '"sepal"' in error.report.request
+    assert error.report.response.startswith("500 after 0.010 s\napplication/json")
+    assert body.decode() in error.report.response
+    assert error.report.exit_status is None
 
 
 @pytest.mark.parametrize(
@@ -272,7 +361,11 @@ def test_a_service_that_dies_after_the_first_answer_is_told() -> None:
     assert "ended with status 3 while it answered generated" in error.message
 
 
-@pytest.mark.parametrize("after", [1, 2, 5, 1 + TIMED_REQUESTS])
+#: The first answer, the check of it, and then the timed ones: one by one, and several at a time.
+ALONE = 2 + WARM_UP_REQUESTS
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, ALONE + 1, ALONE + FEWEST_TIMED_REQUESTS, ALONE + 60])
 @pytest.mark.parametrize(
     "then,code",
     [(response(b'{"error_code": "PY.0105"}', 500), "SMK003"), (b'{"data": {"resp_data": "now wrong"}}', "SMK005")],
@@ -337,7 +430,9 @@ def test_files_are_sent_as_multipart() -> None:
     line.backend.behaviour = Behaviour(answer=lambda request: seen.append(request) or b"{}")
     report = line.smoke(line.until_built())
     assert seen[0].content_type.startswith("multipart/form-data; boundary=")
-    assert report.golden_request.startswith("base64:")
+    (pair,) = report.golden
+    assert pair.is_base64
+    assert pair.request() == seen[0]
 
 
 # ── the outside world and the service's own words ────────────────────────────────────────────────────────────────────

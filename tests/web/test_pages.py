@@ -39,6 +39,45 @@ def test_what_comes_from_a_package_is_shown_escaped(site: Site, registry: Any, r
         assert html.escape(XSS) in text
 
 
+def test_a_failed_test_shows_what_was_asked_and_what_came_back(
+    site: Site, registry: Any, reserve: Callable[..., Any]
+) -> None:
+    from airlock.codec import encode
+    from airlock.domain.failure import failure_report
+    from airlock.domain.smoke import HttpRequest, HttpResponse
+
+    request = HttpRequest(method="POST", path="/", content_type="application/json", body=b'{"n": 1}')
+    answer = HttpResponse(status=500, content_type="text/html", body=XSS.encode(), seconds=0.5)
+    report = failure_report((request, answer), f"{XSS}\n\x1b[31mred", exit_status=139, out_of_memory=False)
+    held = reserve("manual__1")
+    registry.fail(held, "smoke_cpu", "SMK003", "Status 500.", encode(report))
+    for path in ("/models/iris/0.0.1", "/models/iris/0.0.1/smoke"):
+        page = site.get(path).text
+        assert "<script" not in page
+        assert page.count(html.escape(XSS)) == 2
+        assert "Nothing is known" not in page
+        for part in ('{"n": 1}', "500 after 0.500 s", "<dt>Exit status</dt><dd>139</dd>", "SIGSEGV", r"\x1b[31mred"):
+            assert part in html.unescape(page)
+    registry.resume(held, {"smoke_cpu"})
+    assert "The failed test" not in site.get("/models/iris/0.0.1").text
+
+
+def test_a_version_shows_what_was_measured_beside_what_is_declared(site: Site) -> None:
+    from tests.unit.line import Line
+
+    line = Line()
+    line.backend.behaviour.peak_memory_bytes = 490_000_000
+    line.backend.behaviour.seconds = 0.2
+    line.import_model(min_memory_mb=512, min_cpu=2)
+    site.show(line.registry)
+    page = site.get("/models/iris/0.0.1/smoke").text
+    assert "<td>5, 1 at a time</td>" in page
+    assert "4 at a time" in page
+    assert "<td>CPU 2.0, memory 512 MB, GPU –, Ascend –</td>" in page
+    assert "<td>memory 640 MB</td>" in page
+    assert "<code>SMK030</code>" in site.get("/models/iris/0.0.1/validation").text
+
+
 def test_every_answer_carries_a_strict_policy(site: Site) -> None:
     for path in ("/", "/assets/airlock.css", "/models/none/0.0.1"):
         policy = site.get(path).headers["content-security-policy"]

@@ -20,6 +20,7 @@ from airlock.errors import BackendUnavailable
 #: Marks everything that belongs to a DAG run.
 RUN_LABEL = "io.airlock.run"
 TASK_LABEL = "io.airlock.task"
+TRY_LABEL = "io.airlock.try"
 VERSION_LABEL = "io.airlock.version"
 
 #: What the client raises when the engine refuses, goes away, or dies in the middle of an answer. The last kind comes

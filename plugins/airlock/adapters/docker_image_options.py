@@ -50,7 +50,7 @@ def relay_options(launch: ImageLaunch, program: str, socket_folder: str) -> dict
         "sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
         "healthcheck": Healthcheck(test=["NONE"]),
         "mounts": [Mount(SOCKET_FOLDER, socket_folder, type="bind")],
-        "labels": labels(launch.run, launch.task),
+        "labels": labels(launch.run, launch.task, launch.attempt),
     }
 
 
@@ -78,7 +78,7 @@ def user_image_options(launch: ImageLaunch, *, relay: str, model_folder: str, ho
         "healthcheck": _healthcheck(launch.health),
         # Whoever the image was made for has a home there that nobody else can enter.
         "environment": {"HOME": WRITABLE_FOLDERS[0]} if launch.user == NOBODY else {},
-        "labels": labels(launch.run, launch.task),
+        "labels": labels(launch.run, launch.task, launch.attempt),
     }
     merge(options, device_options(launch.device, host))
     return options

@@ -13,7 +13,7 @@ from typing import Any
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 import airlock
-from airlock.adapters.docker_client import RUN_LABEL, TASK_LABEL, VERSION_LABEL
+from airlock.adapters.docker_client import RUN_LABEL, TASK_LABEL, TRY_LABEL, VERSION_LABEL
 from airlock.domain.device import Device
 from airlock.domain.image import HOME_FOLDER, LAYER_LABEL, PACKAGE_FOLDER, SERVICE_USER
 from airlock.domain.version import RunRef
@@ -104,7 +104,7 @@ def container_options(launch: Launch, *, package_folder: str, socket_folder: str
             # Where NVIDIA's runtime is the engine's default, the base image's own value would bring in the GPUs.
             **({} if launch.device is Device.GPU else {"NVIDIA_VISIBLE_DEVICES": "void"}),
         },
-        "labels": labels(launch.run, launch.task),
+        "labels": labels(launch.run, launch.task, launch.attempt),
     }
     merge(options, device_options(launch.device, host))
     # What the catalogue says of the engine comes last; the image has it too.
@@ -134,11 +134,12 @@ def sandbox(cpus: float, memory_bytes: int) -> dict[str, Any]:
     }
 
 
-def labels(run: RunRef, task: str) -> dict[str, str]:
+def labels(run: RunRef, task: str, attempt: int) -> dict[str, str]:
     """What a container is found by."""
     return {
         RUN_LABEL: str(run),
         TASK_LABEL: task,
+        TRY_LABEL: str(attempt),
         VERSION_LABEL: airlock.__version__,
         # An image's own label would make the container look like litter of a build.
         LAYER_LABEL: "",

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
@@ -15,9 +16,11 @@ from docker.models.containers import Container
 
 from airlock.adapters.docker_client import ENGINE_ERRORS, engine_errors, engine_gone
 from airlock.adapters.docker_options import SOCKET_NAME
+from airlock.adapters.gpu_memory import GPUS_QUERY, memory_of_processes, used_in_all
+from airlock.adapters.requests_at_once import send_at_once
 from airlock.adapters.service_client import exchange
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
-from airlock.ports import ServiceExit
+from airlock.ports import AtOnce, ServiceExit
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,12 @@ class ContainerService:
         """Send a request; the time limit covers the whole answer."""
         return exchange(self._socket, request, timeout_s, max_bytes)
 
+    def send_at_once(
+        self, request: HttpRequest, plan: AtOnce, timeout_s: float, max_bytes: int
+    ) -> Sequence[HttpResponse | NoResponse]:
+        """Send a request many times, several at a time; ends early with the first that gets no answer."""
+        return send_at_once(lambda: self.send(request, timeout_s, max_bytes), plan)
+
     def exit(self) -> ServiceExit | None:
         """How it ended, None while it runs.
 
@@ -109,6 +118,22 @@ class ContainerService:
                 return int(Path(pattern.format(id=identity)).read_text())
         usage = self._usage()
         return max(usage, self._sampled_peak) or None
+
+    def gpu_memory_bytes(self) -> int | None:
+        """GPU memory that its processes hold; where only the container can be asked, what is in use on its GPUs."""
+        if not self._container.attrs["HostConfig"].get("DeviceRequests"):
+            return None
+        try:
+            table = self._container.top()
+            column = table["Titles"].index("PID")
+            used = memory_of_processes({int(row[column]) for row in table["Processes"]})
+            if used is None:
+                status, told = self._container.exec_run(list(GPUS_QUERY), stderr=False)
+                text = told.decode("utf-8", "replace") if isinstance(told, bytes) else ""
+                used = used_in_all(text) if status == 0 else None
+        except (*ENGINE_ERRORS, ValueError):
+            return None
+        return used
 
     def close(self) -> None:
         """Stop watching."""

@@ -6,13 +6,16 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from airlock.adapters.child_process import Child
+from airlock.adapters.gpu_memory import memory_of_processes
 from airlock.adapters.process_keeper import descendants
+from airlock.adapters.requests_at_once import send_at_once
 from airlock.adapters.service_client import exchange
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
-from airlock.ports import ServiceExit
+from airlock.ports import AtOnce, ServiceExit
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,12 @@ class ChildService:
         """Send a request; the time limit covers the whole answer."""
         return exchange(self._socket, request, timeout_s, max_bytes)
 
+    def send_at_once(
+        self, request: HttpRequest, plan: AtOnce, timeout_s: float, max_bytes: int
+    ) -> Sequence[HttpResponse | NoResponse]:
+        """Send a request many times, several at a time; ends early with the first that gets no answer."""
+        return send_at_once(lambda: self.send(request, timeout_s, max_bytes), plan)
+
     def exit(self) -> ServiceExit | None:
         """How it ended, None while it runs."""
         if self._out_of_memory:
@@ -71,6 +80,10 @@ class ChildService:
     def peak_memory_bytes(self) -> int | None:
         """Highest memory seen so far, shared pages counted once."""
         return self._peak_bytes or None
+
+    def gpu_memory_bytes(self) -> int | None:
+        """GPU memory that its processes hold."""
+        return memory_of_processes(set(descendants(self._child.keeper_pid)))
 
     def close(self) -> None:
         """End it."""

@@ -19,6 +19,8 @@ from airlock.ports import Clock
 
 MAX_TRIES = 50
 MAX_REASON_CHARACTERS = 8000
+#: Where the report of a failed test stands in a version's details.
+FAILURE = "failure"
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -147,7 +149,8 @@ class SqlRegistry:
             raise VersionGone("REG006", f"{reservation} was deleted.", "Import it as a new version.")
         if steps is not None and row.failed_step not in steps:
             return
-        self._set_status(connection, row.id, Status.IMPORTING, "", failed_step="")
+        details = {name: value for name, value in row.details.items() if name != FAILURE}
+        self._set_status(connection, row.id, Status.IMPORTING, "", failed_step="", details=details)
         self._add_event(connection, row.id, reservation, EventKind.NORMAL, "Import taken up again.")
 
     @_guarded
@@ -173,15 +176,18 @@ class SqlRegistry:
                 self._add_event(connection, row.id, reservation, EventKind.NORMAL, "Model imported.")
 
     @_guarded
-    def fail(self, reservation: Reservation, step: str, code: str, reason: str) -> bool:
-        """Make the version Failed, with an event."""
+    def fail(
+        self, reservation: Reservation, step: str, code: str, reason: str, report: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Make the version Failed, with an event and the report of a failed test."""
         with self.engine.begin() as connection:
             row = self._own_row(connection, reservation)
             if row.status != Status.IMPORTING.value:
                 return False
             text = f"[{code}] {reason}" if not reason.startswith(f"[{code}]") else reason
             text = text[:MAX_REASON_CHARACTERS]
-            self._set_status(connection, row.id, Status.FAILED, text, failed_step=step)
+            details = {**row.details, **({} if report is None else {FAILURE: dict(report)})}
+            self._set_status(connection, row.id, Status.FAILED, text, failed_step=step, details=details)
             self._add_event(connection, row.id, reservation, EventKind.ABNORMAL, f"Import failed: {text}")
             return True
 
@@ -228,6 +234,7 @@ class SqlRegistry:
                 model_versions.c.id,
                 model_versions.c.status,
                 model_versions.c.failed_step,
+                model_versions.c.details,
                 model_versions.c.dag_id,
                 model_versions.c.run_id,
             )

@@ -122,6 +122,16 @@ def _without_marks(schema: Any) -> Any:
     return [_without_marks(item) for item in schema] if isinstance(schema, list) else schema
 
 
+def same_body(one: bytes, two: bytes) -> bool:
+    """Whether two answers to one request say the same: the same bytes, or the same JSON up to noise of arithmetic."""
+    if one == two:
+        return True
+    try:
+        return same(json.loads(one), json.loads(two), relative=1e-6)
+    except (ValueError, RecursionError):
+        return False
+
+
 def same(value: Any, other: Any, relative: float = 1e-3) -> bool:
     """Whether two JSON values agree, numbers within a relative tolerance (and 1e-6 absolutely)."""
     if isinstance(value, bool) or isinstance(other, bool):

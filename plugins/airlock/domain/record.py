@@ -8,6 +8,7 @@ from typing import Any
 from airlock.domain.config import ModelConfig
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
+from airlock.domain.device_comparison import DeviceComparison
 from airlock.domain.findings import Finding, Severity
 from airlock.domain.image import Image
 from airlock.domain.package import Package
@@ -58,6 +59,7 @@ class ModelVersion:
         reports: One per device of the runtime.
         parameters: What the model takes and gives, one for each API.
         registered_at: When, seconds since 1970.
+        comparisons: The answers of its devices, side by side.
     """
 
     accepted: Accepted
@@ -68,6 +70,7 @@ class ModelVersion:
     reports: tuple[SmokeReport, ...]
     parameters: tuple[ApiParameters, ...]
     registered_at: float
+    comparisons: tuple[DeviceComparison, ...] = ()
 
     def device_results(self) -> dict[str, str]:
         """Device → verdict, for every device there is."""
@@ -90,7 +93,12 @@ class ModelVersion:
         """The record as small JSON: what a listing, a DAG run's result and an asset event show."""
         request, reservation = self.accepted.request, self.accepted.reservation
         timed = next((report.latency for report in self.reports if report.latency), None)
-        findings = (*self.package.findings, *self.validated.findings, *self.detection.findings)
+        findings = [
+            *self.package.findings,
+            *self.validated.findings,
+            *self.detection.findings,
+            *(finding for report in self.reports for finding in report.findings),
+        ]
         return {
             "model_name": reservation.model_name,
             "model_version": reservation.model_version,

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.device import Device
 from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors
+from airlock.domain.smoke import RECORD_ONLY, TOLERANCE
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import VersionNumber
 from airlock.errors import RequestRejected
@@ -48,6 +49,7 @@ SPEC_LIMITS: dict[str, tuple[float, float]] = {
     "min_ascend": (0, 16),
 }
 STARTUP_TIMEOUT_LIMITS_S = (1, 3600)
+DEVICE_TOLERANCE_LIMITS = (0, RECORD_ONLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class ImportRequest:
         dependencies: Replace the configuration's own; None keeps them.
         required_devices: Devices that must pass. Where empty, at least one device must.
         startup_timeout_s: Seconds until the first successful prediction; None means the runtime's own.
+        device_tolerance: Share by which numbers in the answers of two devices may differ; with 1 every difference is
+            recorded and none fails.
         trust_model_code: Whether findings of code in model files are overridden, on record.
     """
 
@@ -114,6 +118,7 @@ class ImportRequest:
     dependencies: tuple[Dependency, ...] | None
     required_devices: tuple[Device, ...]
     startup_timeout_s: float | None
+    device_tolerance: float
     trust_model_code: bool
 
 
@@ -134,6 +139,7 @@ FIELDS = (
     "dependencies",
     "required_devices",
     "startup_timeout_s",
+    "device_tolerance",
     "trust_model_code",
 )
 
@@ -183,6 +189,7 @@ class _Form:
                 Device(d) for d in self._choices("required_devices", [d.value for d in Device], "REQ012")
             ),
             startup_timeout_s=self._number("startup_timeout_s", *STARTUP_TIMEOUT_LIMITS_S),
+            device_tolerance=self._tolerance(),
             trust_model_code=self._flag("trust_model_code"),
         )
         if has_errors(self.findings):
@@ -293,6 +300,10 @@ class _Form:
         else:
             return float(value)
         return None
+
+    def _tolerance(self) -> float:
+        value = self._number("device_tolerance", *DEVICE_TOLERANCE_LIMITS)
+        return TOLERANCE if value is None else value
 
     def _specs(self) -> MinimumSpecs:
         values = {name: self._number(name, *limits) for name, limits in SPEC_LIMITS.items()}

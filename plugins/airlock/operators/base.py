@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airlock.codec import decode
+from airlock.codec import decode, encode
 from airlock.domain.record import Accepted
 from airlock.domain.version import EventKind, Reservation, RunRef
 from airlock.errors import AirlockError, PermanentError, SmokeFailed
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airlock.adapters.wiring import Wiring
+    from airlock.domain.failure import FailureReport
 
 
 class StepOperator(BaseOperator):
@@ -57,7 +58,8 @@ class StepOperator(BaseOperator):
             raise
         except PermanentError as error:
             self._tell(error)
-            self._fail_version(wiring, context, error.code, str(error))
+            report = error.report if isinstance(error, SmokeFailed) else None
+            self._fail_version(wiring, context, error.code, str(error), report)
             raise AirflowFailException(str(error)) from None
         except Exception as error:
             code = error.code if isinstance(error, AirlockError) else "INT001"
@@ -95,14 +97,17 @@ class StepOperator(BaseOperator):
 
     def _tell(self, error: PermanentError) -> None:
         self.log.error("%s", error)
-        if isinstance(error, SmokeFailed) and error.log_tail:
-            self.log.error("The service's last log lines:\n%s", error.log_tail)
+        if isinstance(error, SmokeFailed) and error.report is not None and error.report.log:
+            self.log.error("The service's last log lines:\n%s", error.report.log)
 
-    def _fail_version(self, wiring: Wiring, context: Context, code: str, text: str) -> None:
+    def _fail_version(
+        self, wiring: Wiring, context: Context, code: str, text: str, report: FailureReport | None = None
+    ) -> None:
         with self._registry_may_be_away():
             reservation = self.reservation(context) or wiring.registry.reservation_of(self.run_ref(context))
             if reservation is not None:
-                wiring.registry.fail(reservation, self.task_id, code, text)
+                kept = None if report is None else encode(report)
+                wiring.registry.fail(reservation, self.task_id, code, text, kept)
 
     def _tried(self, wiring: Wiring, context: Context, code: str, text: str) -> None:
         ti = context["ti"]

@@ -14,6 +14,7 @@ from airlock.domain.device import Device
 from airlock.domain.request import (
     DEFAULT_CONNECTION,
     DEPLOYMENT_TYPES,
+    DEVICE_TOLERANCE_LIMITS,
     MAX_DESCRIPTION_CHARACTERS,
     MAX_DOCUMENTS,
     MAX_LABEL_CHARACTERS,
@@ -163,6 +164,16 @@ IMPORT_FORM: dict[str, Any] = {
         section=ADVANCED,
         title="Start time-out (s)",
         description="Seconds until the first successful prediction. Empty: the runtime's own.",
+    ),
+    "device_tolerance": Param(
+        None,
+        type=["null", "number"],
+        minimum=DEVICE_TOLERANCE_LIMITS[0],
+        maximum=DEVICE_TOLERANCE_LIMITS[1],
+        section=ADVANCED,
+        title="Tolerance between devices",
+        description="Share by which numbers in the answers of two devices may differ. Empty: 0.001. With 1, "
+        "differences are recorded and never fail the import.",
     ),
     "trust_model_code": Param(
         False,

@@ -228,6 +228,7 @@ class SmokeOperator(StepOperator):
             decode(Detection, self.detection),
             decode(Image, self.image),
             task=self.task_id,
+            attempt=context["ti"].try_number,
             store=wiring.store,
             backend=wiring.backend,
             registry=wiring.registry,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from airlock.domain.apis import Api
-from airlock.domain.device import Device
-from airlock.domain.expectations import SuiteReport
+from airlock.domain.failure import failure_report
 from airlock.domain.findings import shown
-from airlock.domain.image import Image
 from airlock.domain.judging import judge, judge_undeclared
 from airlock.domain.smoke import (
-    MAX_KEPT_CHARACTERS,
     MAX_RESPONSE_BYTES,
     REQUEST_TIMEOUT_S,
     HttpRequest,
@@ -23,13 +20,10 @@ from airlock.domain.smoke import (
     NoResponse,
     Sample,
     Silence,
-    SmokeReport,
-    Verdict,
-    latency_of,
 )
 from airlock.domain.user_image import WRITABLE_FOLDERS
-from airlock.errors import SmokeFailed
-from airlock.ports import Clock, RunningService
+from airlock.errors import BackendUnavailable, SmokeFailed
+from airlock.ports import Clock, RunningService, ServiceExit
 
 POLL_S = 0.2
 HEALTH_TIMEOUT_S = 5.0
@@ -69,6 +63,7 @@ class Conversation:
         memory_mb: The service's memory limit in megabytes, for a message.
         own: Whether the service is an image of the user's own, of which nothing is asked but what it declares.
         right: Sample → the last body that was found right: the same bytes again need no second look.
+        last: The last request and what came of it, for the report of a failure.
     """
 
     service: RunningService
@@ -78,6 +73,7 @@ class Conversation:
     memory_mb: int
     own: bool = False
     right: dict[str, bytes] = field(default_factory=dict)
+    last: tuple[HttpRequest, HttpResponse | NoResponse] | None = None
 
     def until_ready(self, sample: Sample, deadline: float) -> None:
         """Send until the first successful prediction: packages load in the background, an open port is not enough."""
@@ -90,7 +86,7 @@ class Conversation:
                     "The service was not ready in time.",
                     "Load faster, or ask for a higher `startup_timeout_s`.",
                 )
-            answer = self.service.send(sample.request, min(REQUEST_TIMEOUT_S, left), MAX_RESPONSE_BYTES)
+            answer = self.send(sample.request, min(REQUEST_TIMEOUT_S, left))
             if isinstance(answer, HttpResponse):
                 if answer.status == 200:
                     return
@@ -101,6 +97,12 @@ class Conversation:
             ):
                 raise self._silent(sample, answer)
             self.clock.sleep(POLL_S)
+
+    def send(self, request: HttpRequest, timeout_s: float) -> HttpResponse | NoResponse:
+        """Send a request and remember it with what came of it."""
+        answer = self.service.send(request, timeout_s, MAX_RESPONSE_BYTES)
+        self.last = (request, answer)
+        return answer
 
     def _is_loaded(self) -> bool:
         """Whether a request that got no answer was too slow, and not waiting for the model.
@@ -114,7 +116,10 @@ class Conversation:
 
     def check(self, sample: Sample) -> HttpResponse:
         """Send once and check the answer; anything but an answer is a failure."""
-        answer = self.service.send(sample.request, REQUEST_TIMEOUT_S, MAX_RESPONSE_BYTES)
+        return self.checked(sample, self.send(sample.request, REQUEST_TIMEOUT_S))
+
+    def checked(self, sample: Sample, answer: HttpResponse | NoResponse) -> HttpResponse:
+        """Check what came back."""
         if isinstance(answer, NoResponse):
             raise self._silent(sample, answer)
         self._judge(sample, answer)
@@ -130,10 +135,12 @@ class Conversation:
         if wrong is None:
             self.right[sample.name] = answer.body
             return
+        self.last = (sample.request, answer)
         remedies = _REMEDIES | (_IMAGE_REMEDIES if self.own else {})
         raise self.failed(wrong.code, f"Request {sample.name}: {wrong.message}.", remedies[wrong.code])
 
     def _silent(self, sample: Sample, answer: NoResponse) -> SmokeFailed:
+        self.last = (sample.request, answer)
         self.alive("SMK012", f"while it answered {sample.name}")
         if self.own and answer.silence is Silence.NOT_LISTENING:
             raise self.failed(
@@ -159,12 +166,20 @@ class Conversation:
                 "SMK013",
                 f"The service used more than its {self.memory_mb:,} MB of memory and was ended {when}.",
                 "Ask for a higher `min_memory_mb`, or load less.",
+                end,
             )
         remedy = _REMEDIES["SMK010"] if not self.own else _IMAGE_REMEDIES["SMK010"]
-        raise self.failed(code, f"The service ended with status {end.status} {when}.", remedy)
+        raise self.failed(code, f"The service ended with status {end.status} {when}.", remedy, end)
 
-    def failed(self, code: str, message: str, remedy: str) -> SmokeFailed:
-        """The failure, with what the service said of it."""
+    def failed(self, code: str, message: str, remedy: str, end: ServiceExit | None = None) -> SmokeFailed:
+        """The failure with its report: the last exchange, and what the service said of it.
+
+        Args:
+            code: The case.
+            message: What happened.
+            remedy: What to change.
+            end: How the service ended, where that is known already.
+        """
         log = self.service.log_tail()
         if code in _TOLD_BY_THE_SERVICE and not self.own:
             # The service writes before it answers or ends; what it wrote comes by another way and may be later.
@@ -173,75 +188,30 @@ class Conversation:
                     break
                 self.clock.sleep(POLL_S)
                 log = self.service.log_tail()
-        return SmokeFailed(code, " ".join((message, *_cause(log))), remedy, log)
+        if end is None:
+            # The failure is the news; an engine that is gone by now cannot say how the service is.
+            with contextlib.suppress(BackendUnavailable):
+                end = self.service.exit()
+        told = _cause(log)
+        report = failure_report(
+            self.last,
+            log,
+            exit_status=end.status if end else None,
+            out_of_memory=end is not None and end.out_of_memory,
+            told=told,
+        )
+        return SmokeFailed(code, f"{message} {told}".rstrip(), remedy, report)
 
 
-def _cause(log: str) -> tuple[str, ...]:
+def _cause(log: str) -> str:
     """What the serving code said of the last failure. The log is the package's own word: shown, not believed."""
     marks = _MARKED_ERROR.findall(log)
     if not marks:
-        return ()
+        return ""
     try:
         facts = json.loads(marks[-1][1])
         stage, kind, message = (shown(str(facts[key])) for key in ("stage", "type", "message"))
         place = f" at model/{shown(str(facts['file']))}:{int(facts['line'])}" if facts.get("file") else ""
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return ()
-    return (f"{kind} in stage {stage}{place}: {message}",)
-
-
-def passed_report(
-    device: Device,
-    image: Image,
-    checked: Sequence[tuple[Sample, HttpResponse]],
-    timed: Sequence[HttpResponse],
-    suites: tuple[SuiteReport, ...],
-    *,
-    ready_s: float,
-    peak_memory_bytes: int | None,
-    user: str = "",
-) -> SmokeReport:
-    """The report of a test that passed.
-
-    Args:
-        device: The device.
-        image: What was tested.
-        checked: What was sent and checked, with what came back.
-        timed: What came back to the timed requests.
-        suites: What the installation's expectations found.
-        ready_s: Seconds from start to the first successful prediction.
-        peak_memory_bytes: Highest memory seen.
-        user: The user that an image of the user's own ran as.
-    """
-    return SmokeReport(
-        device=device,
-        verdict=Verdict.PASSED,
-        isolation=image.isolation,
-        image=image,
-        checked=tuple(sample.name for sample, _ in checked),
-        ready_s=round(ready_s, 3),
-        latency=latency_of([answer.seconds for answer in timed]),
-        peak_memory_bytes=peak_memory_bytes,
-        golden_request=_kept(checked[0][0].request.body),
-        golden_response=_kept(checked[0][1].body),
-        user=user,
-        suites=suites,
-    )
-
-
-def told_event(report: SmokeReport) -> str:
-    """A passed report as one sentence of the version's history."""
-    timed = f"{report.latency.requests} timed" if report.latency else "no timed"
-    median = f", median {report.latency.p50:.1f} ms" if report.latency else ""
-    return (
-        f"Answered {len(report.checked)} checked and {timed} requests on {report.device.value}, "
-        f"ready after {report.ready_s:.1f} s{median}."
-    )
-
-
-def _kept(body: bytes) -> str:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        text = "base64:" + base64.b64encode(body).decode()
-    return text if len(text) <= MAX_KEPT_CHARACTERS else text[:MAX_KEPT_CHARACTERS] + "…"
+        return ""
+    return f"{kind} in stage {stage}{place}: {message}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from airlock.domain.answer_tables import ANSWERS, OUTPUTS, answer_rows, output_rows
 from airlock.domain.expectations import SuiteReport
@@ -15,7 +15,10 @@ MAX_SHOWN = 5
 
 
 def judge_answers(
-    judge: Judge, checked: Sequence[tuple[Sample, HttpResponse]], timed: Sequence[HttpResponse]
+    judge: Judge,
+    checked: Sequence[tuple[Sample, HttpResponse]],
+    timed: Sequence[HttpResponse],
+    failed: Callable[[str, str, str], SmokeFailed],
 ) -> tuple[SuiteReport, ...]:
     """Apply the suites `answers` and `outputs`.
 
@@ -23,6 +26,7 @@ def judge_answers(
         judge: Who judges.
         checked: Samples with their answers.
         timed: Answers to the first sample, sent again.
+        failed: Makes the error of a code, a message and a remedy.
 
     Returns:
         One report for each suite; only warnings and infos are unmet.
@@ -43,7 +47,7 @@ def judge_answers(
     ]
     if unmet:
         more = f" And {len(unmet) - MAX_SHOWN} more." if len(unmet) > MAX_SHOWN else ""
-        raise SmokeFailed(
+        raise failed(
             "SMK016",
             f"The answers do not meet {len(unmet)} of this installation's expectations: "
             f"{'; '.join(unmet[:MAX_SHOWN])}.{more}",

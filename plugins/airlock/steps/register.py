@@ -7,12 +7,14 @@ from typing import Any
 
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
+from airlock.domain.device_comparison import DeviceComparison, compare_devices
 from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.parameters import parameters_of
 from airlock.domain.record import Accepted, ModelVersion, Validated
-from airlock.domain.smoke import SmokeReport, Verdict
-from airlock.errors import DeviceRequired
+from airlock.domain.smoke import RECORD_ONLY, SmokeReport, Verdict
+from airlock.domain.version import EventKind
+from airlock.errors import DeviceRequired, SmokeFailed
 from airlock.ports import Clock, Registry
 
 
@@ -43,6 +45,7 @@ def register(
 
     Raises:
         DeviceRequired: A demanded device has not passed, or none has.
+        SmokeFailed: Two devices give different answers.
         VersionGone: The version is no longer this run's.
     """
     passed = {report.device for report in reports if report.verdict is Verdict.PASSED}
@@ -55,6 +58,9 @@ def register(
         )
     if not passed:
         raise _untested(detection, reports)
+    comparisons = compare_devices(reports, accepted.request.device_tolerance)
+    for comparison in comparisons:
+        _tell(comparison, accepted, registry)
     version = ModelVersion(
         accepted=accepted,
         package=package,
@@ -64,9 +70,23 @@ def register(
         reports=tuple(sorted(reports, key=lambda report: list(Device).index(report.device))),
         parameters=parameters_of(validated.config.apis),
         registered_at=clock.now(),
+        comparisons=comparisons,
     )
     registry.complete(version, details_of(version))
     return version
+
+
+def _tell(comparison: DeviceComparison, accepted: Accepted, registry: Registry) -> None:
+    """Write a comparison into the version's history; a difference that is too large fails the import instead."""
+    if comparison.agrees or comparison.tolerance >= RECORD_ONLY:
+        kind = EventKind.NORMAL if comparison.agrees else EventKind.ABNORMAL
+        registry.add_event(accepted.reservation, kind, comparison.says())
+        return
+    raise SmokeFailed(
+        "SMK040",
+        f"{comparison.says()} The request allows {comparison.tolerance:g}.",
+        "Correct the build for the device, or ask for a higher `device_tolerance`; with 1 it is recorded only.",
+    )
 
 
 def _untested(detection: Detection, reports: Sequence[SmokeReport]) -> DeviceRequired:

@@ -13,13 +13,14 @@ from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.sample_requests import sample_requests
-from airlock.domain.smoke import TIMED_REQUESTS, Sample, SmokeReport, Verdict
+from airlock.domain.smoke import Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
 from airlock.ports import Clock, Expectations, Launch, PackageStore, Registry, RuntimeBackend
 from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
-from airlock.steps.conversation import Conversation, passed_report, told_event
+from airlock.steps.conversation import Conversation
 from airlock.steps.expected import judge_answers
+from airlock.steps.measuring import passed_report, time_requests, told_event
 from airlock.steps.samples import sample_files, uploaded_files
 from airlock.steps.smoke_image import smoke_image
 
@@ -33,6 +34,7 @@ def smoke(
     image: Image,
     *,
     task: str,
+    attempt: int,
     store: PackageStore,
     backend: RuntimeBackend,
     registry: Registry,
@@ -52,6 +54,7 @@ def smoke(
         detection: Its engine and runtime.
         image: What serves it.
         task: The task's name, for labels.
+        attempt: Which try of the task this is, likewise.
         store: Where the package lies.
         backend: What runs it.
         registry: For the version's history.
@@ -97,6 +100,7 @@ def smoke(
             validated,
             image,
             task=task,
+            attempt=attempt,
             store=store,
             backend=backend,
             registry=registry,
@@ -127,27 +131,39 @@ def smoke(
         memory_mb=specs.memory_mb or runtime.memory_mb,
         run=accepted.reservation.run,
         task=task,
+        attempt=attempt,
     )
     api = validated.config.apis[0] if validated.config.apis else None
-    started = clock.monotonic()
-    with expectations.judging() as judge, backend.serve(launch) as service:
-        test = Conversation(
-            service=service,
-            api=api,
-            wrapped=ENGINES[detection.engine].json_only,
-            clock=clock,
-            memory_mb=launch.memory_mb,
-        )
-        test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
-        ready_s = clock.monotonic() - started
-        answers = [test.check(sample) for sample in samples]
-        judge.ready()
-        # Checked too: a service that answers fast because it no longer answers right has no latency.
-        timed = [test.check(samples[0]) for _ in range(TIMED_REQUESTS)]
-        peak = service.peak_memory_bytes()
-        checked = list(zip(samples, answers, strict=True))
-        suites = judge_answers(judge, checked, timed)
-    report = passed_report(device, tested, checked, timed, suites, ready_s=ready_s, peak_memory_bytes=peak)
+    with expectations.judging() as judge:
+        # The judge starts beside the service, and its start is none of the service's.
+        started = clock.monotonic()
+        with backend.serve(launch) as service:
+            start_s = clock.monotonic() - started
+            test = Conversation(
+                service=service,
+                api=api,
+                wrapped=ENGINES[detection.engine].json_only,
+                clock=clock,
+                memory_mb=launch.memory_mb,
+            )
+            test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
+            ready_s = clock.monotonic() - started
+            checked = [(sample, test.check(sample)) for sample in samples]
+            judge.ready()
+            timed = time_requests(test, samples[0])
+            suites = judge_answers(judge, checked, timed.answers, test.failed)
+    report = passed_report(
+        device,
+        tested,
+        checked,
+        timed,
+        suites,
+        start_s=start_s,
+        ready_s=ready_s,
+        memory_mb=launch.memory_mb,
+        specs=specs,
+        devices=detection.devices,
+    )
     registry.add_event(accepted.reservation, EventKind.NORMAL, told_event(report))
     return report
 

@@ -9,9 +9,8 @@ from airlock.domain.image import Image, UserImage
 from airlock.domain.image_requests import ApiTest, api_tests
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
+from airlock.domain.request import MinimumSpecs
 from airlock.domain.smoke import (
-    MAX_RESPONSE_BYTES,
-    TIMED_REQUESTS,
     HttpRequest,
     HttpResponse,
     NoResponse,
@@ -22,8 +21,9 @@ from airlock.domain.user_image import DEFAULT_MEMORY_MB, users_to_try
 from airlock.domain.version import EventKind
 from airlock.errors import ImageRefused, SmokeFailed
 from airlock.ports import Clock, Expectations, ImageLaunch, PackageStore, Registry, RunningImage, RuntimeBackend
-from airlock.steps.conversation import POLL_S, WRONG_PORT_REMEDY, Conversation, passed_report, told_event
+from airlock.steps.conversation import POLL_S, WRONG_PORT_REMEDY, Conversation
 from airlock.steps.expected import judge_answers
+from airlock.steps.measuring import passed_report, time_requests, told_event
 from airlock.steps.samples import sample_files
 
 #: The service ended before it was healthy, or the engine could not start it: another user may do better.
@@ -38,6 +38,7 @@ def smoke_image(
     image: Image,
     *,
     task: str,
+    attempt: int,
     store: PackageStore,
     backend: RuntimeBackend,
     registry: Registry,
@@ -53,6 +54,7 @@ def smoke_image(
         validated: Its configuration.
         image: The image.
         task: The task's name, for labels.
+        attempt: Which try of the task this is, likewise.
         store: Where the package lies.
         backend: What runs it.
         registry: For the version's history.
@@ -81,10 +83,11 @@ def smoke_image(
             health=health,
             run=accepted.reservation.run,
             task=task,
+            attempt=attempt,
         )
         patience_s = accepted.request.startup_timeout_s or health.startup_timeout_s
         try:
-            report = _tested(launch, tests, patience_s, backend, expectations, clock)
+            report = _tested(launch, tests, specs, patience_s, backend, expectations, clock)
         except (SmokeFailed, ImageRefused) as error:
             if error.code not in _ENDED_EARLY or number + 1 == len(users):
                 raise
@@ -99,40 +102,45 @@ def smoke_image(
 def _tested(
     launch: ImageLaunch,
     tests: tuple[ApiTest, ...],
+    specs: MinimumSpecs,
     patience_s: float,
     backend: RuntimeBackend,
     expectations: Expectations,
     clock: Clock,
 ) -> SmokeReport:
-    started = clock.monotonic()
-    with expectations.judging() as judge, backend.serve_image(launch) as service:
-        talks = [
-            Conversation(
-                service=service, api=test.api, wrapped=False, clock=clock, memory_mb=launch.memory_mb, own=True
-            )
-            for test in tests
-        ]
-        # The engine's own time to start a container is none of the service's.
-        _until_healthy(service, talks[0], launch, clock.monotonic(), patience_s)
-        # The first answer counts as the service's readiness, as for every engine.
-        answers = [talks[0].check(tests[0].samples[0])]
-        ready_s = clock.monotonic() - started
-        answers += [talks[0].check(sample) for sample in tests[0].samples[1:]]
-        for talk, test in zip(talks[1:], tests[1:], strict=True):
-            answers += [talk.check(sample) for sample in test.samples]
-        judge.ready()
-        timed = [talks[0].check(tests[0].samples[0]) for _ in range(TIMED_REQUESTS)]
-        peak = service.peak_memory_bytes()
-        checked = list(zip((sample for test in tests for sample in test.samples), answers, strict=True))
-        suites = judge_answers(judge, checked, timed)
+    with expectations.judging() as judge:
+        started = clock.monotonic()
+        with backend.serve_image(launch) as service:
+            start_s = clock.monotonic() - started
+            talks = [
+                Conversation(
+                    service=service, api=test.api, wrapped=False, clock=clock, memory_mb=launch.memory_mb, own=True
+                )
+                for test in tests
+            ]
+            # The engine's own time to start a container is none of the service's.
+            _until_healthy(service, talks[0], launch, clock.monotonic(), patience_s)
+            # The first answer counts as the service's readiness, as for every engine.
+            answers = [talks[0].check(tests[0].samples[0])]
+            ready_s = clock.monotonic() - started
+            answers += [talks[0].check(sample) for sample in tests[0].samples[1:]]
+            for talk, test in zip(talks[1:], tests[1:], strict=True):
+                answers += [talk.check(sample) for sample in test.samples]
+            judge.ready()
+            timed = time_requests(talks[0], tests[0].samples[0])
+            checked = list(zip((sample for test in tests for sample in test.samples), answers, strict=True))
+            suites = judge_answers(judge, checked, timed.answers, talks[0].failed)
     return passed_report(
         launch.device,
         launch.image,
         checked,
         timed,
         suites,
+        start_s=start_s,
         ready_s=ready_s,
-        peak_memory_bytes=peak,
+        memory_mb=launch.memory_mb,
+        specs=specs,
+        devices=(launch.device,),
         user=launch.user,
     )
 
@@ -164,7 +172,7 @@ def _until_healthy(
                 return
             wait_s = POLL_S
             continue
-        got = service.send(request, min(health.timeout_s, left), MAX_RESPONSE_BYTES)
+        got = talk.send(request, min(health.timeout_s, left))
         if isinstance(got, HttpResponse) and got.status == 200:
             return
         silence = got.silence if isinstance(got, NoResponse) else None
