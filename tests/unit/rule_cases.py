@@ -7,12 +7,11 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from airlock.adapters.catalogue_files import load_catalogue
 from airlock.domain.catalogue import Catalogue
-from airlock.domain.detection import detect
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import SourceLocation
 from airlock.errors import PermanentError, Rejected
@@ -26,9 +25,7 @@ from tests.unit.given import (
     ZIPPED,
     changed,
     config_schema,
-    good_config,
     iris_files,
-    manifest_of,
 )
 from tests.unit.line import Line
 from tests.unit.model_bytes import field as message
@@ -157,6 +154,8 @@ def tensors(header: bytes, data: bytes) -> bytes:
     return struct.pack("<Q", len(header)) + header + data
 
 
+#: The opening of a model of TensorFlow Lite.
+LITE = b"\x08\x00\x00\x00TFL3" + bytes(8)
 HEADER = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 (ONE_API,) = IRIS_CONFIG["apis"]
@@ -203,20 +202,6 @@ def where_it_lies(max_read_bytes: int) -> Callable[[], set[str]]:
         return {each.code for each in report.findings}
 
     return told
-
-
-def detected(model_type: str) -> Callable[[], set[str]]:
-    """The detection alone: what says so in the whole line says it earlier, in other words."""
-
-    def codes() -> set[str]:
-        config = good_config(changed())
-        try:
-            detect(manifest_of(iris_files()), (), replace(config, model_type=model_type), CATALOGUE)
-        except PermanentError as error:
-            return {error.code}
-        return set()
-
-    return codes
 
 
 Case = Given | Callable[[], set[str]]
@@ -329,6 +314,7 @@ CASES: dict[str, tuple[Case, Case]] = {
         onnx(onnx_model(location="net.bin"), model__net_dot_bin=bytes(4)),
     ),
     "MDL009": (where_it_lies(max_read_bytes=100), where_it_lies(max_read_bytes=1_000_000)),
+    "MDL010": (torch(model__net_dot_pth=ZIPPED, model__a_dot_tflite=LITE), torch(model__net_dot_pth=ZIPPED)),
     "DET001": (
         without("model/iris.m", given=packed(changed(model_type="XGBoost", runtime=None), model__net_dot_m=ZIPPED)),
         packed(changed()),
@@ -337,7 +323,6 @@ CASES: dict[str, tuple[Case, Case]] = {
     "DET003": (iris(runtime="python2.7"), iris(runtime="python3.6")),
     "DET005": (pickled_by("xgboost-3.2.0/pickled.m"), pickled_by("scikit-learn-1.9.1/iris.m")),
     "DET006": (pickled_by("scikit-learn-0.18.1/iris.m"), pickled_by("scikit-learn-1.9.1/iris.m")),
-    "DET004": (detected("Image"), detected("Scikit_Learn")),
     "REQ001": (asked(modle_version="1"), asked(model_version="0.0.1")),
     "REQ002": (asked(model_name=""), asked(model_name="iris")),
     "REQ003": (asked(labels="a"), asked(labels=["a"])),

@@ -19,7 +19,6 @@ from airlock.domain.detection import (
     runtime_of,
 )
 from airlock.domain.device import Device
-from airlock.domain.engines import ENGINES
 from airlock.domain.evidence import MAX_FILES_READ, files_to_read, gather_evidence
 from airlock.domain.model_files.facts import Facts
 from airlock.domain.model_files.forms import facts_of
@@ -265,12 +264,6 @@ def test_a_runtime_that_cannot_be_had_says_why_and_what_is_near(nearest: str, re
     with pytest.raises(RuntimeUnavailable, match="its wheels are gone") as caught:
         runtime_of(config_of("Scikit_Learn"), Catalogue.of([row]))
     assert (caught.value.code, caught.value.remedy) == ("DET003", remedy)
-
-
-def test_a_package_that_is_only_an_image_is_refused_with_the_engines_there_are() -> None:
-    with pytest.raises(RuntimeUnavailable, match="DET004") as caught:
-        detected("Image", {})
-    assert all(engine in caught.value.remedy for engine in ENGINES)
 
 
 def test_inference_code_is_code_at_the_top() -> None:

@@ -21,15 +21,15 @@ from typing import Any
 
 import pytest
 
-from airlock.domain.model_files import names_boosting, names_common, names_learning, names_torch
+from airlock.domain.model_files import names_boosting, names_common, names_learning, names_torch, names_transformers
 from airlock.domain.model_files.names import allowed_names, parse_names
 from airlock.domain.model_files.pickle_policy import CALLED_ONLY, CHECKED, WRAPPERS
 from airlock.domain.model_files.pickle_values import Global
 from tests.unit.test_hostile_pickles import HOSTILE, called, codes, looked_at, text
 
-ENGINES = ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost", "PyTorch", "TensorFlow")
+ENGINES = ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost", "PyTorch", "Transformers", "TensorFlow")
 LISTED = frozenset(name for engine in ENGINES for name in allowed_names(engine))
-LISTS = (names_common, names_learning, names_boosting, names_torch)
+LISTS = (names_common, names_learning, names_boosting, names_torch, names_transformers)
 
 #: Modules that hand out processes, files, sockets, code, attributes or calls: none of their names is listed.
 FORBIDDEN_MODULES = frozenset(
@@ -107,12 +107,13 @@ def test_no_listed_name_runs_what_it_is_given() -> None:
         "compile", "callback", "apply", "vectorize", "fromfile", "from_file", "caller", "thread", "process", "command",
         "shell", "script", "socket", "file", "path", "url", "lambda", "hook", "trace",
     )  # fmt: skip
-    harmless = re.compile("gaussianprocess|vectorizer")
+    harmless = re.compile("gaussianprocess|vectorizer|evaluationstrategy")
     found = {str(name) for name in LISTED if any(word in harmless.sub("", name.name.lower()) for word in words)}
     assert found == {
         # Looked at by `pickle_policy`.
         "__builtin__.getattr",
         "builtins.getattr",
+        "accelerate.state.PartialState",
         "sklearn.externals.joblib.memory.Memory",
         # Keep settings or numbers, and call nothing when they are made.
         "torch.nn.modules.module._WrappedHook",
@@ -183,6 +184,27 @@ def test_a_layer_may_keep_the_two_methods_that_give_it_its_sizes(module: str) ->
     method = called(module, "getattr", OBJECT, text("_infer_parameters"))[:-1]
     assert torch_codes(method + b")R.") == ["MDL001"]
     assert "MDL001" in codes(called(module, "getattr", OBJECT, text("_infer_parameters")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "accelerate.state.PartialState",
+        "transformers.trainer_pt_utils.AcceleratorConfig",
+        "transformers.training_args.TrainingArguments",
+        "transformers.training_args_seq2seq.Seq2SeqTrainingArguments",
+    ],
+)
+def test_the_trainers_settings_are_made_without_arguments_alone(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    imported = f"c{module}\n{attribute}\n".encode()
+    for engine in ("Transformers", "PyTorch"):
+        # NEWOBJ and a state, as the library's own files have it.
+        made = b"\x80\x02" + imported + b")\x81}X\x01\x00\x00\x00aK\x01sb."
+        assert codes(made, "model/bert/training_args.bin", engine) == []
+        for argument in (text("out"), b"K\x01", b"}"):
+            found = codes(called(module, attribute, argument), "model/bert/training_args.bin", engine)
+            assert found == ["MDL001"]
 
 
 @pytest.mark.parametrize("module", ["builtins", "__builtin__"])

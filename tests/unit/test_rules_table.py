@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from airlock.domain.rules import RULES
+from airlock.domain.rules import RETIRED, RULES
 from tests.unit.given import ROOT
 from tests.unit.rule_cases import CASES, codes_told
 
@@ -60,6 +60,11 @@ def test_codes_are_well_formed_and_their_own_keys() -> None:
     for code, rule in RULES.items():
         assert CODE.fullmatch(code)
         assert rule.code == code
+
+
+def test_the_code_of_a_rule_that_is_gone_is_given_to_no_other() -> None:
+    assert set(RULES).isdisjoint(RETIRED)
+    assert all(CODE.fullmatch(code) for code in RETIRED)
 
 
 def test_every_rule_says_what_why_what_to_do_and_where_it_comes_from() -> None:

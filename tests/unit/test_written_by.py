@@ -6,10 +6,12 @@ import io
 
 import pytest
 
+from airlock.domain.findings import Severity
 from airlock.domain.model_files.facts import CERTAIN, STRONG, WEAK, Facts
 from airlock.domain.model_files.forms import facts_of, is_model_file
 from airlock.domain.model_files.reading import look_at
 from tests.unit.model_bytes import WRITTEN, written
+from tests.unit.test_hostile_pickles import called, text
 
 #: File → its name in a package, its engine, what is said, the versions.
 FILES = {
@@ -61,6 +63,13 @@ FILES = {
     "torch-2.13.0/whole.pth": (
         "net.pth", "PyTorch", "is an archive of PyTorch", "PyTorch 2.1 or newer, PyTorch archive form 3",
     ),
+    **{
+        f"transformers-{version}/training_args.bin": (
+            "training_args.bin", "PyTorch", "is an archive of PyTorch",
+            "PyTorch 2.1 or newer, PyTorch archive form 3",
+        )
+        for version in ("4.3.3", "4.30.2", "5.23.0")
+    },
     "xgboost-0.80/booster.m": (
         "iris.m", "XGBoost", "is a booster of XGBoost in its old binary form", "XGBoost binary form 1",
     ),
@@ -76,6 +85,27 @@ FILES = {
         for path in sorted(WRITTEN.glob("spark-4.0.2/**/part-00000"))
     },
 }  # fmt: skip
+#: Written by real engines in forms that none of their services loads: the name, the engine, what is said, the versions.
+OTHER_FORMS = {
+    "catboost-1.2.10/model.json": ("model.json", "CatBoost", "is a model of CatBoost in JSON", "CatBoost 1.2.10"),
+    "tensorflow-2.21.0/net.tflite": ("net.tflite", "TensorFlow", "is a model of TensorFlow Lite", ""),
+}
+#: Arrays of NumPy speak for no engine: what is said, and what else is told.
+ARRAYS = {
+    f"numpy-{version}/{name}": (says, details)
+    for version in ("1.16.6", "2.4.6")
+    for name, says, details in (
+        ("numbers.npy", "is an array of NumPy", {"type": "<f4", "shape": "2 × 3"}),
+        (
+            "fields.npy",
+            "is an array of NumPy",
+            {"type": "[('a', '<i4'), ('b', '<f8'), ('c', '<U3')]", "shape": "1"},
+        ),
+        ("objects.npy", "is an array of Python objects", {"type": "|O", "shape": "4"}),
+        ("arrays.npz", "is an archive of 2 arrays of NumPy", {"arrays": "numbers, objects"}),
+        ("packed.npz", "is an archive of 2 arrays of NumPy", {"arrays": "numbers, objects"}),
+    )
+}
 #: Written by real engines too, and what each would run or ask for.
 SUSPECT = {
     "h5py-3.14.0/behind.h5": ("net.h5", "TensorFlow", "MDL002"),
@@ -95,7 +125,7 @@ SUSPECT = {
     "tensorflow-2.21.0/read_file.pb": ("saved_model.pb", "TensorFlow", "MDL001"),
 }
 #: Not looked at by themselves.
-BESIDE = ("README.md", "write.py", "net.bin", "variables.index", "model.json", "data.h5")
+BESIDE = ("README.md", "write.py", "net.bin", "variables.index", "data.h5")
 
 
 def facts(file: str, name: str) -> Facts:
@@ -124,6 +154,39 @@ def test_a_model_that_its_engine_wrote_gives_no_finding(file: str) -> None:
     assert look_at(f"model/{name}", len(data), io.BytesIO(data), engine).findings == ()
 
 
+@pytest.mark.parametrize("version", ["4.3.3", "4.30.2", "5.23.0"])
+def test_what_the_trainer_puts_beside_a_model_may_stay_and_code_in_its_place_may_not(version: str) -> None:
+    path = "model/bert/training_args.bin"
+    data = written(f"transformers-{version}/training_args.bin")
+    assert look_at(path, len(data), io.BytesIO(data), "Transformers").findings == ()
+    hostile = called("os", "system", text("true"))
+    (found,) = look_at(path, len(hostile), io.BytesIO(hostile), "Transformers").findings
+    assert (found.code, found.is_error) == ("MDL001", True)
+    assert found.fix.startswith("Leave the file out: ")
+
+
+@pytest.mark.parametrize("file", OTHER_FORMS)
+def test_a_form_that_no_service_loads_is_told_for_what_it_is_and_what_would_do(file: str) -> None:
+    name, engine, says, versions = OTHER_FORMS[file]
+    found = facts(file, name)
+    assert (found.says, ", ".join(map(str, found.written_by))) == (says, versions)
+    assert [claim.engine for claim in found.claims] == [engine]
+    data = written(file)
+    (told,) = look_at(f"model/{name}", len(data), io.BytesIO(data), engine).findings
+    assert (told.code, told.severity) == ("MDL010", Severity.INFO)
+    assert told.message.startswith(f"It {says}; ")
+
+
+@pytest.mark.parametrize("file", ARRAYS)
+def test_arrays_of_numpy_say_what_they_hold_and_speak_for_no_engine(file: str) -> None:
+    says, details = ARRAYS[file]
+    name = file.rpartition("/")[2]
+    found = facts(file, name)
+    assert (found.says, dict(found.details), found.claims) == (says, details, ())
+    data = written(file)
+    assert look_at(f"model/data/{name}", len(data), io.BytesIO(data), "PyTorch").findings == ()
+
+
 @pytest.mark.parametrize("file", SUSPECT)
 def test_code_in_a_file_of_a_real_engine_is_found(file: str) -> None:
     name, engine, code = SUSPECT[file]
@@ -136,7 +199,7 @@ def test_code_in_a_file_of_a_real_engine_is_found(file: str) -> None:
 
 def test_every_file_is_accounted_for_and_small() -> None:
     files = {path.relative_to(WRITTEN).as_posix(): path for path in WRITTEN.rglob("*") if path.is_file()}
-    assert {name for name in files if not name.endswith(BESIDE)} == {*FILES, *SUSPECT}
+    assert {name for name in files if not name.endswith(BESIDE)} == {*FILES, *OTHER_FORMS, *ARRAYS, *SUSPECT}
     assert max(path.stat().st_size for path in files.values()) < 50_000
 
 

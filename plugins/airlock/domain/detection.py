@@ -84,18 +84,14 @@ def detect(manifest: Manifest, evidence: tuple[Evidence, ...], config: ModelConf
     Args:
         manifest: The package's files.
         evidence: What they say.
-        config: The configuration.
+        config: The configuration; its `model_type` is an engine, `Image` has none.
         catalogue: The known runtimes.
 
     Raises:
         EngineNotDetected: A file contradicts `model_type`, or no runtime is known for the engine.
-        RuntimeUnavailable: The runtime is known and cannot be had, or no runtime serves this kind of package.
+        RuntimeUnavailable: The runtime is known and cannot be had.
     """
     engine = config.model_type
-    if engine not in ENGINES:
-        raise RuntimeUnavailable(
-            "DET004", f"Packages of model_type {engine} cannot be served.", f"Use one of: {', '.join(ENGINES)}."
-        )
     needed = _needed(engine, manifest)
     against = [item for item in evidence if item.file in needed and not _supports(evidence, item.file, engine)]
     if against:
@@ -174,7 +170,7 @@ def _other_engine(engine: str, needed: set[str], evidence: tuple[Evidence, ...])
             message = f"It {item.says}; {engine} can load it only with that library."
             fix = f"Add the library to `dependencies`, or set `model_type` to {item.engines[0]}."
             found.append(finding("DET005", message, place=Place(file=item.file), fix=fix))
-    if not needed and evidence and together(evidence, engine) == 0:
+    if not needed and any(item.engines for item in evidence) and together(evidence, engine) == 0:
         message = f"No file speaks for {engine}; they fit {shown_engines(evidence)}."
         found.append(finding("DET005", message, place=Place(file="model/")))
     return found

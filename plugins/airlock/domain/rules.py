@@ -345,6 +345,11 @@ _ALL = (
         reason="A check of a package in object storage reads no more than it was allowed; the import reads it all.",
         remedy="Allow more with `--max-read`, or check the package where its files lie.",
     ),
+    Rule(
+        code="MDL010", title="A model in a form that no service loads by itself", severity="info", source=_PACKAGE,
+        reason="An engine's own service loads one form of its models; inference code may load others.",
+        remedy="Save the model in the form that the engine needs, or load it in `customize_service.py`.",
+    ),
     # ── engine and runtime ───────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="DET001", title="The files contradict `model_type`", severity="error", source=_PACKAGE,
@@ -360,11 +365,6 @@ _ALL = (
         code="DET003", title="The runtime cannot be had", severity="error", source=_IMPORT,
         reason="What the runtime is made of is published nowhere any more.",
         remedy="Use the runtime that is named as the nearest.",
-    ),
-    Rule(
-        code="DET004", title="No runtime serves this kind of package", severity="error", source=_IMPORT,
-        reason="Only engines of the catalogue are served.",
-        remedy="Use one of the engines.",
     ),
     Rule(
         code="DET005", title="The files speak for another engine", severity="warning", source=_PACKAGE,
@@ -434,3 +434,5 @@ _ALL = (
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {rule.code: rule for rule in _ALL}
+#: Codes of rules that are gone. Records of versions may hold them, so that none is given to another rule.
+RETIRED = frozenset({"DET004"})

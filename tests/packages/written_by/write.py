@@ -94,9 +94,52 @@ def onnx(target):
     latest.ir_version = onnx.IR_VERSION
     onnx.save(latest, os.path.join(folder, "latest.onnx"))
     onnx.save(
-        model("", weights), os.path.join(folder, "external.onnx"), save_as_external_data=True, location="net.bin",
+        model("", weights),
+        os.path.join(folder, "external.onnx"),
+        save_as_external_data=True,
+        location="net.bin",
         size_threshold=0,
     )
+
+
+def numpy(target):
+    import datetime
+
+    import numpy
+
+    folder = _at(target, "numpy", numpy.__version__)
+    numbers = numpy.arange(6, dtype="float32").reshape(2, 3)
+    objects = numpy.array(["a", None, 3, datetime.date(2024, 5, 1)], dtype=object)
+    fields = numpy.array([(1, 2.5, "x")], dtype=[("a", "i4"), ("b", "f8"), ("c", "U3")])
+    numpy.save(os.path.join(folder, "numbers.npy"), numbers)
+    numpy.save(os.path.join(folder, "fields.npy"), fields)
+    numpy.save(os.path.join(folder, "objects.npy"), objects)
+    numpy.savez(os.path.join(folder, "arrays.npz"), numbers=numbers, objects=objects)
+    numpy.savez_compressed(os.path.join(folder, "packed.npz"), numbers=numbers, objects=objects)
+
+
+def transformers(target):
+    import torch
+    import transformers
+
+    # As the Trainer saves it: with the device that it found. Paths and names of machines are given, not found out.
+    wanted = {
+        "output_dir": "out",
+        "logging_dir": "logs",
+        "report_to": [],
+        "use_cpu": True,
+        "no_cuda": True,
+        "fsdp": "",
+        "evaluation_strategy": "steps",
+        "eval_strategy": "steps",
+        "debug": "underflow_overflow",
+        "optim": "adamw_torch",
+    }
+    known = transformers.TrainingArguments.__dataclass_fields__
+    settings = transformers.TrainingArguments(**{name: wanted[name] for name in wanted if name in known})
+    str(settings.device)
+    folder = _at(target, "transformers", transformers.__version__)
+    torch.save(settings, os.path.join(folder, "training_args.bin"))
 
 
 def safetensors(target):
@@ -104,8 +147,14 @@ def safetensors(target):
     import safetensors
     from safetensors.numpy import save_file
 
-    tensors = {"w": numpy.ones((4, 2), dtype="float32"), "b": numpy.zeros(2, dtype="float16"), "empty": numpy.zeros((0, 3))}
-    save_file(tensors, _at(target, "safetensors", safetensors.__version__, "net.safetensors"), metadata={"format": "pt"})
+    tensors = {
+        "w": numpy.ones((4, 2), dtype="float32"),
+        "b": numpy.zeros(2, dtype="float16"),
+        "empty": numpy.zeros((0, 3)),
+    }
+    save_file(
+        tensors, _at(target, "safetensors", safetensors.__version__, "net.safetensors"), metadata={"format": "pt"}
+    )
 
 
 def _without_paths(archive):
@@ -196,6 +245,11 @@ def tensorflow(target):
         twice.save(whole, save_format="tf")
         shutil.copy(os.path.join(whole, "saved_model.pb"), os.path.join(folder, "lambda.pb"))
 
+    if tf.__version__ == "2.21.0":
+        called = net.__call__.get_concrete_function(tf.TensorSpec([1, 4], tf.float32))
+        with open(os.path.join(folder, "net.tflite"), "wb") as file:
+            file.write(tf.lite.TFLiteConverter.from_concrete_functions([called], net).convert())
+
 
 def h5py(target):
     import h5py
@@ -205,7 +259,11 @@ def h5py(target):
     model = json.dumps({"class_name": "Sequential", "config": {"name": "net", "layers": layers}})
     folder = _at(target, "h5py", h5py.__version__)
     # The newest form; many attributes in the old form (several blocks) and in the newest one (a heap of their own).
-    for name, options, fillers in (("latest", {"libver": "latest"}, 0), ("many", {}, 12), ("dense", {"libver": "latest"}, 12)):
+    for name, options, fillers in (
+        ("latest", {"libver": "latest"}, 0),
+        ("many", {}, 12),
+        ("dense", {"libver": "latest"}, 12),
+    ):
         with h5py.File(os.path.join(folder, name + ".h5"), "w", **options) as file:
             for index in range(fillers):
                 file.attrs["filler%d" % index] = "x" * 40
@@ -241,7 +299,9 @@ def mindspore(target):
     folder = _at(target, "mindspore", mindspore.__version__)
     mindspore.save_checkpoint(net, os.path.join(folder, "net.ckpt"))
     mindspore.export(
-        net, mindspore.Tensor(numpy.zeros((1, 4), dtype="float32")), file_name=os.path.join(folder, "net"),
+        net,
+        mindspore.Tensor(numpy.zeros((1, 4), dtype="float32")),
+        file_name=os.path.join(folder, "net"),
         file_format="MINDIR",
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from airlock.domain.model_files.facts import CERTAIN, STRONG, Facts, WrittenBy, claims
+from airlock.domain.model_files.facts import CERTAIN, STRONG, Facts, Problem, WrittenBy, claims
 from airlock.domain.model_files.ranges import Ranges
 from airlock.domain.model_files.streams import Unreadable
 
@@ -23,6 +23,7 @@ _JSON_VERSION = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,
 _UBJ_VERSION = re.compile(rb"version\[(?:\$([iUIlL]))?#([iUIlL])(.{1,40})", re.DOTALL)
 _UBJ_WIDTHS = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
 _LIGHTGBM_VERSION = re.compile(rb"tree\nversion=v(\d{1,3})\r?\n")
+_CATBOOST_JSON = re.compile(rb'\{\s*"(?:ctr_data|features_info)"\s*:\s*[\[{]')
 _CATBOOST_VERSION = re.compile(rb"(?:tags/v|CatBoost release )(\d{1,4}(?:\.\d{1,4}){1,3})")
 
 
@@ -124,4 +125,28 @@ def read_catboost(ranges: Ranges) -> Facts:
         says="is a model of CatBoost",
         claims=claims(CERTAIN if b"FlabuffersModel" in data else STRONG, "CatBoost"),
         written_by=(WrittenBy(library="CatBoost", version=match[1].decode()),) if match else (),
+    )
+
+
+def is_catboost_json(head: bytes) -> bool:
+    """Whether a text begins as CatBoost's models in JSON do, whose keys stand in order."""
+    return _CATBOOST_JSON.match(head) is not None
+
+
+def read_catboost_json(ranges: Ranges) -> Facts:
+    """A model of CatBoost in JSON.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    data = ranges.up_to(0, _LOOKED_AT_BYTES) + b"\n" + ranges.tail(_LOOKED_AT_BYTES)
+    if b'"scale_and_bias"' not in data:
+        raise Unreadable("it is no model of CatBoost")
+    match = _CATBOOST_VERSION.search(data)
+    message = "It is a model of CatBoost in JSON; the service loads `*.cbm`, as `save_model` writes it by itself."
+    return Facts(
+        says="is a model of CatBoost in JSON",
+        claims=claims(CERTAIN if match else STRONG, "CatBoost"),
+        written_by=(WrittenBy(library="CatBoost", version=match[1].decode()),) if match else (),
+        problems=(Problem(code="MDL010", message=message),),
     )

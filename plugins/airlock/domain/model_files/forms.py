@@ -11,6 +11,7 @@ from airlock.domain.model_files import (
     keras_file,
     mindspore_files,
     mxnet_file,
+    numpy_file,
     onnx_file,
     pickle_facts,
     safetensors_file,
@@ -43,6 +44,8 @@ _BY_ENDING: tuple[tuple[str, Reader], ...] = (
     (".prototxt", caffe_files.read_prototxt),
     (".caffemodel", caffe_files.read_caffemodel),
     (".mindir", mindspore_files.read_mindir),
+    (".tflite", tensorflow_file.read_lite),
+    (".npy", numpy_file.read_array),
     (".h5", hdf5_file.read_hdf5),
     (".hdf5", hdf5_file.read_hdf5),
     (".cbm", booster_files.read_catboost),
@@ -52,13 +55,14 @@ _BY_ENDING: tuple[tuple[str, Reader], ...] = (
 #: Openings whose files have one form, under any name that is looked at.
 _BY_OPENING: tuple[tuple[bytes, Reader], ...] = (
     (hdf5_file.SIGNATURE, hdf5_file.read_hdf5),
+    (numpy_file.OPENING, numpy_file.read_array),
     (booster_files.CATBOOST_OPENING, booster_files.read_catboost),
     (booster_files.LIGHTGBM_OPENING, booster_files.read_lightgbm),
     *((opening, booster_files.read_xgboost) for opening in booster_files.XGBOOST_OPENINGS),
     (mxnet_file.PARAMETERS_MAGIC, mxnet_file.read_parameters),
 )
 #: Endings that several kinds of files have, most of them no models: a form that is not known is no finding.
-_MAYBE_ENDINGS = (".pb", ".params", ".model", ".bst", ".xgb", ".keras")
+_MAYBE_ENDINGS = (".pb", ".params", ".model", ".bst", ".xgb", ".keras", ".npz")
 _MAYBE_AT_THE_TOP = (".json", ".txt")
 #: How models that are text begin; other openings mean nothing in a file of labels.
 _TEXT_OPENINGS = (booster_files.LIGHTGBM_OPENING, b'{"learner"', b'{"version":[')
@@ -125,6 +129,8 @@ def facts_of(path: str, size: int, file: Binary) -> Facts | None:
         reader = spark_files.read_spark_metadata
     if reader is not None:
         return reader(Ranges(file, size))
+    if lower.endswith(".json") and booster_files.is_catboost_json(head):
+        return _perhaps(booster_files.read_catboost_json, file, size)
     if transformers_files.is_configuration(lower):
         return _perhaps(transformers_files.read_configuration, file, size)
     if lower.endswith(".keras"):
@@ -146,6 +152,8 @@ def _by_opening(head: bytes) -> Reader | None:
 def _archive(path: str, size: int, file: Binary) -> Facts | None:
     if path.endswith((".keras", ".h5")):
         return keras_file.read_keras_archive(file, size)
+    if path.endswith(numpy_file.ENDINGS):
+        return numpy_file.read_arrays(file, size)
     if not path.endswith(PICKLE_ENDINGS):
         return None
     names = {member.name for member in Members.of(file, size).entries}

@@ -5,13 +5,11 @@ Source: Keras, keras/src/saving/saving_lib.py.
 
 from __future__ import annotations
 
-import zlib
-
 from airlock.domain.model_files.facts import CERTAIN, Facts, claims, numbered
 from airlock.domain.model_files.keras_config import KERAS_VERSIONS, Layers
 from airlock.domain.model_files.ranges import MAX_JSON_BYTES, parsed
-from airlock.domain.model_files.streams import Binary, OverLimit, Unreadable
-from airlock.domain.model_files.zip_archive import DEFLATED, Member, Members
+from airlock.domain.model_files.streams import Binary, Unreadable
+from airlock.domain.model_files.zip_archive import Members, content
 
 CONFIG, METADATA = "config.json", "metadata.json"
 
@@ -30,10 +28,10 @@ def read_keras_archive(file: Binary, size: int) -> Facts:
     members = {member.name: member for member in Members.of(file, size).entries}
     if not is_keras_archive(set(members)):
         raise Unreadable(f"the archive holds no `{CONFIG}` and `{METADATA}`")
-    metadata = parsed(content(file, members[METADATA]), METADATA)
+    metadata = parsed(content(file, members[METADATA], MAX_JSON_BYTES), METADATA)
     version = numbered(metadata.get(KERAS_VERSIONS)) if isinstance(metadata, dict) else ""
     layers = Layers(version=version)
-    layers.read(parsed(content(file, members[CONFIG]), CONFIG))
+    layers.read(parsed(content(file, members[CONFIG], MAX_JSON_BYTES), CONFIG))
     for name in members:
         if name.startswith("/") or ".." in name.split("/"):
             raise Unreadable(f"the name {name!r} in the archive points outside of it")
@@ -44,25 +42,3 @@ def read_keras_archive(file: Binary, size: int) -> Facts:
         details=layers.details(),
         problems=tuple(layers.problems()),
     )
-
-
-def content(file: Binary, member: Member, limit: int = MAX_JSON_BYTES) -> bytes:
-    """The bytes of a small file of an archive.
-
-    Raises:
-        OverLimit: It is larger than the limit.
-        Unreadable: It is damaged.
-    """
-    if max(member.size_bytes, member.stored_bytes) > limit:
-        raise OverLimit(f"{member.name} of the archive has {member.size_bytes:,} bytes")
-    file.seek(member.start)
-    data = file.read(member.stored_bytes)
-    if member.method == DEFLATED:
-        try:
-            engine = zlib.decompressobj(-15)
-            data = engine.decompress(data, limit + 1)
-        except zlib.error:
-            raise Unreadable(f"the compressed data of {member.name} are damaged") from None
-    if len(data) != member.size_bytes or zlib.crc32(data) != member.crc:
-        raise Unreadable(f"{member.name} of the archive does not match its checksum")
-    return data

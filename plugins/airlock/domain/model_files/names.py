@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from airlock.domain.model_files import names_boosting, names_common, names_learning, names_torch
+from airlock.domain.model_files import names_boosting, names_common, names_learning, names_torch, names_transformers
 from airlock.domain.model_files.pickle_values import Global
 
 
@@ -20,7 +20,7 @@ def allowed_names(engine: str) -> frozenset[Global]:
         # Estimators of one library stand in pipelines of another, where the package lists it as a dependency.
         texts += [names_learning.NAMES, names_boosting.NAMES]
     if engine not in ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost"):
-        texts.append(names_torch.NAMES)
+        texts += [names_torch.NAMES, names_transformers.NAMES]
     return frozenset(name for text in texts for name in parse_names(text))
 
 

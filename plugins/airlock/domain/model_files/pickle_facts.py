@@ -10,7 +10,6 @@ import re
 
 from airlock.domain.model_files.booster_files import ubj_version
 from airlock.domain.model_files.facts import CERTAIN, STRONG, WEAK, Claim, Facts, WrittenBy, claims, listed
-from airlock.domain.model_files.keras_file import content
 from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading
 from airlock.domain.model_files.streams import (
     Binary,
@@ -23,7 +22,7 @@ from airlock.domain.model_files.streams import (
     of_file,
 )
 from airlock.domain.model_files.torch_file import LEGACY_MAGIC
-from airlock.domain.model_files.zip_archive import Member, Members
+from airlock.domain.model_files.zip_archive import Member, Members, content
 
 LOOKED_AT_BYTES = 1 << 20
 #: First part of a class's module → the engine that loads it.

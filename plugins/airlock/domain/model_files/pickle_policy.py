@@ -47,8 +47,15 @@ _LAZY_METHODS: Final = frozenset({b"_infer_parameters", b"_lazy_load_hook"})
 _NEVER_CALLED: Final = frozenset(
     Global(module, "_passthrough_scorer") for module in ("sklearn.metrics.scorer", "sklearn.metrics._scorer")
 )
+# The Trainer's settings: made with arguments they look for devices and other processes.
+_SETTINGS: Final = frozenset({
+    Global("accelerate.state", "PartialState"),
+    Global("transformers.trainer_pt_utils", "AcceleratorConfig"),
+    Global("transformers.training_args", "TrainingArguments"),
+    Global("transformers.training_args_seq2seq", "Seq2SeqTrainingArguments"),
+})
 #: Names that are only called, with arguments of one form, and never handed on to something that could call them.
-CALLED_ONLY: Final = _UFUNCS | _TYPES | _GETATTRS | {_ENCODE, _MEMORY, _REBUILD_TYPED}
+CALLED_ONLY: Final = _UFUNCS | _TYPES | _GETATTRS | _SETTINGS | {_ENCODE, _MEMORY, _REBUILD_TYPED}
 #: Names whose arguments are looked at.
 CHECKED: Final = CALLED_ONLY | _DATA_TYPES | _NEVER_CALLED
 
@@ -230,6 +237,8 @@ class Policy:
         known = arguments if arguments.__class__ is tuple else ()
         if name in _NEVER_CALLED:
             return False
+        if name in _SETTINGS:
+            return arguments.__class__ is tuple and not known
         if name == _ENCODE:
             return len(known) == 2 and known[1] in (b"latin1", b"latin-1")
         if name in _UFUNCS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from airlock.domain.engines import ENGINES
 from airlock.domain.findings import Finding, Place, Severity, finding, shown
+from airlock.domain.model_files import numpy_file
 from airlock.domain.model_files.facts import Facts, Problem
 from airlock.domain.model_files.forms import HEAD_BYTES, LZ4, PICKLE_ENDINGS, ZIP, facts_of, is_pickled
 from airlock.domain.model_files.keras_file import is_keras_archive
@@ -30,6 +31,10 @@ from airlock.domain.model_files.zip_archive import Members
 
 MAX_SHOWN_MESSAGE = 400
 _TRUSTED = "Trusted by the request (`trust_model_code`)."
+#: Files that have one writer, and what to do where they hold something else.
+_FIXES = {
+    "training_args.bin": "Leave the file out: it keeps the settings of the training, and no service reads it.",
+}
 _SAVED_AGAIN = "Save the model again with the library that wrote it, and upload the file as it is."
 
 
@@ -112,18 +117,21 @@ def _at(offset: int | None) -> str:
     return "" if offset is None else f" (byte {offset:,})"
 
 
-def _code(code: str, message: str, place: Place, trusted: bool, value: str = "") -> Finding:
+def _code(code: str, message: str, place: Place, trusted: bool, value: str = "", fix: str = "") -> Finding:
     return finding(
         code,
         f"{message} {_TRUSTED}" if trusted else message,
         place=place,
         value=value or None,
         severity=Severity.WARNING if trusted else None,
+        fix=fix,
     )
 
 
 def _suspected(each: Suspicion, place: Place, trusted: bool) -> Finding:
-    return _code("MDL001", f"Loading it runs code: at byte {each.offset:,} it {each.what}.", place, trusted, each.name)
+    message = f"Loading it runs code: at byte {each.offset:,} it {each.what}."
+    fix = _FIXES.get(place.file.rpartition("/")[2], "")
+    return _code("MDL001", message, place, trusted, each.name, fix)
 
 
 def _told(each: Problem, place: Place, trusted: bool) -> Finding:
@@ -136,6 +144,11 @@ def _read(path: str, size: int, file: Binary, engine: str, reading: Reading, sum
     """What a file says, once pickles in it were followed; None where its form is not known and should be."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
+    if numpy_file.is_arrays(path, head):
+        facts = facts_of(path, size, file)
+        for stream in numpy_file.pickles(file, size):
+            _read_pickles(stream, allowed_names(engine), reading)
+        return facts
     if is_pickled(path, head) and not (head.startswith(ZIP) and _is_keras(file, size)):
         try:
             _read_pickled(head, size, file, allowed_names(engine), reading, summed_bytes)
@@ -143,7 +156,7 @@ def _read(path: str, size: int, file: Binary, engine: str, reading: Reading, sum
             # Boosters of XGBoost before 1.0 begin with numbers and have no mark of their own.
             return _FOLLOWED if engine == "XGBoost" else None
         return _FOLLOWED
-    if path.lower().endswith(PICKLE_ENDINGS) and not head.startswith(ZIP):
+    if path.lower().endswith((*PICKLE_ENDINGS, *numpy_file.ENDINGS)) and not head.startswith(ZIP):
         # What begins like another form may be a pickle as well: old ones begin with any instruction.
         with contextlib.suppress(_UnknownForm):
             _read_bare(head, size, file, allowed_names(engine), reading)

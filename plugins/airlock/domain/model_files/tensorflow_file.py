@@ -13,6 +13,8 @@ from airlock.domain.model_files.protobuf import BYTES, MAX_TEXT_BYTES, VARINT, W
 from airlock.domain.model_files.ranges import MAX_JSON_BYTES, Ranges, parsed
 from airlock.domain.model_files.streams import OverLimit, Unreadable
 
+#: FlatBuffers have it where the file says which kind it is.
+LITE_MARK = b"TFL3"
 #: Operators that run Python, or read and write files and addresses that the graph names.
 CODE_OPERATORS = {
     **dict.fromkeys(("PyFunc", "PyFuncStateless", "EagerPyFunc"), "calls Python code"),
@@ -109,6 +111,23 @@ def refuse(ranges: Ranges) -> Facts:
         OverLimit: Always.
     """
     raise OverLimit("a SavedModel as text or in parts is not read here")
+
+
+def read_lite(ranges: Ranges) -> Facts:
+    """A model of TensorFlow Lite, by the mark that its form has behind the first offset.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    head = ranges.up_to(0, 8)
+    if head[4:] != LITE_MARK or int.from_bytes(head[:4], "little") >= ranges.size:
+        raise Unreadable("it is no model of TensorFlow Lite")
+    message = "It is a model of TensorFlow Lite; inference code loads it with `tf.lite.Interpreter`, no service does."
+    return Facts(
+        says="is a model of TensorFlow Lite",
+        claims=claims(STRONG, "TensorFlow"),
+        problems=(Problem(code="MDL010", message=message),),
+    )
 
 
 def read_keras_metadata(ranges: Ranges) -> Facts:

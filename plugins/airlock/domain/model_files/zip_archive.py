@@ -91,6 +91,28 @@ class Members:
         return cls(entries=tuple(entries))
 
 
+def content(file: Binary, member: Member, limit: int) -> bytes:
+    """The bytes of a small file of an archive.
+
+    Raises:
+        OverLimit: It is larger than the limit.
+        Unreadable: It is damaged.
+    """
+    if max(member.size_bytes, member.stored_bytes) > limit:
+        raise OverLimit(f"{member.name} of the archive has {member.size_bytes:,} bytes")
+    file.seek(member.start)
+    data = file.read(member.stored_bytes)
+    if member.method == DEFLATED:
+        try:
+            engine = zlib.decompressobj(-15)
+            data = engine.decompress(data, limit + 1)
+        except zlib.error:
+            raise Unreadable(f"the compressed data of {member.name} are damaged") from None
+    if len(data) != member.size_bytes or zlib.crc32(data) != member.crc:
+        raise Unreadable(f"{member.name} of the archive does not match its checksum")
+    return data
+
+
 def check_contents(file: Binary, member: Member) -> None:
     """Compare a file's checksum.
 
