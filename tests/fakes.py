@@ -278,6 +278,7 @@ class FakeBackend:
     Attributes:
         behaviour: How the next service behaves.
         on: Devices of this worker.
+        machine: Its architecture.
         index: Normal names of the packages that can be installed; None means all.
         bases: Base images of variants that are on this worker.
         pulls: Base images that the installation's registry has, and that a build pulls.
@@ -295,6 +296,7 @@ class FakeBackend:
         self.clock = clock
         self.behaviour = behaviour or Behaviour()
         self.on = frozenset({Device.CPU})
+        self.machine = "x86_64"
         self.index: frozenset[str] | None = None
         self.bases: frozenset[str] = frozenset()
         self.pulls: frozenset[str] = frozenset()

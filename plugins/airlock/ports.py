@@ -268,6 +268,14 @@ class RuntimeBackend(Protocol):
     def isolation(self) -> Isolation:
         """What stands between user code and the host."""
 
+    @property
+    def machine(self) -> str:
+        """Architecture that it builds for, as `uname -m` names it.
+
+        Raises:
+            BackendUnavailable: The engine does not answer.
+        """
+
     def serving_digest(self, runtime: Runtime) -> str:
         """Digest of the serving code that goes into a runtime, with the runtime's stand-in where it has one."""
 

@@ -187,6 +187,19 @@ def test_a_row_for_ascend_alone_is_one_of_aarch64_on_an_image_with_cann(key):
         assert "ascend" in row["base_image"]
 
 
+@pytest.mark.parametrize(
+    "engine, runtime, nearest",
+    [
+        ("MindSpore", "ms1.1-python3.7-c76", "mindspore2.10-python3.11-cpu"),
+        ("MindSpore", "mindspore2.10-python3.11-ascend", "mindspore2.10-python3.11-cpu"),
+        ("TensorFlow", "tf1.15-aarch64-c76-d910", "tf1.13-python3.7-cpu"),
+    ],
+)
+def test_a_row_for_aarch64_has_a_nearest_one_for_other_machines(engine, runtime, nearest):
+    catalogue = load_catalogue(ROOT / "include")
+    assert catalogue.nearest_on("x86_64", catalogue.find(engine, runtime)).name == nearest
+
+
 @every_entry
 def test_a_base_image_that_nobody_publishes_comes_with_its_recipe_and_no_other_does(key):
     for build in builds_of(ENTRIES[key]):

@@ -148,7 +148,10 @@ def test_a_runtime_for_another_architecture_is_refused_here_with_the_reason(
     version = docker.wiring().registry.find(name, "0.0.1")
     assert version is not None
     assert "[BLD008]" in version.reason
-    assert f"{row} is made for {', '.join(row.architectures)}; the engine runs on {MACHINE}." in version.reason
+    assert f"{row} is made for {', '.join(row.architectures)}; this worker builds for {MACHINE}." in version.reason
+    nearest = CATALOGUE.nearest_on(MACHINE, row)
+    assert nearest is not None
+    assert f"Use the runtime {nearest.name!r} ({row.engine} {nearest.engine_version})" in version.reason
 
 
 def test_a_runtime_that_cannot_be_had_is_refused_with_the_nearest(

@@ -55,6 +55,21 @@ def line_for(row: Runtime, *devices: Device, bases: tuple[str, ...] = ()) -> Lin
     return line
 
 
+@pytest.mark.parametrize("others_there", [True, False])
+def test_a_row_for_another_architecture_is_refused_with_the_nearest_that_can_be_had_here(others_there: bool) -> None:
+    arm = runtime(engine_version="1.1.1", default=True, architectures=("aarch64",))
+    near = runtime(name="near", engine_version="1.3.0")
+    far = runtime(name="far", engine_version="2.0.0")
+    gone = runtime(name="gone", engine_version="1.1.1", available=False, unavailable_reason="Gone.", nearest="near")
+    line = Line(catalogue=Catalogue.of([arm, far, gone, near] if others_there else [arm]))
+    with pytest.raises(RuntimeUnavailable) as caught:
+        line.import_model()
+    assert caught.value.code == "BLD008"
+    assert caught.value.message == f"{arm} is made for aarch64; this worker builds for x86_64."
+    use = "the runtime 'near' (Scikit_Learn 1.3.0)" if others_there else "another runtime"
+    assert caught.value.remedy == f"Use {use}, or a worker of that architecture."
+
+
 def built_on(line: Line) -> dict[str, tuple[str, str]]:
     """Device → (verdict, build) of a whole import."""
     version = line.import_model()

@@ -35,7 +35,7 @@ from airlock.adapters.relayed_service import RelayedService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
-from airlock.domain.catalogue import Runtime
+from airlock.domain.catalogue import Runtime, other_machine
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
 from airlock.domain.image_reference import ImageReference
@@ -92,6 +92,11 @@ class DockerBackend:
         """A container."""
         return Isolation.CONTAINER
 
+    @property
+    def machine(self) -> str:
+        """That of the engine's host, which may be another one than this process's."""
+        return str(self._info.get("Architecture") or "")
+
     @functools.cached_property
     def _client(self) -> docker.DockerClient:
         with engine_errors("asked for its version"):
@@ -130,13 +135,9 @@ class DockerBackend:
             RuntimeUnavailable: The runtime cannot be had on this machine.
             BackendUnavailable: The engine, the network or an index did not answer.
         """
-        machine = str(self._info.get("Architecture") or "")
+        machine = self.machine
         if machine not in plan.runtime.architectures:
-            raise RuntimeUnavailable(
-                "BLD008",
-                f"{plan.runtime} is made for {', '.join(plan.runtime.architectures)}; the engine runs on {machine}.",
-                "Choose another runtime, or a worker of that architecture.",
-            )
+            raise RuntimeUnavailable("BLD008", *other_machine(plan.runtime, machine))
         last = plan.layers[-1]
         started = self._clock.monotonic()
         if self._present(last.tag):

@@ -25,7 +25,7 @@ from airlock.adapters.process_service import ChildService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
-from airlock.domain.catalogue import Runtime
+from airlock.domain.catalogue import Runtime, other_machine
 from airlock.domain.device import Device
 from airlock.domain.image import (
     SERVING_LAYER,
@@ -92,6 +92,11 @@ class ProcessBackend:
         """None."""
         return Isolation.NONE
 
+    @property
+    def machine(self) -> str:
+        """This one's."""
+        return platform.machine()
+
     def serving_digest(self, runtime: Runtime) -> str:
         """Digest of the serving code and the runtime's stand-in, read once."""
         if runtime.stand_in_for not in self._serving_digests:
@@ -121,13 +126,9 @@ class ProcessBackend:
             RuntimeUnavailable: The runtime cannot be had on this machine.
             BackendUnavailable: An index did not answer.
         """
-        machine = platform.machine()
+        machine = self.machine
         if machine not in plan.runtime.architectures:
-            raise RuntimeUnavailable(
-                "BLD008",
-                f"{plan.runtime} is made for {', '.join(plan.runtime.architectures)}; this machine is {machine}.",
-                "Choose another runtime, or a worker of that architecture.",
-            )
+            raise RuntimeUnavailable("BLD008", *other_machine(plan.runtime, machine))
         log("Isolation: none. The package's code will run as an ordinary process of this worker.")
         made = self._whole(plan)
         if made is not None:

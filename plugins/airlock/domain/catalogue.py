@@ -241,6 +241,19 @@ class Catalogue:
         """The engine's default row, or None where the engine has no rows."""
         return next((runtime for runtime in self.of_engine(engine) if runtime.default), None)
 
+    def nearest_on(self, machine: str, row: Runtime) -> Runtime | None:
+        """The row of the same engine that can be had on machines of an architecture and is most like another one."""
+        rows = [other for other in self.of_engine(row.engine) if other.available and machine in other.architectures]
+        return min(
+            rows,
+            key=lambda other: (
+                version_distance(other.engine_version, row.engine_version),
+                version_distance(other.python, row.python),
+                Device.CPU not in other.devices,
+            ),
+            default=None,
+        )
+
     def suggestion(self, engine: str, name: str) -> str:
         """The engine's rows and its default as a sentence, the likeliest meant first."""
         rows = [runtime for runtime in self.of_engine(engine) if runtime.available]
@@ -254,6 +267,22 @@ class Catalogue:
         default = self.default(engine)
         text += f"Runtimes of {engine}: {', '.join(names) or 'none'}."
         return text + (f" Its default is {default.name!r}." if default else "")
+
+
+def other_machine(row: Runtime, machine: str, nearest: Runtime | None = None) -> tuple[str, str]:
+    """That a row is made for other machines: what is the matter, and what to do.
+
+    Args:
+        row: The row.
+        machine: Architecture of the machine that was to build it.
+        nearest: The row to take instead, where one is known.
+    """
+    made_for = ", ".join(row.architectures)
+    other = f"the runtime {nearest.name!r} ({row.engine} {nearest.engine_version})" if nearest else "another runtime"
+    return (
+        f"{row} is made for {made_for}; this worker builds for {machine}.",
+        f"Use {other}, or a worker of that architecture.",
+    )
 
 
 def _nearest(engine: str, name: UnifiedName, rows: list[Runtime]) -> str:

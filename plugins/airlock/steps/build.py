@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airlock.domain.base_images import missing_base
-from airlock.domain.catalogue import OWN_BUILD, STAND_IN_BUILD, Catalogue, Runtime
+from airlock.domain.catalogue import OWN_BUILD, STAND_IN_BUILD, Catalogue, Runtime, other_machine
 from airlock.domain.detection import Detection
 from airlock.domain.engines import IMAGE
 from airlock.domain.image import BuildPlan, Image, plan_build
@@ -55,6 +55,9 @@ def build(
         return obtain(accepted, validated, backend=backend, registry=registry, log=log)
     registry.add_event(accepted.reservation, EventKind.NORMAL, f"Image task started on backend {backend.kind.value}.")
     row = known_runtime(detection, catalogue)
+    machine = backend.machine
+    if machine not in row.architectures:
+        raise RuntimeUnavailable("BLD008", *other_machine(row, machine, catalogue.nearest_on(machine, row)))
 
     def tell(text: str) -> None:
         registry.add_event(accepted.reservation, EventKind.NORMAL, text)
