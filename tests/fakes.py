@@ -220,14 +220,15 @@ class FakeService:
         if silent > timeout_s:
             self.clock.sleep(timeout_s)
             return NoResponse(silence=Silence.TIMED_OUT, seconds=timeout_s)
-        self.clock.sleep(max(0.0, silent))
+        waited = max(0.0, silent)
+        self.clock.sleep(waited)
         if (request.method, request.path) == ("GET", "/health"):
             return self._response(200, b'{"status": "OK"}')
         self.requests.append(request)
         if self.exit() is not None:
             return NoResponse(silence=Silence.BROKEN, seconds=0.0)
-        if self.behaviour.seconds > timeout_s:
-            self.clock.sleep(timeout_s)
+        if self.behaviour.seconds > timeout_s - waited:
+            self.clock.sleep(timeout_s - waited)
             return NoResponse(silence=Silence.TIMED_OUT, seconds=timeout_s)
         self.clock.sleep(self.behaviour.seconds)
         if len(self.requests) <= self.behaviour.loading_answers:

@@ -172,6 +172,12 @@ def test_a_first_request_that_takes_long_within_the_startup_time_is_waited_for()
     assert line.smoke(line.until_built()).verdict is Verdict.PASSED
 
 
+def test_a_first_request_whose_time_went_by_while_the_model_was_loaded_is_sent_again() -> None:
+    line = Line()
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, silent_s=30, seconds=15)
+    assert line.smoke(line.until_built()).verdict is Verdict.PASSED
+
+
 def test_the_authors_samples_are_all_sent_and_compared() -> None:
     files = {
         **iris_files(),

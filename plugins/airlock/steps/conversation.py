@@ -77,6 +77,7 @@ class Conversation:
 
     def until_ready(self, sample: Sample, deadline: float) -> None:
         """Send until the first successful prediction: packages load in the background, an open port is not enough."""
+        loaded = self.own
         while True:
             self.alive("SMK010", "before it was ready")
             left = deadline - self.clock.monotonic()
@@ -93,9 +94,12 @@ class Conversation:
                 if answer.status != LOADING_STATUS:
                     self._judge(sample, answer)
             elif answer.silence is Silence.TOO_LARGE or (
-                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S and self._is_loaded()
+                answer.silence is Silence.TIMED_OUT and left > REQUEST_TIMEOUT_S and loaded
             ):
                 raise self._silent(sample, answer)
+            elif answer.silence is Silence.TIMED_OUT:
+                # It may have waited for the model for most of its time. The next one does not, once the model is there.
+                loaded = self._is_loaded()
             self.clock.sleep(POLL_S)
 
     def send(self, request: HttpRequest, timeout_s: float) -> HttpResponse | NoResponse:
@@ -105,12 +109,10 @@ class Conversation:
         return answer
 
     def _is_loaded(self) -> bool:
-        """Whether a request that got no answer was too slow, and not waiting for the model.
+        """Whether a request that is sent now waits for no model.
 
         Airlock's own server takes connections from its start and answers none before the service is constructed.
         """
-        if self.own:
-            return True
         health = HttpRequest(method="GET", path="/health", content_type="", body=b"")
         return isinstance(self.service.send(health, HEALTH_TIMEOUT_S, MAX_RESPONSE_BYTES), HttpResponse)
 
