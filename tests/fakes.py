@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airlock.domain.archives import ArchiveForm, ArchiveMember, walk
 from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
@@ -69,6 +70,7 @@ class FakeStorage:
         away: Whether nothing answers.
         copied: Keys whose bytes were read, in order.
         before_copy: Called with the key before its bytes are read: where a test changes the bucket midway.
+        tag: Gives the tag of an object's bytes.
     """
 
     def __init__(self, buckets: Mapping[str, Mapping[str, bytes]] | None = None, identity: str = "memory") -> None:
@@ -77,6 +79,7 @@ class FakeStorage:
         self.away = False
         self.copied: list[str] = []
         self.before_copy: Callable[[str], None] = lambda key: None
+        self.tag: Callable[[bytes], str] = lambda data: hashlib.sha256(data).hexdigest()[:32]
         self._identity = identity
 
     @property
@@ -86,14 +89,14 @@ class FakeStorage:
     def list(self, location: SourceLocation) -> Iterator[ListedObject]:
         for key, data in sorted(self._bucket(location).items()):
             if key.startswith(location.prefix):
-                yield ListedObject(key=key, size_bytes=len(data), etag=self._etag(data))
+                yield ListedObject(key=key, size_bytes=len(data), etag=self.tag(data))
 
     def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
         self.before_copy(item.key)
         data = self._bucket(location).get(item.key)
         if data is None:
             raise SourceChanged("SRC003", f"{item.key} was deleted while it was copied.", "Try again.")
-        if self._etag(data) != item.etag or len(data) != item.size_bytes:
+        if self.tag(data) != item.etag or len(data) != item.size_bytes:
             raise SourceChanged("SRC003", f"{item.key} was replaced while it was copied.", "Try again.")
         self.copied.append(item.key)
         yield data[start:stop]
@@ -106,10 +109,6 @@ class FakeStorage:
         if location.bucket not in self.buckets:
             raise SourceRefused("SRC001", f"There is no bucket {location.bucket}.", "Correct `source_location`.")
         return self.buckets[location.bucket]
-
-    @staticmethod
-    def _etag(data: bytes) -> str:
-        return hashlib.sha256(data).hexdigest()[:32]
 
 
 class FakeStore:
@@ -132,6 +131,26 @@ class FakeStore:
 
     def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
         arrived = {path: b"".join(file.read(0, file.size_bytes)) for path, file in files.items()}
+        return self._keep(listing, arrived, sum(map(len, arrived.values())))
+
+    def stage_archive(
+        self,
+        listing: str,
+        form: ArchiveForm,
+        archive: IncomingFile,
+        choose: Callable[[Iterator[ArchiveMember]], Mapping[str, str]],
+        tell: Callable[[str], None],
+    ) -> Staged:
+        data = b"".join(archive.read(0, archive.size_bytes))
+        wanted = choose(member for member, _ in walk(form, io.BytesIO(data), len(data)))
+        arrived = {
+            wanted[member.name]: b"".join(pieces)
+            for member, pieces in walk(form, io.BytesIO(data), len(data))
+            if member.name in wanted
+        }
+        return self._keep(listing, arrived, len(data))
+
+    def _keep(self, listing: str, arrived: dict[str, bytes], bytes_read: int) -> Staged:
         entries = [
             FileEntry(path=path, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
             for path, data in arrived.items()
@@ -142,7 +161,7 @@ class FakeStore:
         self.packages[digest] = arrived
         self.manifests[digest] = manifest
         self.listings[listing] = digest
-        return Staged(manifest=manifest, bytes_read=manifest.size_bytes)
+        return Staged(manifest=manifest, bytes_read=bytes_read)
 
     def manifest(self, digest: str) -> Manifest:
         manifest = self.manifests.get(digest)

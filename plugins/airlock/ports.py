@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airlock.domain.archives import ArchiveForm, ArchiveMember
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
 from airlock.domain.expectations import SuiteReport
@@ -36,17 +37,17 @@ class Clock(Protocol):
 
 
 class ObjectStorage(Protocol):
-    """An S3-compatible object storage behind one Connection."""
+    """What packages come from: an S3-compatible object storage behind one Connection, or folders of the worker."""
 
     @property
     def identity(self) -> str:
         """Names the storage: two storages never share one."""
 
     def list(self, location: SourceLocation) -> Iterator[ListedObject]:
-        """Every object below the folder, in key order.
+        """Every object below the folder; of a location that names an archive, that object first.
 
         Raises:
-            SourceRefused: No such bucket, or no permission.
+            SourceRefused: No such bucket or folder, or no permission.
             StorageUnavailable: No answer, or the storage's own error.
         """
 
@@ -128,6 +129,30 @@ class PackageStore(PackageFiles, Protocol):
             tell: Takes a line of progress now and then.
 
         Raises:
+            StoreDamaged: The disk cannot take it.
+            StoreFull: The disk is full.
+        """
+
+    def stage_archive(
+        self,
+        listing: str,
+        form: ArchiveForm,
+        archive: IncomingFile,
+        choose: Callable[[Iterator[ArchiveMember]], Mapping[str, str]],
+        tell: Callable[[str], None],
+    ) -> Staged:
+        """Write the package that an archive holds, in the same way.
+
+        Args:
+            listing: Identity of the archive; remembered for `known`.
+            form: How it is written.
+            archive: Where its bytes come from.
+            choose: Looks at its entries and gives name in the archive → path in the package. What it raises ends the
+                copy, with nothing unpacked.
+            tell: Takes a line of progress now and then.
+
+        Raises:
+            Unreadable: The archive is damaged, or two readers could see different files in it.
             StoreDamaged: The disk cannot take it.
             StoreFull: The disk is full.
         """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import struct
+import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from tests.unit.given import (
     PICKLE,
     ROOT,
     ZIPPED,
+    archive,
     changed,
     config_schema,
     iris_files,
@@ -129,6 +132,26 @@ def code(source: bytes, **config: Any) -> Given:
     return packed(changed(**config), model__customize_service_dot_py=source)
 
 
+def archived(files: Files, behind: bytes = b"") -> Given:
+    """An archive as the source, with bytes behind its end."""
+    conf = {"source_location": "s3://models/iris/iris.zip"}
+    return Given(files={"iris.zip": archive(*files.items()) + behind}, conf=conf)
+
+
+def linked(path: str) -> Given:
+    """A tar archive that holds the iris package and a link."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as made:
+        for name, data in iris_files().items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            made.addfile(entry, io.BytesIO(data))
+        entry = tarfile.TarInfo(path)
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        made.addfile(entry)
+    return Given(files={"iris.tar": target.getvalue()}, conf={"source_location": "s3://models/iris/iris.tar"})
+
+
 def torch(**files: bytes) -> Given:
     """A package of PyTorch with its code, and these files."""
     config = changed(model_type="PyTorch", runtime="pytorch2.13-python3.11-cpu")
@@ -224,6 +247,9 @@ CASES: dict[str, tuple[Case, Case]] = {
     ),
     "PKG010": (odd("notes.txt"), odd("model/notes.txt")),
     "PKG011": (asked(source_location="s3://models/iris/model/"), asked(source_location="s3://models/iris/")),
+    "PKG012": (archived({**iris_files(), "model/a": b"x"}, b"junk"), archived(iris_files())),
+    "PKG013": (linked("model/labels.txt"), archived({**iris_files(), "model/labels.txt": b"x"})),
+    "PKG014": (archived({f"iris/{path}": data for path, data in iris_files().items()}), archived(iris_files())),
     "CFG001": (text(b'{"model_type": }'), Given()),
     "CFG002": (text(b"// iris\n" + json.dumps(IRIS_CONFIG).encode()), iris(description="// iris")),
     "CFG003": (
@@ -330,7 +356,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     "REQ005": (asked(model_version="1.0"), asked(model_version="1.0.0")),
     "REQ006": (asked(labels=list("abcdef")), asked(labels=list("abcde"))),
     "REQ007": (asked(description="<b>iris</b>"), asked(description="iris")),
-    "REQ008": (asked(source_location="file:///etc/"), asked(source_location="s3://models/iris/")),
+    "REQ008": (asked(source_location="file://host/etc/"), asked(source_location="s3://models/iris/")),
     "REQ009": (asked(install_type=["cloud"]), asked(install_type=["edge"])),
     "REQ010": (asked(min_cpu=-1), asked(min_cpu=1)),
     "REQ011": (

@@ -156,7 +156,7 @@ def test_links_are_named_and_not_followed(iris: Path, capsys: pytest.CaptureFixt
     (iris / "model/more").symlink_to("/etc")
     status, text = output(capsys, str(iris))
     assert status == 1
-    assert text.count("error PKG006") == 2
+    assert text.count("error PKG013") == 2
 
 
 def test_a_name_cannot_command_the_terminal(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,3 +217,8 @@ def test_no_more_is_fetched_than_is_allowed() -> None:
     with package.open("", entry) as file:
         assert len(file.read(50_000)) == 50_000
     assert sum(stop - start for _, start, stop in storage.ranges) <= 100_000
+
+
+def test_an_archive_is_not_taken_for_a_folder() -> None:
+    with pytest.raises(SourceRefused, match=r"SRC009.*s3://models/iris\.zip is an archive.*check the folder"):
+        checked(FakeStorage({"models": {}}), SourceLocation(bucket="models", prefix="iris.zip"))

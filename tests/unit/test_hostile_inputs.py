@@ -115,7 +115,7 @@ def test_links_and_devices_of_a_folder_are_refused_and_never_read(tmp_path: Path
     package = LocalPackage(tmp_path)
     assert package.manifest("").files == ()
     assert {(item.code, item.place.file) for item in package.noticed} == {
-        ("PKG006", "model/link"),
-        ("PKG006", "model/folder"),
-        ("PKG006", "model/pipe"),
+        ("PKG013", "model/link"),
+        ("PKG013", "model/folder"),
+        ("PKG013", "model/pipe"),
     }

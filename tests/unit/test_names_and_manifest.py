@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlock.domain.package import FileEntry, Manifest, check_names
-from airlock.domain.source import SourceLocation
+from airlock.domain.source import Scheme, SourceLocation
 from tests.unit.given import codes
 
 
@@ -204,7 +204,12 @@ def test_the_ways_to_name_a_folder_are_read(text: str, bucket: str, prefix: str)
         "",
         "models/iris",
         "https://models/iris",
-        "file:///etc/",
+        "file://",
+        "file:///",
+        "file://host/srv/models/",
+        "file:///srv/../etc/",
+        "file:///srv//x",
+        "file:srv/models",
         "s3://",
         "s3://a/x",
         "s3:///iris",
@@ -225,6 +230,31 @@ def test_the_ways_to_name_a_folder_are_read(text: str, bucket: str, prefix: str)
 )
 def test_everything_else_is_no_location(text: str) -> None:
     assert SourceLocation.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    "text,written",
+    [
+        ("s3://models/iris.zip", "s3://models/iris.zip"),
+        ("/models/a/iris.tar.gz", "s3://models/a/iris.tar.gz"),
+        ("file:///srv/models/iris.tgz", "file:///srv/models/iris.tgz"),
+        ("s3://models/iris.zip/", None),
+        ("s3://models.zip", None),
+        ("file:///srv/models/iris", None),
+    ],
+)
+def test_a_name_that_ends_like_an_archive_is_one_unless_a_slash_closes_it(text: str, written: str | None) -> None:
+    location = SourceLocation.parse(text)
+    assert location is not None
+    assert (location.archive is not None) == (written is not None)
+    assert str(location) == written or written is None
+    assert location.prefix == "" or location.prefix.endswith("/") != (written is not None)
+
+
+def test_a_folder_of_the_worker_is_named_by_its_path() -> None:
+    location = SourceLocation.parse("file:///srv/mod els/iris/model")
+    assert location == SourceLocation(scheme=Scheme.FILE, bucket="", prefix="srv/mod els/iris/model/")
+    assert str(location.above_model()) == "file:///srv/mod els/iris/"
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_a_description_of_100_characters_and_two_lines_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["models/iris", "https://models/iris", "s3://models/../x", "s3://", "file:///etc", "s3://m\u202ed/x"]
+    "text", ["models/iris", "https://models/iris", "s3://models/../x", "s3://", "file://host/etc", "s3://m\u202ed/x"]
 )
 def test_a_location_that_is_none_is_refused(text: str) -> None:
     assert broken(source_location=text) == [("REQ008", "source_location")]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import pytest
 
 from airlock.domain.package import FetchLimits, ListedObject
 from airlock.errors import PackageRejected, SourceChanged, SourceRefused, StorageUnavailable
 from airlock.steps.fetch import listing_identity
-from tests.unit.given import iris_files
+from tests.unit.given import archive, iris_files
 from tests.unit.line import Line
 
 
@@ -216,6 +217,73 @@ def test_a_storage_that_is_away_may_come_back() -> None:
     assert line.fetch(accepted).file_count == 2
 
 
+def test_a_training_job_s_folder_is_refused_with_its_newest_version() -> None:
+    files = {f"{version}/{path}": data for version in ("V001", "V002") for path, data in iris_files().items()}
+    assert "Name one of the training job's versions: s3://models/iris/V002/." in str(refused(Line(files)))
+
+
+# ── archives ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ARCHIVE = "s3://models/iris/iris.zip"
+
+
+def archived(**more: bytes) -> Line:
+    return Line({"iris.zip": archive(*{**iris_files(), **more}.items())})
+
+
+def test_an_archive_gives_the_same_package_as_its_files_in_a_folder() -> None:
+    line = archived()
+    package = line.fetch(line.accept(source_location=ARCHIVE))
+    other = Line()
+    assert package.digest == other.fetch(other.accept()).digest
+    assert package.source == ARCHIVE
+    assert package.bytes_copied == len(line.storage.buckets["models"]["iris/iris.zip"])
+
+
+def test_an_archive_seen_before_is_not_read_again() -> None:
+    line = archived()
+    accepted = line.accept(source_location=ARCHIVE)
+    first = line.fetch(accepted)
+    line.storage.copied.clear()
+    second = line.fetch(accepted)
+    assert line.storage.copied == []
+    assert (second.digest, second.bytes_copied) == (first.digest, 0)
+
+
+def test_an_archive_that_was_taken_under_other_limits_is_refused() -> None:
+    line = archived()
+    accepted = line.accept(source_location=ARCHIVE)
+    line.fetch(accepted)
+    line.limits = FetchLimits(max_package_bytes=10**6, max_objects=1)
+    with pytest.raises(PackageRejected, match="2 files of"):
+        line.fetch(accepted)
+
+
+@pytest.mark.parametrize("keys", [{}, {"iris.zip.old": b""}, {"iris.zip/model/config.json": b""}])
+def test_an_archive_that_is_not_there_is_named(keys: dict[str, bytes]) -> None:
+    line = Line(keys)
+    with pytest.raises(SourceRefused, match=r"SRC008.*s3://models/iris/iris\.zip.*a folder's name ends with `/`"):
+        line.fetch(line.accept(source_location=ARCHIVE))
+
+
+def test_an_archive_larger_than_any_package_is_refused_before_it_is_copied() -> None:
+    line = Line({"iris.zip": bytes(300_000)})
+    line.limits = FetchLimits(max_package_bytes=1000, max_objects=10)
+    assert codes(refused(line, source_location=ARCHIVE)) == ["PKG008"]
+
+
+def test_a_refused_archive_leaves_nothing() -> None:
+    line = archived(**{"model/../../evil": b"x", "model/IRIS.M": b"x"})
+    with pytest.raises(PackageRejected) as caught:
+        line.fetch(line.accept(source_location=ARCHIVE))
+    assert set(codes(caught.value)) == {"PKG006", "PKG007"}
+    assert line.store.packages == {}
+    line = Line({"iris.zip": b"PK no archive at all" * 10})
+    with pytest.raises(PackageRejected, match=r"PKG012.*end record"):
+        line.fetch(line.accept(source_location=ARCHIVE))
+    assert line.store.packages == {}
+
+
 # ── identity of a listing ────────────────────────────────────────────────────────────────────────────────────────────
 
 ITEM = ListedObject(key="iris/model/a", size_bytes=1, etag="e")
@@ -233,6 +301,20 @@ ITEM = ListedObject(key="iris/model/a", size_bytes=1, etag="e")
 )
 def test_storage_path_size_and_tag_each_make_another_listing(storage: str, path: str, item: ListedObject) -> None:
     assert listing_identity(storage, {path: item}) != listing_identity("one", {"model/a": ITEM})
+
+
+@pytest.mark.parametrize("tags_are_digests,copied", [(True, False), (False, True)])
+def test_tags_that_are_no_digests_mean_nothing_in_another_folder(tags_are_digests: bool, copied: bool) -> None:
+    line = Line()
+    line.storage.tag = (lambda data: hashlib.md5(data).hexdigest()) if tags_are_digests else (lambda data: "67-1b")
+    line.storage.buckets["other"] = {f"copy/{path}": data for path, data in iris_files().items()}
+    first = line.fetch(line.accept())
+    line.storage.copied.clear()
+    second = line.fetch(
+        dataclasses.replace(line.accept(), request=line.accept(source_location="s3://other/copy").request)
+    )
+    assert first.digest == second.digest
+    assert bool(line.storage.copied) is copied
 
 
 def test_the_folder_and_the_order_say_nothing() -> None:

@@ -12,7 +12,6 @@ can tell exactly how far the bytes on the disk are right.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import queue
@@ -21,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from airlock.adapters.disk import sync_file_system, write_all
 from airlock.adapters.incoming_files import Jobs, LongFile, Range, blocks, sha256_of
 from airlock.adapters.incoming_journal import Journal, Written, read_journal
 from airlock.domain.package import FileEntry
@@ -97,7 +97,7 @@ class IncomingPackage:
             self._sync_at_end = len(short) > MANY_FILES
             self._run(short, long)
         if self._sync_at_end:
-            _sync_file_system(self._folder)
+            sync_file_system(self._folder)
         return list(self._entries.values())
 
     def _run(self, short: deque[str], long: deque[LongFile]) -> None:
@@ -171,7 +171,7 @@ class IncomingPackage:
         with (self._package / path).open("xb", buffering=0) as file:
             for chunk in self._chunks(source, 0, source.size_bytes):
                 digest.update(chunk)
-                _write_all(file.fileno(), chunk, None)
+                write_all(file.fileno(), chunk, None)
             os.fchmod(file.fileno(), 0o444)
             if not self._sync_at_end:
                 os.fsync(file.fileno())
@@ -180,7 +180,7 @@ class IncomingPackage:
     def _copy_range(self, file: LongFile, wanted: Range) -> None:
         position = wanted.start
         for chunk in self._chunks(file.incoming, wanted.start, wanted.stop):
-            _write_all(file.descriptor, chunk, position)
+            write_all(file.descriptor, chunk, position)
             position += len(chunk)
 
     def _chunks(self, source: IncomingFile, start: int, stop: int) -> Iterator[bytes]:
@@ -271,28 +271,6 @@ class IncomingPackage:
 
 class _GivenUp(Exception):
     """Another thread failed; that one's error is the one to tell."""
-
-
-def _write_all(descriptor: int, data: bytes, position: int | None) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.write(descriptor, view) if position is None else os.pwrite(descriptor, view, position)
-        view = view[count:]
-        position = None if position is None else position + count
-
-
-def _sync_file_system(folder: Path) -> None:
-    """Wait until everything that was written to the folder's file system is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        library = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(library, "syncfs"):
-            os.sync()
-        elif library.syncfs(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(folder))
-    finally:
-        os.close(descriptor)
 
 
 def _make_final(descriptor: int) -> None:

@@ -47,7 +47,7 @@ class LocalPackage:
                     yield FileEntry(path=relative, size_bytes=status.st_size, sha256="")
                 else:
                     self.noticed.append(
-                        finding("PKG006", "It is a link or a device, not a file.", place=Place(file=relative))
+                        finding("PKG013", "It is a link or a device, not a file.", place=Place(file=relative))
                     )
 
     def manifest(self, digest: str) -> Manifest:

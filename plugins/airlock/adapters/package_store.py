@@ -19,12 +19,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from airlock.adapters.disk import sync_folder
 from airlock.adapters.incoming import IncomingPackage
+from airlock.adapters.unpacking import members, unpack
+from airlock.domain.archives import ArchiveForm, ArchiveMember
 from airlock.domain.package import FileEntry, Manifest
 from airlock.errors import StorageUnavailable, StoreDamaged, StoreFull
 from airlock.ports import Clock, IncomingFile, Staged
@@ -32,6 +36,15 @@ from airlock.ports import Clock, IncomingFile, Staged
 #: How long a copy that broke off is kept for the next try of the same import.
 OLD_COPY_S = 86_400.0
 LOCK_LOOK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """A package that has no name yet: its files, where they lie, and what was read for them."""
+
+    entries: Sequence[FileEntry]
+    folder: Path
+    bytes_read: int
 
 
 class PackageFolderStore:
@@ -59,6 +72,47 @@ class PackageFolderStore:
 
     def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
         """Write a package and give it its name, in one move."""
+
+        def copied(folder: Path) -> _Written:
+            copy = IncomingPackage(folder, files, clock=self._clock, tell=tell)
+            return _Written(entries=copy.copy(), folder=folder / "package", bytes_read=copy.bytes_read)
+
+        return self._stage(listing, copied, tell)
+
+    def stage_archive(
+        self,
+        listing: str,
+        form: ArchiveForm,
+        archive: IncomingFile,
+        choose: Callable[[Iterator[ArchiveMember]], Mapping[str, str]],
+        tell: Callable[[str], None],
+    ) -> Staged:
+        """Write the package that an archive holds; the archive itself is copied first, and gone afterwards."""
+
+        def unpacked(folder: Path) -> _Written:
+            copy = IncomingPackage(folder, {"archive": archive}, clock=self._clock, tell=tell)
+            copy.copy()
+            target = folder / "unpacked"
+            # What a killed one has unpacked is not whole, and nothing says how far it is right.
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            sizes: dict[str, int] = {}
+            with (folder / "package" / "archive").open("rb") as file:
+                wanted = choose(_noted(members(form, file), sizes))
+                entries = unpack(
+                    form,
+                    file,
+                    wanted,
+                    target,
+                    bytes_total=sum(sizes[name] for name in wanted),
+                    clock=self._clock,
+                    tell=tell,
+                )
+            return _Written(entries=entries, folder=target, bytes_read=copy.bytes_read)
+
+        return self._stage(listing, unpacked, tell)
+
+    def _stage(self, listing: str, write: Callable[[Path], _Written], tell: Callable[[str], None]) -> Staged:
         with self._disk_errors():
             for folder in (self.packages, self.listings, self.incoming):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -67,11 +121,11 @@ class PackageFolderStore:
                 digest = self.known(listing)
                 if digest is not None:
                     return Staged(manifest=self.manifest(digest), bytes_read=0)
-                copy = IncomingPackage(folder, files, clock=self._clock, tell=tell)
-                manifest = Manifest.of(copy.copy())
-                self._publish(folder, manifest)
+                written = write(folder)
+                manifest = Manifest.of(written.entries)
+                self._publish(written.folder, manifest)
                 self._write_json(self.listings / f"{listing}.json", {"digest": manifest.digest()})
-        return Staged(manifest=manifest, bytes_read=copy.bytes_read)
+        return Staged(manifest=manifest, bytes_read=written.bytes_read)
 
     def manifest(self, digest: str) -> Manifest:
         """The files of a package, checked against its name."""
@@ -164,16 +218,16 @@ class PackageFolderStore:
     def _publish(self, folder: Path, manifest: Manifest) -> None:
         digest = manifest.digest()
         final = self.packages / digest
-        for parent, _, _ in os.walk(folder / "package"):
+        for parent, _, _ in os.walk(folder):
             # Whatever the umask: services run as another user.
             os.chmod(parent, 0o755)  # noqa: S103
-            _sync_folder(Path(parent))
+            sync_folder(Path(parent))
         try:
-            (folder / "package").rename(final)
+            folder.rename(final)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        _sync_folder(self.packages)
+        sync_folder(self.packages)
         rows = [[entry.path, entry.size_bytes, entry.sha256] for entry in manifest.files]
         self._write_json(self._manifest_path(digest), rows)
 
@@ -187,7 +241,7 @@ class PackageFolderStore:
             except BaseException:
                 os.unlink(file.name)
                 raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def _sweep(self, age_s: float) -> int:
         """Remove copies whose importers are gone and that nobody took up for this long.
@@ -229,6 +283,13 @@ class PackageFolderStore:
             raise
 
 
+def _noted(found: Iterator[ArchiveMember], sizes: dict[str, int]) -> Iterator[ArchiveMember]:
+    """The same entries, and their lengths written down."""
+    for member in found:
+        sizes[member.name] = member.size_bytes
+        yield member
+
+
 def _lock_now(file: IO[bytes]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -249,11 +310,3 @@ def _last_change(folder: Path) -> float:
     """When something was last written down in a copy's folder, seconds since 1970."""
     journal = folder / "journal"
     return (journal if journal.exists() else folder).stat().st_mtime
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -32,6 +32,7 @@ class Settings:
         base_image_prefix: Replaces the public registry in base images.
         build_network: Network of image builds, as `docker build --network` takes it.
         build_timeout_s: Seconds that one layer may take.
+        file_source_dirs: Folders below which `file:///` packages may lie; none means that there may be none.
         max_package_bytes: Largest package.
         max_objects: Most objects below a source folder.
         max_image_bytes: Largest image of the user's own.
@@ -56,6 +57,7 @@ class Settings:
     base_image_prefix: str
     build_network: str
     build_timeout_s: float
+    file_source_dirs: tuple[Path, ...]
     max_package_bytes: int
     max_objects: int
     max_image_bytes: int
@@ -88,6 +90,12 @@ def load_settings(get: Callable[[str], str]) -> Settings:
             raise SettingInvalid("SET001", f"`[airlock] {key}` is {str(value)!r}.", "Write an absolute path.")
         return value
 
+    def folders(key: str) -> tuple[Path, ...]:
+        found = tuple(Path(name) for name in names(key))
+        if not all(each.is_absolute() and ".." not in each.parts for each in found):
+            raise SettingInvalid("SET001", f"`[airlock] {key}` is {get(key)!r}.", "Write absolute paths with commas.")
+        return found
+
     def number(key: str, default: float, least: float) -> float:
         text = get(key)
         try:
@@ -117,6 +125,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         base_image_prefix=get("base_image_prefix"),
         build_network=get("build_network") or "default",
         build_timeout_s=number("build_timeout_s", 3600, 1),
+        file_source_dirs=folders("file_source_dirs"),
         max_package_bytes=int(number("max_package_bytes", 20 * GIGABYTE, 1)),
         max_objects=int(number("max_objects", 20_000, 1)),
         max_image_bytes=int(number("max_image_bytes", 30 * GIGABYTE, 1)),

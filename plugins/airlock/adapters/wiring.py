@@ -13,6 +13,7 @@ from airlock.adapters.clock import SystemClock
 from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
+from airlock.domain.source import Scheme
 from airlock.ports import Clock, Expectations, ObjectStorage, PackageStore, Registry, RuntimeBackend
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,12 @@ class Wiring:
     def _specification(self, name: str) -> Path:
         return self.settings.include_dir / "specs" / name
 
-    def storage(self, connection_id: str) -> ObjectStorage:
-        """The object storage behind a Connection."""
+    def storage(self, scheme: Scheme, connection_id: str) -> ObjectStorage:
+        """The object storage behind a Connection, or the folders of this machine."""
+        if scheme is Scheme.FILE:
+            from airlock.adapters.folder_storage import FolderStorage
+
+            return FolderStorage(self.settings.file_source_dirs, self.clock)
         from airlock.adapters.s3 import S3Storage
 
         return S3Storage(connection_id)

@@ -23,11 +23,13 @@ class ListedObject:
         key: The whole key.
         size_bytes: Its length.
         etag: The storage's own tag, without quotes. Never taken for an MD5.
+        not_a_file: What it is where it is no file: `a symbolic link`; else empty. Only disks have such.
     """
 
     key: str
     size_bytes: int
     etag: str
+    not_a_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,8 +91,8 @@ class ImportRequest:
         model_version: The version asked for; None means the next one.
         labels: At most five.
         description: Brief text.
-        source: The folder that contains `model/`.
-        source_connection: Id of the Airflow Connection that opens the storage.
+        source: The folder that contains `model/`, or the archive.
+        source_connection: Id of the Airflow Connection that opens the object storage.
         config_override: A configuration that replaces the folder's own, as JSON text; None keeps the folder's.
         install_type: Deployment types that the version may be used for.
         minimum_specs: Least resources.

@@ -93,6 +93,21 @@ _ALL = (
         reason="The folder above it is meant; there is only one reading.",
         remedy="Nothing needs to be done.",
     ),
+    Rule(
+        code="PKG012", title="The archive cannot be unpacked", severity="error", source=_SAFETY,
+        reason="An archive is taken where no two readers could see different files in it, and where it is whole.",
+        remedy="Make it again with `tar` or `zip`, without encryption, or upload its files as a folder.",
+    ),
+    Rule(
+        code="PKG013", title="A link or a device instead of a file", severity="error", source=_SAFETY,
+        reason="A link leads out of the package, and a device has no bytes that stay the same.",
+        remedy="Put the file itself there.",
+    ),
+    Rule(
+        code="PKG014", title="The package lies one folder deeper in the archive", severity="info", source=_PACKAGE,
+        reason="The one folder that holds `model/` is meant; there is only one reading.",
+        remedy="Nothing needs to be done.",
+    ),
     # ── config.json ──────────────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="CFG001", title="Not readable as JSON", severity="error", source=_CONFIG,
@@ -409,8 +424,8 @@ _ALL = (
     ),
     Rule(
         code="REQ008", title="The source location cannot be read", severity="error", source=_IMPORT,
-        reason="A folder in object storage: s3://bucket/prefix/ or obs://bucket/prefix/ or /bucket/prefix/.",
-        remedy="Write the bucket and the folder that contains `model/`.",
+        reason="s3://bucket/prefix/, obs://bucket/prefix/, /bucket/prefix/, file:///path/, or a .tar, .tar.gz or .zip.",
+        remedy="Write the bucket and the folder that contains `model/`, or the archive.",
     ),
     Rule(
         code="REQ009", title="An unknown deployment type", severity="error", source=_IMPORT,

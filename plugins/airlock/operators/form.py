@@ -34,8 +34,9 @@ ADVANCED = "Advanced"
 IMPORT_FORM_DOC = """
 ### Import a model
 
-Point at the folder in object storage that contains `model/`. The engine and its runtime are found from it and shown;
-every broken rule is listed with its place and its remedy. The record of the finished version is this run's result.
+Point at the folder in object storage that contains `model/`, or at a .tar, .tar.gz or .zip of it. The engine and its
+runtime are found from it and shown; every broken rule is listed with its place and its remedy. The record of the
+finished version is this run's result.
 """
 
 
@@ -91,7 +92,8 @@ IMPORT_FORM: dict[str, Any] = {
         minLength=1,
         section=SOURCE,
         title="Meta model",
-        description="The folder that contains model/: s3://bucket/prefix/, obs://bucket/prefix/ or /bucket/prefix/.",
+        description="The folder that contains model/: s3://bucket/prefix/, obs://bucket/prefix/ or /bucket/prefix/, or "
+        "file:///path/ where the installation allows it; or a .tar, .tar.gz or .zip of it.",
     ),
     "source_connection": Param(
         DEFAULT_CONNECTION,

@@ -68,7 +68,7 @@ class FetchOperator(StepOperator):
         accepted = decode(Accepted, self.accepted)
         package = fetch(
             accepted,
-            storage=wiring.storage(accepted.request.source_connection),
+            storage=wiring.storage(accepted.request.source.scheme, accepted.request.source_connection),
             store=wiring.store,
             registry=wiring.registry,
             limits=wiring.fetch_limits,

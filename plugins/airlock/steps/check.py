@@ -18,7 +18,7 @@ from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import FetchLimits, Manifest, check_names
 from airlock.domain.source import SourceLocation
 from airlock.domain.user_image import detect_image
-from airlock.errors import PermanentError
+from airlock.errors import PermanentError, SourceRefused
 from airlock.ports import ObjectStorage, PackageFiles
 from airlock.steps.model_files import read_evidence
 from airlock.steps.source_package import DIGEST, SourcePackage
@@ -151,10 +151,16 @@ def check_source(
         max_read_bytes: Bytes of model files that are fetched in all; 0 for any number. What is left out is said.
 
     Raises:
-        SourceRefused: No bucket or no permission.
+        SourceRefused: No bucket, no permission, or an archive.
         SourceChanged: An object changed meanwhile.
         StorageUnavailable: The storage did not answer.
     """
+    if asked.archive:
+        raise SourceRefused(
+            "SRC009",
+            f"{asked} is an archive, and archives are checked when they are imported.",
+            "Unpack it and check the folder; the name of a folder in object storage ends with `/`.",
+        )
     package = SourcePackage(asked, storage=storage, limits=limits, max_read_bytes=max_read_bytes)
     report = check(
         DIGEST,

@@ -1,20 +1,27 @@
-"""fetch: the package's objects become an immutable, content-addressed copy."""
+"""fetch: the package's objects, or the archive that holds them, become an immutable, content-addressed copy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from airlock.domain.findings import Finding, Severity, by_weight, finding, has_errors, shown
-from airlock.domain.package import MODEL_FOLDER, FetchLimits, ListedObject, Package, check_names
+from airlock.domain.archives import MEMBER_OVERHEAD_BYTES, ArchiveForm, ArchiveMember, choose
+from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors, shown
+from airlock.domain.model_files.streams import Unreadable
+from airlock.domain.package import MODEL_FOLDER, FetchLimits, ListedObject, Manifest, Package, check_names
 from airlock.domain.record import Accepted
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind
-from airlock.errors import PackageRejected
+from airlock.errors import PackageRejected, SourceRefused
 from airlock.ports import IncomingFile, ObjectStorage, PackageStore, Registry
 
 MAX_SHOWN_NAMES = 5
+#: A digest of an object, or of the digests of its parts and their number.
+_DIGEST_TAG = re.compile(r"[0-9a-f]{32,128}(-[0-9]{1,5})?")
+#: A version of a training job, which holds a `model/` of its own.
+_JOB_VERSION = re.compile(r"(V[0-9]{3,})/model/")
 
 
 def fetch(
@@ -37,8 +44,9 @@ def fetch(
         log: Takes a line of progress now and then.
 
     Raises:
-        PackageRejected: No `model/`, unsafe or colliding names, too many objects or bytes.
-        SourceRefused: No bucket or no permission.
+        PackageRejected: No `model/`, unsafe or colliding names, too many objects or bytes, an archive that cannot be
+            unpacked.
+        SourceRefused: No bucket, no such archive, no permission, or a folder of the worker that is not allowed.
         SourceChanged: An object changed while it was copied.
         StorageUnavailable: The storage did not answer.
         StoreDamaged: The store cannot take it.
@@ -70,12 +78,12 @@ def stage(
     scope: str,
     log: Callable[[str], None],
 ) -> Package:
-    """Stage the package of a folder.
+    """Stage the package of a folder or of an archive.
 
     Objects that the store has from an earlier import of the same listing are not read again.
 
     Args:
-        asked: The folder.
+        asked: The folder or the archive.
         storage: Where it lies.
         store: Where it is kept.
         limits: How much it may hold.
@@ -85,6 +93,9 @@ def stage(
     Raises:
         AirlockError: As `fetch` says.
     """
+    form = asked.archive
+    if form is not None:
+        return stage_archive(asked, form, storage=storage, store=store, limits=limits, scope=scope, log=log)
     location = asked.above_model()
     objects, findings = _list(storage, location, limits)
     if location != asked:
@@ -100,22 +111,61 @@ def stage(
     if has_errors(findings):
         raise PackageRejected(f"the package {asked}", by_weight(findings))
 
-    # Without tags the same sizes say nothing about another day's bytes.
-    listing = listing_identity(storage.identity, inside, "" if all(item.etag for item in inside.values()) else scope)
+    listing = listing_identity(_identity(storage, location, inside), inside, _scope(inside.values(), scope))
     digest = store.known(listing)
     if digest is not None:
         manifest, copied = store.manifest(digest), 0
     else:
         staged = store.stage(listing, {path: _file(storage, location, item) for path, item in inside.items()}, log)
         manifest, copied = staged.manifest, staged.bytes_read
-    return Package(
-        digest=manifest.digest(),
-        source=str(location),
-        file_count=len(manifest.files),
-        size_bytes=manifest.size_bytes,
-        bytes_copied=copied,
-        findings=by_weight(findings),
-    )
+    return _package(location, manifest, copied, findings)
+
+
+def stage_archive(
+    location: SourceLocation,
+    form: ArchiveForm,
+    *,
+    storage: ObjectStorage,
+    store: PackageStore,
+    limits: FetchLimits,
+    scope: str,
+    log: Callable[[str], None],
+) -> Package:
+    """Stage the package that an archive holds; arguments and failures are those of `stage`."""
+    item = next(iter(storage.list(location)), None)
+    if item is None or item.key != location.prefix:
+        raise SourceRefused("SRC008", f"There is no object {location}.", "Correct it; a folder's name ends with `/`.")
+    subject = f"the package {location}"
+    if item.not_a_file:
+        raise PackageRejected(subject, (finding("PKG013", f"{location} is {item.not_a_file}."),))
+    # Members may be stored as they are, with a header each.
+    if item.size_bytes > limits.max_package_bytes + MEMBER_OVERHEAD_BYTES * limits.max_objects:
+        raise PackageRejected(subject, (finding("PKG008", f"The archive has {item.size_bytes:,} bytes."),))
+    noticed: list[Finding] = []
+
+    def chosen(members: Iterator[ArchiveMember]) -> Mapping[str, str]:
+        found = choose(members, limits)
+        if has_errors(found.findings):
+            raise PackageRejected(subject, by_weight(found.findings))
+        noticed.extend(found.findings)
+        return found.paths
+
+    objects = {f"{form.value} archive": item}
+    listing = listing_identity(_identity(storage, location, objects), objects, _scope([item], scope))
+    digest = store.known(listing)
+    if digest is None:
+        try:
+            staged = store.stage_archive(listing, form, _file(storage, location, item), chosen, log)
+        except Unreadable as error:
+            message = f"{location}: {shown(error.message, 300)}."
+            raise PackageRejected(subject, (finding("PKG012", message),)) from None
+        return _package(location, staged.manifest, staged.bytes_read, noticed)
+    manifest = store.manifest(digest)
+    if manifest.size_bytes > limits.max_package_bytes or len(manifest.files) > limits.max_objects:
+        # It was taken under other limits.
+        message = f"The archive holds {len(manifest.files):,} files of {manifest.size_bytes:,} bytes."
+        raise PackageRejected(subject, (finding("PKG008", message),))
+    return _package(location, manifest, 0)
 
 
 def listing_identity(storage: str, objects: dict[str, ListedObject], scope: str = "") -> str:
@@ -133,6 +183,35 @@ def listing_identity(storage: str, objects: dict[str, ListedObject], scope: str 
     return hashlib.sha256(
         json.dumps([storage, rows, *([scope] if scope else [])], separators=(",", ":")).encode()
     ).hexdigest()
+
+
+def _scope(items: Iterable[ListedObject], scope: str) -> str:
+    # Without tags the same sizes say nothing about another day's bytes.
+    return "" if all(item.etag for item in items) else scope
+
+
+def _identity(storage: ObjectStorage, location: SourceLocation, objects: Mapping[str, ListedObject]) -> str:
+    """What the tags of these objects are unique in.
+
+    A tag that is a digest means the same bytes in every bucket of the storage. Others are made of times and lengths, or
+    counted: two folders may well have the same ones for different bytes.
+    """
+    if all(_DIGEST_TAG.fullmatch(item.etag) for item in objects.values()):
+        return storage.identity
+    return f"{storage.identity} {location}"
+
+
+def _package(
+    location: SourceLocation, manifest: Manifest, bytes_copied: int, findings: Iterable[Finding] = ()
+) -> Package:
+    return Package(
+        digest=manifest.digest(),
+        source=str(location),
+        file_count=len(manifest.files),
+        size_bytes=manifest.size_bytes,
+        bytes_copied=bytes_copied,
+        findings=by_weight(findings),
+    )
 
 
 def _is_marker(item: ListedObject) -> bool:
@@ -163,7 +242,16 @@ def _check(
         holds = (
             f"it holds {', '.join(names)}" + ("…" if len(objects) > MAX_SHOWN_NAMES else "") if names else "it is empty"
         )
-        findings.append(finding("PKG001", f"{location} has no folder `model` with files in it: {holds}."))
+        versions = sorted({
+            match[1] for item in objects if (match := _JOB_VERSION.match(item.key[len(location.prefix) :]))
+        })
+        fix = f"Name one of the training job's versions: {location}{versions[-1]}/." if versions else ""
+        findings.append(finding("PKG001", f"{location} has no folder `model` with files in it: {holds}.", fix=fix))
+    findings += [
+        finding("PKG013", f"It is {item.not_a_file}.", place=Place(file=path))
+        for path, item in inside.items()
+        if item.not_a_file
+    ]
     size_bytes = sum(item.size_bytes for item in inside.values())
     if size_bytes > limits.max_package_bytes:
         largest = max(inside.items(), key=lambda pair: pair[1].size_bytes)

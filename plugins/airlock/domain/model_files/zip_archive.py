@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airlock.domain.model_files.streams import Binary, OverLimit, Unreadable
 
@@ -29,6 +29,14 @@ _DESCRIPTOR, _UTF8 = 0x8, 0x800
 _KNOWN_FLAGS = _DESCRIPTOR | _UTF8 | 0x6
 #: The form is described up to version 6.3; a reader may refuse what asks for more, or read it differently.
 _MAX_VERSION = 63
+#: Kind of a file in the attributes that Unix systems write → what it is; files, folders and none are left out.
+_NOT_FILES = {
+    0o120000: "a symbolic link",
+    0o020000: "a device",
+    0o060000: "a device",
+    0o010000: "a pipe",
+    0o140000: "a socket",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,7 @@ class Member:
         stored_bytes: Bytes in the archive.
         size_bytes: Bytes of the file.
         start: Offset of its first byte in the archive.
+        not_a_file: What it is where its attributes say that it is neither a file nor a folder, else empty.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Member:
     stored_bytes: int
     size_bytes: int
     start: int
+    not_a_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +129,16 @@ def check_contents(file: Binary, member: Member) -> None:
     Raises:
         Unreadable: It does not match.
     """
+    for _ in contents(file, member):
+        pass
+
+
+def contents(file: Binary, member: Member) -> Iterator[bytes]:
+    """A file's bytes, a piece at a time and never more than it says it has.
+
+    Raises:
+        Unreadable: Not before the last piece: they do not match its checksum or length.
+    """
     file.seek(member.start)
     left, crc, size = member.stored_bytes, 0, 0
     engine = zlib.decompressobj(-15) if member.method == DEFLATED else None
@@ -132,16 +152,22 @@ def check_contents(file: Binary, member: Member) -> None:
                 crc = zlib.crc32(piece, crc)
                 size += len(piece)
                 if size > member.size_bytes:
-                    break
+                    raise Unreadable(f"{member.name} of the archive has more bytes than it says")
+                yield piece
         except zlib.error:
             raise Unreadable(f"the compressed data of {member.name} are damaged") from None
+        if engine is not None and engine.unused_data:
+            raise Unreadable(f"bytes follow the end of {member.name} in the archive")
+    if engine is not None and not engine.eof:
+        raise Unreadable(f"the compressed data of {member.name} end too early")
     if crc != member.crc or size != member.size_bytes:
         raise Unreadable(f"{member.name} of the archive does not match its checksum")
 
 
 def _pieces(engine: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    while data:
-        yield engine.decompress(data, _CHUNK_BYTES)
+    while piece := engine.decompress(data, _CHUNK_BYTES):
+        yield piece
+        # When all of the input is taken, output may still be waiting for room.
         data = engine.unconsumed_tail
 
 
@@ -210,7 +236,16 @@ def _entry(data: bytes, at: int) -> tuple[Member, int, int]:
         raise Unreadable("a name in the archive is not UTF-8") from None
     if not text or "\x00" in text or "\\" in text:
         raise Unreadable(f"the name {text!r} in the archive is not usable")
-    return Member(name=text, method=method, crc=crc, stored_bytes=stored, size_bytes=size, start=-1), at, header
+    member = Member(
+        name=text,
+        method=method,
+        crc=crc,
+        stored_bytes=stored,
+        size_bytes=size,
+        start=-1,
+        not_a_file=_NOT_FILES.get((fields[15] >> 16) & 0o170000, ""),
+    )
+    return member, at, header
 
 
 def _wide(extra: bytes) -> bytes:
@@ -261,15 +296,7 @@ def _local(file: Binary, header: int, member: Member, limit: int) -> tuple[Membe
             raise Unreadable(f"the local header of {member.name!r} differs from the directory")
     if end > limit:
         raise Unreadable(f"{member.name!r} reaches into the directory")
-    whole = Member(
-        name=member.name,
-        method=member.method,
-        crc=member.crc,
-        stored_bytes=member.stored_bytes,
-        size_bytes=member.size_bytes,
-        start=start,
-    )
-    return whole, end
+    return replace(member, start=start), end
 
 
 def _descriptor(file: Binary, at: int, member: Member) -> int:
