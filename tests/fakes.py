@@ -576,6 +576,25 @@ class FakeRegistry:
         )
 
 
+class FakeUse:
+    """Says which packages are in use.
+
+    Attributes:
+        named: Their digests.
+        since: When the oldest import that is under way began.
+    """
+
+    def __init__(self, *named: str, since: float | None = None) -> None:
+        self.named = named
+        self.since = since
+
+    def packages_in_use(self) -> frozenset[str]:
+        return frozenset(self.named)
+
+    def importing_since(self) -> float | None:
+        return self.since
+
+
 class FakeExpectations:
     """Judges that find what a test says.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from airlock import __version__
 from airlock.cli.base_recipe import add_base_recipe
 from airlock.cli.check import add_check
+from airlock.cli.store import add_store
 from airlock.errors import AirlockError
 
 EXIT_USAGE = 2
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     upgrade.set_defaults(run=_upgrade)
     add_check(commands)
     add_base_recipe(commands)
+    add_store(commands)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))

@@ -440,3 +440,13 @@ class Registry(Protocol):
 
     def list(self, model_name: str | None = None, limit: int = 100, offset: int = 0) -> tuple[VersionRow, ...]:
         """Versions without their events, newest first."""
+
+
+class PackageUse(Protocol):
+    """Which packages must be kept."""
+
+    def packages_in_use(self) -> frozenset[str]:
+        """Digests (hexadecimal) of the packages that a version names."""
+
+    def importing_since(self) -> float | None:
+        """When the oldest version that is Importing was reserved, seconds since 1970; None where there is none."""

@@ -148,4 +148,4 @@ def test_a_copy_of_an_archive_that_broke_off_goes_on_where_it_stopped(tmp_path: 
     assert min(asked) > 0
     assert staged.bytes_read < len(data)
     assert staged.manifest.model_paths()["weights.bin"].size_bytes == 50_000_000
-    assert list(store.incoming.iterdir()) == []
+    assert list(store.folders.incoming.iterdir()) == []

@@ -100,7 +100,7 @@ def test_links_and_pipes_in_a_package_are_refused_by_name(
     store = PackageFolderStore(tmp_path / "store", SystemClock())
     with pytest.raises(PackageRejected, match=r"PKG013 model/sub/odd: It is a (symbolic link|pipe)"):
         stage(at(allowed / "iris"), storage=storage, store=store, limits=LIMITS, scope="run", log=print)
-    assert not store.packages.exists()
+    assert not store.folders.packages.exists()
 
 
 def test_a_file_that_becomes_a_link_after_the_listing_is_not_followed(storage: FolderStorage, allowed: Path) -> None:

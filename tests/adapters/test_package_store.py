@@ -63,7 +63,7 @@ def store(tmp_path: Path) -> PackageFolderStore:
 
 
 def everything(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.name != "lock")
 
 
 def test_a_staged_package_is_read_back_byte_for_byte(store: PackageFolderStore) -> None:
@@ -72,7 +72,7 @@ def test_a_staged_package_is_read_back_byte_for_byte(store: PackageFolderStore) 
     assert {entry.path: store.read(digest, entry, 1 << 20) for entry in manifest.files} == FILES
     assert manifest.digest() == digest
     assert (Path(store.folder(digest)) / "model/empty").read_bytes() == b""
-    assert list(store.incoming.iterdir()) == []
+    assert list(store.folders.incoming.iterdir()) == []
 
 
 def test_the_digest_depends_on_the_bytes_and_not_on_the_order_or_the_listing(store: PackageFolderStore) -> None:
@@ -96,7 +96,7 @@ def test_a_listing_is_known_after_its_package_was_staged_and_unknown_when_the_pa
     assert store.known(LISTING) is None
     digest = stage(store)
     assert store.known(LISTING) == digest
-    (store.packages / f"{digest}.json").unlink()
+    (store.folders.packages / f"{digest}.json").unlink()
     assert store.known(LISTING) is None
 
 
@@ -105,12 +105,12 @@ def test_staging_the_same_bytes_twice_keeps_one_package(store: PackageFolderStor
     inode = (Path(store.folder(digest)) / "model/config.json").stat().st_ino
     assert stage(store, "b" * 64) == digest
     assert (Path(store.folder(digest)) / "model/config.json").stat().st_ino == inode
-    assert list(store.incoming.iterdir()) == []
+    assert list(store.folders.incoming.iterdir()) == []
 
 
 def test_a_manifest_that_does_not_match_its_name_is_refused(store: PackageFolderStore) -> None:
     digest = stage(store)
-    path = store.packages / f"{digest}.json"
+    path = store.folders.packages / f"{digest}.json"
     path.write_bytes(path.read_bytes().replace(b"config", b"konfig"))
     with pytest.raises(StoreDamaged, match="STO002"):
         store.manifest(digest)
@@ -216,7 +216,7 @@ def test_a_copy_that_broke_off_goes_on_where_it_stopped(store: PackageFolderStor
     assert min(asked) == (2 * RANGE_BYTES, 3 * RANGE_BYTES)
     assert staged.bytes_read == sum(stop - start for start, stop in asked) == len(big) - 2 * RANGE_BYTES
     assert "of an earlier copy of the same objects are there and verified" in told[0]
-    assert list(store.incoming.iterdir()) == []
+    assert list(store.folders.incoming.iterdir()) == []
 
 
 def test_bytes_of_a_copy_that_broke_off_are_not_believed_when_they_changed(store: PackageFolderStore) -> None:
@@ -225,7 +225,7 @@ def test_bytes_of_a_copy_that_broke_off_are_not_believed_when_they_changed(store
     files = {"model/small": arriving(b"small"), "model/big": breaking(big, 2 * RANGE_BYTES, away)}
     with pytest.raises(StorageUnavailable):
         store.stage(LISTING, files, quiet)
-    package = store.incoming / LISTING / "package" / "model"
+    package = store.folders.incoming / LISTING / "package" / "model"
     for path, position in ((package / "small", 0), (package / "big", RANGE_BYTES + 7)):
         if path.exists():
             path.chmod(0o644)
@@ -240,7 +240,7 @@ def test_bytes_of_a_copy_that_broke_off_are_not_believed_when_they_changed(store
 
 
 def test_a_journal_that_cannot_be_read_means_that_everything_is_copied_again(store: PackageFolderStore) -> None:
-    folder = store.incoming / LISTING
+    folder = store.folders.incoming / LISTING
     (folder / "package/model").mkdir(parents=True)
     (folder / "package/model/config.json").write_bytes(b"[]")
     rows: list[object] = [{"form": 0}, {"path": "model/config.json", "sha256": hashlib.sha256(b"[]").hexdigest()}, 7]
@@ -258,7 +258,7 @@ def test_a_full_disk_is_a_transient_error_and_leaves_a_clean_store(
             disk.write(b"x")
         yield b""
 
-    (store.incoming / ("f" * 64) / "package").mkdir(parents=True)
+    (store.folders.incoming / ("f" * 64) / "package").mkdir(parents=True)
     with pytest.raises(StoreFull, match=r"STO004.*1 unfinished copies of other imports were removed"):
         store.stage(LISTING, {"model/a": IncomingFile(size_bytes=1, read=full)}, quiet)
     assert everything(tmp_path) == []
@@ -309,10 +309,10 @@ def test_what_a_killed_copy_left_is_used_by_its_next_try_and_swept_a_day_later(
         asked: list[tuple[int, int]] = []
         store.stage(LISTING, {"model/a": arriving(b"first", asked), "model/config.json": arriving(b"{}")}, quiet)
         assert asked == [], "it was whole, and its digest was written down"
-        assert {path.name for path in store.incoming.iterdir() if path.is_dir()} == {"b" * 64, "c" * 64}
+        assert {path.name for path in store.folders.incoming.iterdir() if path.is_dir()} == {"b" * 64, "c" * 64}
         clock.sleep(100_000)
         stage(store, "d" * 64)
-        assert {path.name for path in store.incoming.iterdir() if path.is_dir()} == {"c" * 64}
+        assert {path.name for path in store.folders.incoming.iterdir() if path.is_dir()} == {"c" * 64}
     finally:
         going_on.kill()
         going_on.join()
@@ -350,5 +350,5 @@ def test_four_importers_of_the_same_bytes_end_with_one_whole_package(tmp_path: P
     assert read == ([0, 0, 0, 1_024_000] if one_listing else [1_024_000] * 4)
     store = PackageFolderStore(tmp_path, CLOCK)
     assert len({store.known(name) for name in listings}) == 1
-    assert len(list(store.packages.iterdir())) == 2
-    assert list(store.incoming.iterdir()) == []
+    assert len(list(store.folders.packages.iterdir())) == 2
+    assert list(store.folders.incoming.iterdir()) == []

@@ -19,6 +19,8 @@ from airlock.adapters.registry_tables import metadata
 from airlock.domain.request import ImportRequest, parse_request
 from airlock.domain.version import EventKind, RunRef, Status
 from airlock.errors import RegistryUnavailable, SettingInvalid, VersionExists, VersionGone
+from tests.fakes import FakeClock
+from tests.unit.line import Line
 
 
 def a_request(**changes: Any) -> ImportRequest:
@@ -186,3 +188,25 @@ def test_a_database_that_does_not_answer_is_told_without_its_password(engine: En
 def test_an_unusable_url_is_a_setting_to_correct(text: str) -> None:
     with pytest.raises(SettingInvalid, match="SET002"):
         open_engine(text)
+
+
+def test_packages_in_use_are_those_that_a_version_names(registry: SqlRegistry) -> None:
+    assert registry.packages_in_use() == frozenset()
+    line = Line()
+    for number, name in enumerate(("iris", "rose"), 1):
+        version = line.import_model(run=a_run(number), model_name=name)
+        registry.reserve(version.accepted.request, a_run(number))
+        registry.complete(version, {})
+    assert registry.packages_in_use() == {version.package.digest}
+
+
+def test_the_oldest_import_under_way_says_since_when_packages_may_be_about_to_be_named(engine: Engine) -> None:
+    clock = FakeClock(1000.0)
+    registry = SqlRegistry(engine, clock)
+    assert registry.importing_since() is None
+    first = registry.reserve(a_request(), a_run(1))
+    clock.sleep(10)
+    registry.reserve(a_request(), a_run(2))
+    assert registry.importing_since() == 1000.0
+    registry.fail(first, "fetch", "SRC001", "gone")
+    assert registry.importing_since() == 1010.0

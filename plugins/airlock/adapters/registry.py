@@ -226,6 +226,21 @@ class SqlRegistry:
         with self.reader.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(model_versions)).scalar_one())
 
+    @_guarded
+    def packages_in_use(self) -> frozenset[str]:
+        """Digests (hexadecimal) of the packages that a version names."""
+        digest = model_versions.c.summary["package_digest"].as_string()
+        query = select(digest).where(digest.is_not(None), model_versions.c.status != Status.DELETED.value).distinct()
+        with self.reader.connect() as connection:
+            return frozenset(text.rpartition(":")[2] for text in connection.execute(query).scalars())
+
+    @_guarded
+    def importing_since(self) -> float | None:
+        """When the oldest version that is Importing now was reserved."""
+        oldest = select(func.min(model_versions.c.created_at)).where(model_versions.c.status == Status.IMPORTING.value)
+        with self.reader.connect() as connection:
+            return connection.execute(oldest).scalar()
+
     # ── within a transaction ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _own_row(self, connection: Connection, reservation: Reservation) -> Any:
