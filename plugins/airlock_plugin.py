@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airlock.operators.links import ReportLink
 from airlock.web.app import URL_PREFIX, create_app
 
 
@@ -19,6 +20,8 @@ class AirlockPlugin(AirflowPlugin):
     fastapi_apps: ClassVar[list[dict[str, Any]]] = [
         {"name": "Airlock", "app": create_app(), "url_prefix": URL_PREFIX},
     ]
+    #: The operators carry the link; here it is made known to whoever reads their tasks.
+    operator_extra_links: ClassVar[list[Any]] = [ReportLink()]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "Models",

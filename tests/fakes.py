@@ -22,6 +22,7 @@ from airlock.domain.expectations import ExpectationResult, SuiteReport
 from airlock.domain.findings import Severity
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
 from airlock.domain.image_reference import ImageReference
+from airlock.domain.import_report import ImportReport, PackageReport
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, VersionRow
 from airlock.domain.request import ImportRequest
@@ -33,6 +34,7 @@ from airlock.errors import (
     BuildFailed,
     ImageRefused,
     RegistryUnavailable,
+    ReportsUnavailable,
     RuntimeUnavailable,
     SourceChanged,
     SourceRefused,
@@ -593,6 +595,38 @@ class FakeUse:
 
     def importing_since(self) -> float | None:
         return self.since
+
+
+class FakeReports:
+    """Reports in memory.
+
+    Attributes:
+        packages: Run → what validation found.
+        suites: Run → task → what was judged.
+        away: Whether nothing can be written or read.
+    """
+
+    def __init__(self) -> None:
+        self.packages: dict[RunRef, PackageReport] = {}
+        self.suites: dict[RunRef, dict[str, tuple[SuiteReport, ...]]] = {}
+        self.away = False
+
+    def keep_package(self, run: RunRef, report: PackageReport) -> None:
+        self._answer()
+        self.packages[run] = report
+        self.suites.pop(run, None)
+
+    def keep_suites(self, run: RunRef, task: str, suites: Sequence[SuiteReport]) -> None:
+        self._answer()
+        self.suites.setdefault(run, {})[task] = tuple(suites)
+
+    def find(self, run: RunRef) -> ImportReport:
+        self._answer()
+        return ImportReport(package=self.packages.get(run), suites=dict(self.suites.get(run, {})))
+
+    def _answer(self) -> None:
+        if self.away:
+            raise ReportsUnavailable("RPT001", "The reports cannot be read or written.", "Name another folder.")
 
 
 class FakeExpectations:

@@ -130,6 +130,10 @@ class RegistryUnavailable(TransientError):
     """The registry's database did not answer."""
 
 
+class ReportsUnavailable(TransientError):
+    """The folder of the imports' reports cannot be read or written."""
+
+
 class VersionGone(PermanentError):
     """The version that this run reserved is no longer its own: deleted, or decided by someone else."""
 

@@ -14,6 +14,7 @@ from airlock.domain.expectations import SuiteReport
 from airlock.domain.health import Health
 from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
+from airlock.domain.import_report import ImportReport, PackageReport
 from airlock.domain.model_files.streams import Binary
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import ModelVersion, VersionRow
@@ -382,6 +383,31 @@ class Expectations(Protocol):
 
     def judging(self) -> AbstractContextManager[Judge]:
         """Start a judge, which may take seconds to be ready; leaving the context ends it."""
+
+
+class Reports(Protocol):
+    """The reports of imports, one for each run."""
+
+    def keep_package(self, run: RunRef, report: PackageReport) -> None:
+        """Keep what validation found; a second try replaces what the first one kept.
+
+        Raises:
+            ReportsUnavailable: It cannot be written.
+        """
+
+    def keep_suites(self, run: RunRef, task: str, suites: Sequence[SuiteReport]) -> None:
+        """Keep what was judged in a task. Tasks of one run may do so at once.
+
+        Raises:
+            ReportsUnavailable: It cannot be written.
+        """
+
+    def find(self, run: RunRef) -> ImportReport:
+        """What is kept of a run so far, which may be nothing.
+
+        Raises:
+            ReportsUnavailable: It cannot be read.
+        """
 
 
 class Registry(Protocol):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from airlock.adapters.clock import SystemClock
 from airlock.adapters.expectations import ExpectationSuites, SuiteJudge
 from airlock.domain.answer_tables import answer_rows, output_rows
 from airlock.domain.findings import Severity
+from airlock.domain.inventory import INVENTORY, FileRow, inventory_table
 from airlock.domain.smoke import HttpRequest, HttpResponse, Sample
 from airlock.errors import BackendUnavailable, SettingInvalid
 from tests.conftest import ROOT
@@ -98,6 +100,63 @@ def test_an_answer_that_changes_from_time_to_time_is_a_warning(judge: SuiteJudge
 def test_values_that_no_model_should_give_are_named(judge: SuiteJudge, body: str, says: str) -> None:
     _, outputs = tables(answer(body))
     assert says in [result.says for result in judge.judge("outputs", outputs).results if not result.met]
+
+
+def a_file(path: str = "model/iris.m", role: str = "model file", **changes: Any) -> dict[str, Any]:
+    """A row of the inventory."""
+    row = FileRow(
+        path=path,
+        size_bytes=10,
+        extension=Path(path).suffix,
+        depth=path.count("/"),
+        role=role,
+        says="",
+        read=True,
+        errors=0,
+        warnings=0,
+        infos=0,
+    )
+    (table,) = inventory_table([replace(row, **changes)])
+    return table
+
+
+CONFIG = a_file("model/config.json", "configuration")
+
+
+def test_the_files_of_a_package_as_it_should_be_meet_the_projects_suite(judge: SuiteJudge) -> None:
+    rows = [CONFIG, a_file(), a_file("model/empty", "other", size_bytes=0, read=False, extension="")]
+    report = judge.judge(INVENTORY, rows)
+    assert len(report.results) == len(json.loads((SUITES / "inventory.json").read_bytes())["expectations"])
+    assert [result.says for result in report.results if not result.met] == []
+
+
+@pytest.mark.parametrize(
+    "row,says",
+    [
+        (a_file(errors=2), "No rule is broken in any file."),
+        (a_file(read=False), "Every model file was read."),
+        (a_file(size_bytes=0), "No model file is empty."),
+        (a_file("weights/iris.m"), "Every file lies in `model/`."),
+        (a_file("model/config.json", "configuration"), "No path stands twice."),
+        (a_file(depth=11), "No file lies deeper than ten folders."),
+        (a_file(size_bytes=20_000_000_001), "No file is larger than 20 GB."),
+        (a_file(role="thing"), "Every file has a role."),
+        (a_file("model/train.ipynb", "other"), "Nothing lies there that serving does not need."),
+        (a_file("model/id.pem", "other"), "No file looks like a key or a password."),
+        (a_file("model/" + "x" * 1020), "No path is longer than 1,024 characters."),
+    ],
+)
+def test_each_expectation_of_the_files_can_be_missed(judge: SuiteJudge, row: dict[str, Any], says: str) -> None:
+    report = judge.judge(INVENTORY, [CONFIG, row])
+    assert [result.says for result in report.results if not result.met] == [says]
+
+
+def test_a_package_of_one_file_that_is_no_configuration_is_told(judge: SuiteJudge) -> None:
+    missed = [result.says for result in judge.judge(INVENTORY, [a_file()]).results if not result.met]
+    assert missed == [
+        "A package holds at least a configuration and a model.",
+        "The package has a configuration of its own.",
+    ]
 
 
 def test_what_was_seen_is_told_and_stays_text(judge: SuiteJudge, suites: Path) -> None:

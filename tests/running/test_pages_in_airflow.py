@@ -11,6 +11,8 @@ ROUTES = {
     "/airlock/": "/airlock/",
     "/airlock/models/{model_name}/{model_version}": "/airlock/models/x/0.0.1",
     "/airlock/models/{model_name}/{model_version}/{tab}": "/airlock/models/x/0.0.1/events",
+    "/airlock/reports/{dag_id}/{run_id}": "/airlock/reports/import_model/manual__1",
+    "/airlock/reports/{dag_id}/{run_id}/report.json": "/airlock/reports/import_model/manual__1/report.json",
     "/airlock/assets/airlock.css": "/airlock/assets/airlock.css",
 }
 

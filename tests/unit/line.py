@@ -21,9 +21,19 @@ from airlock.steps.close import close
 from airlock.steps.detect import detect
 from airlock.steps.fetch import fetch
 from airlock.steps.register import register
+from airlock.steps.reporting import ReportingExpectations, judged_files, refusal_reported
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate
-from tests.fakes import Behaviour, FakeBackend, FakeClock, FakeExpectations, FakeRegistry, FakeStorage, FakeStore
+from tests.fakes import (
+    Behaviour,
+    FakeBackend,
+    FakeClock,
+    FakeExpectations,
+    FakeRegistry,
+    FakeReports,
+    FakeStorage,
+    FakeStore,
+)
 from tests.unit.given import CATALOGUE, CONF, IRIS_ANSWER, RUN, config_schema, iris_files
 
 Value = TypeVar("Value")
@@ -42,6 +52,8 @@ class Line:
         self.catalogue = catalogue
         self.limits = FetchLimits(max_package_bytes=1_000_000, max_objects=50)
         self.expectations = FakeExpectations()
+        self.reports = FakeReports()
+        self.told: list[str] = []
         self.build_log: list[str] = []
         self.base_image_prefix = ""
 
@@ -49,14 +61,15 @@ class Line:
         return _passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
 
     def fetch(self, accepted: Accepted) -> Package:
-        package = fetch(
-            accepted,
-            storage=self.storage,
-            store=self.store,
-            registry=self.registry,
-            limits=self.limits,
-            log=lambda line: None,
-        )
+        with refusal_reported(accepted, reports=self.reports, clock=self.clock, log=self.told.append):
+            package = fetch(
+                accepted,
+                storage=self.storage,
+                store=self.store,
+                registry=self.registry,
+                limits=self.limits,
+                log=lambda line: None,
+            )
         return _passed(package)
 
     def validate(self, accepted: Accepted, package: Package) -> Validated:
@@ -67,6 +80,9 @@ class Line:
             registry=self.registry,
             catalogue=self.catalogue,
             schema=config_schema(),
+            reports=self.reports,
+            clock=self.clock,
+            log=self.told.append,
         )
         return _passed(validated)
 
@@ -112,7 +128,13 @@ class Line:
             catalogue=self.catalogue,
             clock=self.clock,
             base_image_prefix=self.base_image_prefix,
-            expectations=self.expectations,
+            expectations=ReportingExpectations(
+                self.expectations,
+                reports=self.reports,
+                run=built[0].reservation.run,
+                task=f"smoke_{device.value}",
+                log=self.told.append,
+            ),
             log=self.build_log.append,
         )
         return _passed(report)
@@ -121,7 +143,12 @@ class Line:
         self, built: tuple[Accepted, Package, Validated, Detection, Image], *reports: SmokeReport
     ) -> ModelVersion:
         return register(
-            *built, reports, registry=self.registry, clock=self.clock, details_of=lambda version: encode(version)
+            *built,
+            reports,
+            registry=self.registry,
+            clock=self.clock,
+            inventory=judged_files(self.reports, built[0].reservation.run, self.told.append),
+            details_of=lambda version: encode(version),
         )
 
     def close(self, run: RunRef = RUN, ended: str = "failed") -> int:

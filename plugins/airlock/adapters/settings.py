@@ -29,6 +29,8 @@ class Settings:
         runtimes_dir: Environments of the process backend.
         work_dir: Short-lived files, locks and build logs.
         include_dir: Specifications, catalogue and serving code.
+        reports: Reports of imports; every worker writes there, and the pages read it.
+        judge_refused: Whether suites judge the files of an import that ends before its service is tested.
         base_image_prefix: Replaces the public registry in base images.
         build_network: Network of image builds, as `docker build --network` takes it.
         build_timeout_s: Seconds that one layer may take.
@@ -54,6 +56,8 @@ class Settings:
     runtimes_dir: Path
     work_dir: Path
     include_dir: Path
+    reports: Path
+    judge_refused: bool
     base_image_prefix: str
     build_network: str
     build_timeout_s: float
@@ -122,6 +126,8 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         runtimes_dir=path("runtimes_dir", home / "runtimes"),
         work_dir=path("work_dir", home / "work"),
         include_dir=path("include_dir", Path(__file__).resolve().parents[3] / "include"),
+        reports=path("reports", path("store", home / "store") / "reports"),
+        judge_refused=choice("judge_refused", ("true", "false", "1", "0")) in ("true", "1"),
         base_image_prefix=get("base_image_prefix"),
         build_network=get("build_network") or "default",
         build_timeout_s=number("build_timeout_s", 3600, 1),

@@ -14,7 +14,7 @@ from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import Scheme
-from airlock.ports import Clock, Expectations, ObjectStorage, PackageStore, Registry, RuntimeBackend
+from airlock.ports import Clock, Expectations, ObjectStorage, PackageStore, Registry, Reports, RuntimeBackend
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,13 @@ class Wiring:
         from airlock.adapters.expectations import ExpectationSuites
 
         return ExpectationSuites(self._specification("expectations"), self.clock)
+
+    @functools.cached_property
+    def reports(self) -> Reports:
+        """The reports of imports."""
+        from airlock.adapters.report_files import ReportFolders
+
+        return ReportFolders(self.settings.reports)
 
     def _specification(self, name: str) -> Path:
         return self.settings.include_dir / "specs" / name

@@ -9,6 +9,7 @@ from airlock.domain.config import ModelConfig
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.device_comparison import DeviceComparison
+from airlock.domain.expectations import SuiteReport
 from airlock.domain.findings import Finding, Severity
 from airlock.domain.image import Image
 from airlock.domain.package import Package
@@ -58,6 +59,7 @@ class ModelVersion:
         image: What serves it.
         reports: One per device of the runtime.
         parameters: What the model takes and gives, one for each API.
+        inventory: What was expected of the package's files; None where it was not judged.
         registered_at: When, seconds since 1970.
         comparisons: The answers of its devices, side by side.
     """
@@ -69,6 +71,7 @@ class ModelVersion:
     image: Image
     reports: tuple[SmokeReport, ...]
     parameters: tuple[ApiParameters, ...]
+    inventory: SuiteReport | None
     registered_at: float
     comparisons: tuple[DeviceComparison, ...] = ()
 

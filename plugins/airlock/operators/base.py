@@ -7,16 +7,17 @@ version's history says what happened, and the last word makes it Failed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airlock.codec import decode, encode
 from airlock.domain.record import Accepted
 from airlock.domain.version import EventKind, Reservation, RunRef
 from airlock.errors import AirlockError, PermanentError, SmokeFailed
+from airlock.operators.links import ReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +33,7 @@ class StepOperator(BaseOperator):
     """
 
     ui_color: ClassVar[str] = "#e8f0ec"
+    operator_extra_links: Collection[BaseOperatorLink] = (ReportLink(),)
     _is_executing = False
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:

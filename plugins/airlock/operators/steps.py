@@ -21,6 +21,7 @@ from airlock.steps.close import close
 from airlock.steps.detect import detect
 from airlock.steps.fetch import fetch
 from airlock.steps.register import register
+from airlock.steps.reporting import ReportingExpectations, complete_report, judged_files, refusal_reported
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate
 
@@ -66,14 +67,15 @@ class FetchOperator(StepOperator):
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Return the package."""
         accepted = decode(Accepted, self.accepted)
-        package = fetch(
-            accepted,
-            storage=wiring.storage(accepted.request.source.scheme, accepted.request.source_connection),
-            store=wiring.store,
-            registry=wiring.registry,
-            limits=wiring.fetch_limits,
-            log=self.lines(),
-        )
+        with refusal_reported(accepted, reports=wiring.reports, clock=wiring.clock, log=self.lines()):
+            package = fetch(
+                accepted,
+                storage=wiring.storage(accepted.request.source.scheme, accepted.request.source_connection),
+                store=wiring.store,
+                registry=wiring.registry,
+                limits=wiring.fetch_limits,
+                log=self.lines(),
+            )
         self.log.info(
             "%d files, %d bytes, %d copied: %s",
             package.file_count,
@@ -107,6 +109,9 @@ class ValidateOperator(StepOperator):
             registry=wiring.registry,
             catalogue=wiring.catalogue,
             schema=wiring.config_schema,
+            reports=wiring.reports,
+            clock=wiring.clock,
+            log=self.lines(),
         )
         for item in validated.findings:
             self.log.warning("%s: %s", item.severity.value, item.line())
@@ -235,7 +240,13 @@ class SmokeOperator(StepOperator):
             catalogue=wiring.catalogue,
             clock=wiring.clock,
             base_image_prefix=wiring.settings.base_image_prefix,
-            expectations=wiring.expectations,
+            expectations=ReportingExpectations(
+                wiring.expectations,
+                reports=wiring.reports,
+                run=self.run_ref(context),
+                task=self.task_id,
+                log=self.lines(),
+            ),
             log=self.lines(),
         )
         if report.verdict is not Verdict.PASSED:
@@ -293,6 +304,7 @@ class RegisterOperator(StepOperator):
             [decode(SmokeReport, report) for report in self.reports if report is not None],
             registry=wiring.registry,
             clock=wiring.clock,
+            inventory=judged_files(wiring.reports, self.run_ref(context), self.lines()),
             details_of=encode,
         )
         summary = version.summary()
@@ -310,6 +322,14 @@ class CloseOperator(StepOperator):
         bad = sorted(
             f"{task} {state}" for task, state in states.items() if state in ("failed", "upstream_failed", "removed")
         )
+        if bad and wiring.settings.judge_refused:
+            complete_report(
+                run,
+                task=self.task_id,
+                expectations=wiring.expectations,
+                reports=wiring.reports,
+                log=self.lines(),
+            )
         removed = close(
             run,
             step=self.task_id,

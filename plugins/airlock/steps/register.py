@@ -8,6 +8,7 @@ from typing import Any
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.device_comparison import DeviceComparison, compare_devices
+from airlock.domain.expectations import SuiteReport
 from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.parameters import parameters_of
@@ -28,6 +29,7 @@ def register(
     *,
     registry: Registry,
     clock: Clock,
+    inventory: SuiteReport | None,
     details_of: Callable[[ModelVersion], Mapping[str, Any]],
 ) -> ModelVersion:
     """Register the version.
@@ -41,6 +43,7 @@ def register(
         reports: One per device that was tested or could not be.
         registry: Where it is kept.
         clock: For the time.
+        inventory: What was expected of the package's files; None where it was not judged.
         details_of: Turns the version into the JSON that is kept in full.
 
     Raises:
@@ -69,6 +72,7 @@ def register(
         image=image,
         reports=tuple(sorted(reports, key=lambda report: list(Device).index(report.device))),
         parameters=parameters_of(validated.config.apis),
+        inventory=inventory,
         registered_at=clock.now(),
         comparisons=comparisons,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from airlock.domain.dependencies import Dependency
 from airlock.domain.detection import has_service_code
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
+from airlock.domain.import_report import PackageReport
+from airlock.domain.inventory import inventory
 from airlock.domain.jsontext import MAX_TEXT_BYTES
 from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest, Package
@@ -20,8 +22,9 @@ from airlock.domain.record import Accepted, Validated
 from airlock.domain.service_code.checking import MAX_CODE_BYTES, check_code
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
-from airlock.ports import PackageFiles, PackageStore, Registry
-from airlock.steps.model_files import check_model_files
+from airlock.ports import Clock, PackageFiles, PackageStore, Registry, Reports
+from airlock.steps.model_files import check_model_files, read_evidence
+from airlock.steps.reporting import NotedFiles, keep_package
 
 
 def validate(
@@ -32,6 +35,9 @@ def validate(
     registry: Registry,
     catalogue: Catalogue,
     schema: Mapping[str, Any],
+    reports: Reports,
+    clock: Clock,
+    log: Callable[[str], None],
 ) -> Validated:
     """Check the configuration and the files.
 
@@ -42,25 +48,44 @@ def validate(
         registry: For the version's history.
         catalogue: The known runtimes.
         schema: include/specs/config.schema.json.
+        reports: Where the import's report is kept, whatever comes out.
+        clock: Time.
+        log: Takes what could not be reported.
 
     Raises:
         PackageRejected: Rules are broken; all are listed.
         StoreDamaged: The staged bytes cannot be read.
     """
     manifest = store.manifest(package.digest)
-    data, file = _config_bytes(accepted, package, manifest, store)
+    files = NotedFiles(store)
+    data, file = _config_bytes(accepted, package, manifest, files)
     config, findings = examine(
         manifest,
         package.digest,
         data,
         file,
-        store=store,
+        store=files,
         catalogue=catalogue,
         schema=schema,
         dependencies=accepted.request.dependencies,
         trusted=accepted.request.trust_model_code,
     )
-    if config is None or has_errors(findings):
+    refused = config is None or has_errors(findings)
+    evidence = read_evidence(manifest, package.digest, store)
+    report = PackageReport(
+        model_name=accepted.reservation.model_name,
+        model_version=accepted.reservation.model_version,
+        source=package.source,
+        package_digest=package.digest,
+        size_bytes=package.size_bytes,
+        trusted_model_code=accepted.request.trust_model_code,
+        passed=not refused,
+        at=clock.now(),
+        findings=by_weight([*package.findings, *findings]),
+        files=inventory(manifest, findings, evidence, files.read_paths),
+    )
+    keep_package(report, reports=reports, run=accepted.reservation.run, log=log)
+    if config is None or refused:
         raise PackageRejected(f"the package {package.source}", by_weight(findings))
     validated = Validated(config=config, findings=by_weight(findings))
     warnings = sum(item.severity is Severity.WARNING for item in findings)
@@ -131,7 +156,7 @@ def config_bytes_of(manifest: Manifest, digest: str, store: PackageFiles) -> byt
 
 
 def _config_bytes(
-    accepted: Accepted, package: Package, manifest: Manifest, store: PackageStore
+    accepted: Accepted, package: Package, manifest: Manifest, store: PackageFiles
 ) -> tuple[bytes | None, str]:
     if accepted.request.config_override is not None:
         # Half a surrogate pair has no UTF-8: the reader refuses it, as it does in a file.

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 
 from airlock.errors import AirlockError
-from airlock.web import pages
+from airlock.web import pages, reports
 from airlock.web.access import may_read
 from airlock.web.hardening import harden
 from airlock.web.rendering import URL_PREFIX, page
@@ -23,6 +23,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Airlock", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[may_read])
     harden(app)
     app.include_router(pages.router)
+    app.include_router(reports.router)
 
     @app.exception_handler(AirlockError)
     def told(request: Request, error: AirlockError) -> HTMLResponse:

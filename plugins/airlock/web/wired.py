@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from airlock.ports import Registry
+from airlock.ports import Registry, Reports
 
 
 @functools.cache
@@ -19,4 +19,14 @@ def registry() -> Registry:
     return Wiring(from_airflow()).registry
 
 
+@functools.cache
+def reports() -> Reports:
+    """The reports of this installation's imports."""
+    from airlock.adapters.settings import from_airflow
+    from airlock.adapters.wiring import Wiring
+
+    return Wiring(from_airflow()).reports
+
+
+WiredReports = Annotated[Reports, Depends(reports)]
 WiredRegistry = Annotated[Registry, Depends(registry)]

@@ -1,0 +1,43 @@
+"""The report of one import: its package's files, what was found, and what suites of expectations made of it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from airlock.codec import encode
+from airlock.domain.findings import Severity
+from airlock.domain.version import RunRef
+from airlock.web.rendering import page
+from airlock.web.wired import WiredReports
+
+#: Files that the page lists; the report as JSON has them all.
+MAX_FILES = 1000
+
+router = APIRouter()
+
+
+@router.get("/reports/{dag_id}/{run_id}")
+def report(reports: WiredReports, dag_id: str, run_id: str) -> HTMLResponse:
+    """The page, for an import that was refused as well as for one that is still under way."""
+    found = reports.find(RunRef(dag_id=dag_id, run_id=run_id))
+    # What is wrong comes first: a long list is cut.
+    files = (
+        () if found.package is None else sorted(found.package.files, key=lambda each: (-each.errors, -each.warnings))
+    )
+    return page(
+        "report.html",
+        status=200 if found.package or found.suites else 404,
+        report=found,
+        files=files[:MAX_FILES],
+        left_out=max(0, len(files) - MAX_FILES),
+        dag_id=dag_id,
+        run_id=run_id,
+        errors=0 if found.package is None else sum(item.severity is Severity.ERROR for item in found.package.findings),
+    )
+
+
+@router.get("/reports/{dag_id}/{run_id}/report.json")
+def report_as_json(reports: WiredReports, dag_id: str, run_id: str) -> JSONResponse:
+    """Everything that is kept, as JSON."""
+    return JSONResponse(encode(reports.find(RunRef(dag_id=dag_id, run_id=run_id))))
