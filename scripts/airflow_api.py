@@ -7,14 +7,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from scripts.local_state import LocalError
 
 TIMEOUT_S = 60.0
 TRIES = 3
-LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(text: str) -> datetime:

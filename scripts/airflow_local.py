@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -99,7 +99,7 @@ class AirflowLocal:
         self.home = self.state / "airflow"
         self.url = ""
         self.env: dict[str, str] = {}
-        self.launched_at = datetime.min.replace(tzinfo=timezone.utc)
+        self.launched_at = datetime.min.replace(tzinfo=UTC)
         self._dags_folder = dags_folder
         self._plugins_folder = plugins_folder
         self._port = port
@@ -164,7 +164,7 @@ class AirflowLocal:
         """
         try:
             self.env.update(extra_env or {})
-            self.launched_at = datetime.now(timezone.utc)
+            self.launched_at = datetime.now(UTC)
             for name, arguments in COMPONENTS.items():
                 self._keeper.start(
                     name,

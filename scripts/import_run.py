@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from scripts.airflow_api import AirflowApi, ApiError, moment
@@ -42,7 +42,7 @@ class ImportRun:
         self._progress = progress
         self._ended: set[str] = set()
         self._tries: dict[str, int] = {}
-        self._triggered = datetime.now(timezone.utc)
+        self._triggered = datetime.now(UTC)
         stamp = self._triggered.strftime("%Y%m%dT%H%M%S")
         self.run_id = api.trigger(DAG_ID, conf, f"demo-{model_name}-{stamp}")
 
@@ -93,7 +93,7 @@ class ImportRun:
     def _finish(self, state: str, tasks: list[dict[str, Any]]) -> None:
         self.is_finished = True
         end = next((task["end_date"] for task in tasks if task["task_id"] == LAST_STEP and task["end_date"]), None)
-        ended = moment(end) if end else datetime.now(timezone.utc)
+        ended = moment(end) if end else datetime.now(UTC)
         self.seconds = (ended - self._triggered).total_seconds()
         if state == "success":
             self.record = self._api.xcom(DAG_ID, self.run_id, LAST_STEP)

@@ -154,7 +154,7 @@ class ObjectReader:
 
     def _credential(self) -> S3Credential:
         access_key, secret_key, token = self._credentials()
-        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=CREDENTIALS_S)
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=CREDENTIALS_S)
         return {"access_key_id": access_key, "secret_access_key": secret_key, "token": token, "expires_at": until}
 
     def read(self, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:

@@ -19,7 +19,7 @@ from airlock.domain.package import MODEL_FOLDER, FetchLimits, check_names
 MEMBER_OVERHEAD_BYTES = 4096
 
 
-class ArchiveForm(str, enum.Enum):
+class ArchiveForm(enum.StrEnum):
     """How an archive is written."""
 
     TAR = "tar"

@@ -21,7 +21,7 @@ _VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!*-]{0,62}[A-Za-z0-9*])?")
 _BUNDLED_WHEEL = re.compile(r"/home/mind/model/((?:[A-Za-z0-9_.+-]+/)*[A-Za-z0-9_.+-]+\.whl)")
 
 
-class Restraint(str, enum.Enum):
+class Restraint(enum.StrEnum):
     """How a version binds."""
 
     EXACT = "EXACT"

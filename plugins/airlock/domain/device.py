@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 
-class Device(str, enum.Enum):
+class Device(enum.StrEnum):
     """A kind of device."""
 
     CPU = "cpu"

@@ -12,7 +12,7 @@ MAX_SHOWN_CHARACTERS = 80
 MAX_SHOWN_PLACE_CHARACTERS = 300
 
 
-class Severity(str, enum.Enum):
+class Severity(enum.StrEnum):
     """How much a finding weighs: an error refuses, a warning is told, an info explains."""
 
     ERROR = "error"

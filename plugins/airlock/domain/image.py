@@ -33,14 +33,14 @@ DEPENDENCY_LAYER = "dependencies"
 SERVING_LAYER = "serving"
 
 
-class BackendKind(str, enum.Enum):
+class BackendKind(enum.StrEnum):
     """What runs a runtime."""
 
     DOCKER = "docker"
     PROCESS = "process"
 
 
-class Isolation(str, enum.Enum):
+class Isolation(enum.StrEnum):
     """What stands between the user's code and the host."""
 
     CONTAINER = "container"

@@ -35,7 +35,7 @@ MAX_GOLDEN_PAIRS = 10
 MAX_GOLDEN_BYTES = 512 * 1024
 
 
-class Verdict(str, enum.Enum):
+class Verdict(enum.StrEnum):
     """How a device's test ended."""
 
     PASSED = "passed"
@@ -82,7 +82,7 @@ class HttpResponse:
     seconds: float
 
 
-class Silence(str, enum.Enum):
+class Silence(enum.StrEnum):
     """Why no response came."""
 
     NOT_LISTENING = "nothing listens yet"

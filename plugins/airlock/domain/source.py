@@ -14,7 +14,7 @@ MAX_KEY_BYTES = 1024
 _FILE_SCHEME = "file:///"
 
 
-class Scheme(str, enum.Enum):
+class Scheme(enum.StrEnum):
     """What holds the package."""
 
     S3 = "s3"

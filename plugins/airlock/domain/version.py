@@ -11,7 +11,7 @@ MAX_PART = 99
 _FORM = re.compile(r"(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)")
 
 
-class Status(str, enum.Enum):
+class Status(enum.StrEnum):
     """Where a version stands."""
 
     IMPORTING = "Importing"
@@ -21,7 +21,7 @@ class Status(str, enum.Enum):
     DELETED = "Deleted"
 
 
-class EventKind(str, enum.Enum):
+class EventKind(enum.StrEnum):
     """Whether an event is part of the ordinary course."""
 
     NORMAL = "Normal"

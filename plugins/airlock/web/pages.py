@@ -18,7 +18,7 @@ MAX_SIBLINGS = 200
 router = APIRouter()
 
 
-class Tab(str, enum.Enum):
+class Tab(enum.StrEnum):
     """The tabs of a version; each has a template in `templates/version/`."""
 
     OVERVIEW = "overview"
