@@ -40,11 +40,16 @@ def test_predictions_run_side_by_side_where_that_is_asked_for(interpreter: Inter
 
 def test_several_workers_share_the_requests_and_a_dead_one_is_replaced(interpreter: Interpreter) -> None:
     with serve(interpreter, "slow", AIRLOCK_WORKERS="2") as server:
+        answered: set[int] = set()
         with ThreadPoolExecutor(8) as pool:
-            pids = {answer.json for answer in pool.map(server.post, [{"sleep": 0.1}] * 16)}
-        assert 1 <= len(pids) <= 2
+
+            def both_have_answered() -> bool:
+                answered.update(answer.json for answer in pool.map(server.post, [{"sleep": 0.05}] * 16))
+                return len(answered) == 2
+
+            wait_for(both_have_answered, 30, "requests reach one worker of two only")
         before = set(server.workers())
-        assert len(before) == 2
+        assert before == answered
         with pytest.raises(OSError):  # reset or closed, as the moment has it
             server.post({"die": 1})
         after = wait_for(

@@ -18,6 +18,7 @@ DOCUMENTS = [
     "docs/operations.md",
     "docs/engines.md",
     "docs/images.md",
+    "docs/serving.md",
 ]
 FOLDERS = ("dags/", "docs/", "examples/", "include/", "plugins/", "scripts/", "tests/")
 
@@ -43,6 +44,13 @@ def test_the_operations_page_lists_every_setting() -> None:
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     listed = re.findall(r"(?m)^\| `([a-z_]+)` \|", text)
     assert sorted(listed) == sorted(field.name for field in dataclasses.fields(Settings))
+
+
+def test_the_serving_page_lists_every_variable_of_the_server() -> None:
+    known = (ROOT / "include/runtimes/serving/model_service/settings.py").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (`[A-Z_`, ]+`) \|", (ROOT / "docs/serving.md").read_text(encoding="utf-8"))
+    listed = set(re.findall(r"`(AIRLOCK_[A-Z_]+)`", " ".join(rows)))
+    assert listed == set(re.findall(r'"(AIRLOCK_[A-Z_]+)"', known))
 
 
 @pytest.mark.parametrize("command", ["make demo", "make test"])
