@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from airlock.domain.dependencies import Dependency
+from airlock.domain.findings import Finding
 from airlock.domain.record import Validated
 from airlock.domain.request import parse_request
 from airlock.errors import PackageRejected, StoreDamaged
 from tests.unit.given import CONF, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
 from tests.unit.model_bytes import saved_model, written
+from tests.unit.rule_cases import whole_catalogue
 
 NUMPY = [{"installer": "pip", "packages": [{"package_name": "numpy"}]}]
 TENSORFLOW = changed(model_type="TensorFlow", runtime="tf2.20-python3.11-cpu")
@@ -29,6 +31,15 @@ def rejected(files: dict[str, bytes], **conf: Any) -> PackageRejected:
     with pytest.raises(PackageRejected) as caught:
         validated(files, **conf)
     return caught.value
+
+
+def findings_of(files: dict[str, bytes]) -> list[Finding]:
+    """All findings of a package that is refused, with the whole catalogue."""
+    line = Line(files, whole_catalogue())
+    accepted = line.accept()
+    with pytest.raises(PackageRejected) as caught:
+        line.validate(accepted, line.fetch(accepted))
+    return list(caught.value.findings)
 
 
 def noticed(files: dict[str, bytes], **conf: Any) -> list[str]:
@@ -52,6 +63,38 @@ def test_tensorflow_code_that_loads_another_file_is_a_warning() -> None:
     keras = written("tensorflow-1.8.0/net.h5")
     files = iris_files(TENSORFLOW, model__customize_service_dot_py=SERVICE, model__net_dot_h5=keras)
     assert noticed(files) == ["PKG004", "PKG004", "PKG004"]
+
+
+@pytest.mark.parametrize(
+    "engine, file, name, fix",
+    [
+        (
+            "XGBoost", "xgboost-3.2.0/booster.json", "model.json",
+            "Rename model/model.json to model/model.m: it is a booster of XGBoost in JSON.",
+        ),
+        (
+            "LightGBM", "lightgbm-4.7.0/model.txt", "model.txt",
+            "Rename model/model.txt to model/model.lgb: it is a model of LightGBM as text.",
+        ),
+        (
+            "PyTorch", "torch-2.13.0/net.pth", "pytorch_model.bin",
+            "Rename model/pytorch_model.bin to model/pytorch_model.pth: it is an archive of PyTorch.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_under_another_name_is_told_its_right_one(engine: str, file: str, name: str, fix: str) -> None:
+    files = iris_files(changed(model_type=engine, runtime=None), model__customize_service_dot_py=SERVICE)
+    del files["model/iris.m"]
+    findings = findings_of(files | {f"model/{name}": written(file)})
+    assert [item.fix for item in findings if item.code == "PKG004"] == [fix]
+
+
+def test_a_form_that_no_service_loads_is_renamed_to_nothing() -> None:
+    files = iris_files(changed(model_type="CatBoost", runtime=None))
+    del files["model/iris.m"]
+    findings = findings_of(files | {"model/model.json": written("catboost-1.2.10/model.json")})
+    assert {"PKG004", "MDL010"} <= {item.code for item in findings}
+    assert not any("Rename" in item.fix for item in findings)
 
 
 def test_a_whole_saved_model_is_taken() -> None:

@@ -37,6 +37,7 @@ class Evidence:
         confidences: How sure it is of each of them, between 0 and 1; 0.5 where nothing is said.
         written_by: Versions that the file names.
         details: What else it tells, by name.
+        served: Whether the engine's own service loads a file of this form, under the right name.
     """
 
     file: str
@@ -45,6 +46,7 @@ class Evidence:
     confidences: tuple[float, ...] = ()
     written_by: tuple[WrittenBy, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
+    served: bool = True
 
     def confidence(self, engine: str) -> float:
         """How sure it is of an engine; 0 where it does not fit it."""

@@ -48,6 +48,7 @@ def gather_evidence(manifest: Manifest, facts: Mapping[str, Facts | None]) -> tu
                     confidences=tuple(claim.confidence for claim in known.claims),
                     written_by=known.written_by,
                     details=tuple((name, shown(text, MAX_DETAIL_CHARACTERS)) for name, text in known.details),
+                    served=all(problem.code != "MDL010" for problem in known.problems),
                 )
             )
     return tuple(sorted(evidence, key=lambda item: item.file))

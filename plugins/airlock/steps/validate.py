@@ -10,12 +10,13 @@ from typing import Any
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig, parse_config
 from airlock.domain.dependencies import Dependency
-from airlock.domain.detection import has_service_code
-from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, SERVICE_FILE
+from airlock.domain.detection import Evidence, has_service_code
+from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, SERVICE_FILE, Engine, ModelFile
 from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.import_report import PackageReport
 from airlock.domain.inventory import inventory
 from airlock.domain.jsontext import MAX_TEXT_BYTES
+from airlock.domain.model_files.facts import STRONG
 from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
@@ -140,7 +141,7 @@ def examine(
     if config is not None:
         if dependencies is not None:
             config = replace(config, dependencies=dependencies)
-        findings += check_files(config, manifest)
+        findings += check_files(config, manifest, lambda: read_evidence(manifest, digest, store))
         findings += check_service_code(config, manifest, digest, store, catalogue)
     engine = "" if config is None else config.model_type
     if engine != IMAGE:
@@ -176,12 +177,13 @@ def check_single_files(manifest: Manifest) -> list[Finding]:
     return findings
 
 
-def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
+def check_files(config: ModelConfig, manifest: Manifest, evidence: Callable[[], tuple[Evidence, ...]]) -> list[Finding]:
     """Check that the engine's files are there.
 
     Args:
         config: The configuration.
         manifest: The package's files.
+        evidence: Gives what they say of themselves; asked where one is missing.
 
     Returns:
         PKG004 and PKG005 for model files, SVC001 for missing code, DEP001 and DEP005 for dependencies.
@@ -201,6 +203,7 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
                     "PKG004",
                     f"{engine.name} needs {kind.what} in `model/`; it holds {_some(paths)}.",
                     place=Place(file="model/"),
+                    fix="" if bearable else _right_name(engine, kind, evidence()),
                     severity=Severity.WARNING if bearable else Severity.ERROR,
                 )
             )
@@ -231,6 +234,17 @@ def check_files(config: ModelConfig, manifest: Manifest) -> list[Finding]:
             place = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
             findings.append(finding("DEP001", f"The wheel model/{dependency.name} is not in the package.", place=place))
     return findings
+
+
+def _right_name(engine: Engine, kind: ModelFile, evidence: tuple[Evidence, ...]) -> str:
+    """What to do where the file that is missed is there under another name; empty where it is not."""
+    if len(engine.model_files) > 1:
+        return ""
+    for item in evidence:
+        if item.served and item.confidence(engine.name) >= STRONG:
+            name = f"{item.file.rpartition('.')[0]}{kind.patterns[0].removeprefix('*')}"
+            return f"Rename {item.file} to {name}: it {item.says}."
+    return ""
 
 
 def check_service_code(
