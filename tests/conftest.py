@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from scripts.object_server import ObjectServer
+    from scripts.postgres_server import PostgresServer
 
 #: Set where every part must be there (`.ci/run`): a skip is then a failure.
 REQUIRE_ALL = "AIRLOCK_REQUIRE_ALL"
@@ -72,6 +73,23 @@ def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSe
 
     with ObjectServer(tmp_path_factory.mktemp("object-server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL on loopback, in a folder that its own user can reach."""
+    from scripts.postgres_server import PostgresServer, PostgresUnavailable, program_folder
+
+    try:
+        program_folder()
+    except PostgresUnavailable as missing:
+        pytest.skip(str(missing))
+    folder = Path(tempfile.mkdtemp(prefix="airlock-postgres-"))
+    try:
+        with PostgresServer(folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

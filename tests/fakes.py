@@ -24,7 +24,8 @@ from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isol
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.import_report import ImportReport, PackageReport
 from airlock.domain.package import FileEntry, ListedObject, Manifest
-from airlock.domain.record import Event, ModelVersion, VersionRow
+from airlock.domain.record import Event, ModelVersion, Rebuild, VersionRow
+from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse, Silence
 from airlock.domain.source import SourceLocation
@@ -33,6 +34,7 @@ from airlock.errors import (
     BackendUnavailable,
     BuildFailed,
     ImageRefused,
+    NoSuchVersion,
     RegistryUnavailable,
     ReportsUnavailable,
     RuntimeUnavailable,
@@ -40,6 +42,7 @@ from airlock.errors import (
     SourceRefused,
     StorageUnavailable,
     StoreDamaged,
+    VersionBusy,
     VersionExists,
     VersionGone,
 )
@@ -437,7 +440,11 @@ class _Row:
     reason: str
     created_at: float
     updated_at: float
+    request: ImportRequest
+    created_by: str
     failed_step: str = ""
+    rebuild: RunRef | None = None
+    health: list[HealthPoint] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -456,7 +463,7 @@ class FakeRegistry:
         self.rows: dict[tuple[str, str], _Row] = {}
         self.away = False
 
-    def reserve(self, request: ImportRequest, run: RunRef) -> Reservation:
+    def reserve(self, request: ImportRequest, run: RunRef, by: str = "") -> Reservation:
         self._answer()
         held = self.reservation_of(run)
         if held is not None and held.model_name == request.model_name:
@@ -471,13 +478,13 @@ class FakeRegistry:
             status = self.rows[name, version].status.value
             raise VersionExists("REG004", f"{name} {version} exists already, with status {status}.", "")
         now = self.clock.now()
-        self.rows[name, version] = _Row(run, Status.IMPORTING, "", now, now)
+        self.rows[name, version] = _Row(run, Status.IMPORTING, "", now, now, request, by)
         return Reservation(model_name=name, model_version=version, run=run)
 
     def reservation_of(self, run: RunRef) -> Reservation | None:
         self._answer()
         for (name, version), row in self.rows.items():
-            if row.run == run:
+            if run in (row.run, row.rebuild):
                 return Reservation(model_name=name, model_version=version, run=run)
         return None
 
@@ -489,7 +496,7 @@ class FakeRegistry:
 
     def _resume(self, reservation: Reservation) -> None:
         row = self._own(reservation)
-        if row.status is Status.IMPORTING:
+        if row.status is Status.IMPORTING or row.rebuild == reservation.run:
             return
         if row.status is Status.DELETED:
             raise VersionGone("REG006", f"{reservation} was deleted.", "Import it as a new version.")
@@ -498,27 +505,35 @@ class FakeRegistry:
         self._event(row, EventKind.NORMAL, "Import taken up again.")
 
     def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
-        self._event(self._own(reservation), kind, text)
+        self._event(self._own(reservation), kind, text, reservation.run)
 
     def complete(self, version: ModelVersion, details: Mapping[str, Any]) -> None:
         row = self._own(version.accepted.reservation)
         if row.status is Status.DELETED:
             raise VersionGone("REG006", f"{version.accepted.reservation} was deleted.", "Import it as a new version.")
-        again = row.status is Status.NORMAL
+        rebuilt = row.rebuild == version.accepted.reservation.run
+        again = row.status is Status.NORMAL and not rebuilt
         self._set(row, Status.NORMAL, "")
+        row.run, row.rebuild = version.accepted.reservation.run, None
         row.summary, row.details = version.summary(), dict(details)
         if not again:
-            self._event(row, EventKind.NORMAL, "Model imported.")
+            text = "Runtime dependencies updated, image made again." if rebuilt else "Model imported."
+            self._event(row, EventKind.NORMAL, text)
 
     def fail(
         self, reservation: Reservation, step: str, code: str, reason: str, report: Mapping[str, Any] | None = None
     ) -> bool:
         row = self._own(reservation)
-        if row.status is not Status.IMPORTING:
-            return False
         text = reason if reason.startswith(f"[{code}]") else f"[{code}] {reason}"
         # As a database does, so that a text which cannot be written is noticed here.
         text.encode()
+        if row.rebuild == reservation.run:
+            row.rebuild = None
+            told = f"Runtime dependencies not updated, the version stays as it was: {text}"
+            self._event(row, EventKind.ABNORMAL, told, reservation.run)
+            return True
+        if row.status is not Status.IMPORTING:
+            return False
         self._set(row, Status.FAILED, text)
         row.failed_step = step
         if report is not None:
@@ -526,19 +541,41 @@ class FakeRegistry:
         self._event(row, EventKind.ABNORMAL, f"Import failed: {text}")
         return True
 
+    def begin_rebuild(self, model_name: str, model_version: str, run: RunRef, by: str = "") -> Rebuild:
+        self._answer()
+        row = self.rows.get((model_name, model_version))
+        if row is None or row.status is Status.DELETED:
+            raise NoSuchVersion("REG008", f"There is no version {model_name} {model_version}.", "")
+        if row.status not in (Status.NORMAL, Status.ABNORMAL):
+            raise VersionBusy("REG009", f"{model_name} {model_version} has status {row.status.value}.", "")
+        row.rebuild = run
+        return Rebuild(
+            reservation=Reservation(model_name=model_name, model_version=model_version, run=run),
+            request=row.request,
+            package_digest=row.summary["package_digest"].partition(":")[2],
+        )
+
+    def judge(
+        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+    ) -> bool:
+        self._answer()
+        row = self.rows.get((model_name, model_version))
+        if row is None or row.status not in (Status.NORMAL, Status.ABNORMAL):
+            raise NoSuchVersion("REG008", f"{model_name} {model_version} cannot be judged.", "")
+        row.health.extend(points)
+        status = Status.ABNORMAL if reason else Status.NORMAL
+        changed = status is not row.status
+        self._set(row, status, reason)
+        if changed:
+            kind = EventKind.ABNORMAL if reason else EventKind.NORMAL
+            self._event(row, kind, f"Found unfit: {reason}" if reason else "Found fit again.", run)
+        return changed
+
     def find(self, model_name: str, model_version: str) -> VersionRow | None:
+        """What a user looks at; no part of the port."""
         self._answer()
         row = self.rows.get((model_name, model_version))
         return None if row is None else self._public(model_name, model_version, row, tuple(row.events))
-
-    def list(self, model_name: str | None = None, limit: int = 100, offset: int = 0) -> tuple[VersionRow, ...]:
-        self._answer()
-        newest = [
-            self._public(name, version, row, ())
-            for (name, version), row in reversed(self.rows.items())
-            if model_name in (None, name)
-        ]
-        return tuple(newest[offset : offset + limit])
 
     def delete(self, reservation: Reservation) -> None:
         """What a user does behind an import's back; no part of the port."""
@@ -551,16 +588,16 @@ class FakeRegistry:
     def _own(self, reservation: Reservation) -> _Row:
         self._answer()
         row = self.rows.get((reservation.model_name, reservation.model_version))
-        if row is None or row.run != reservation.run:
+        if row is None or reservation.run not in (row.run, row.rebuild):
             raise VersionGone("REG007", f"{reservation} is no longer this run's.", "Import it as a new version.")
         return row
 
     def _set(self, row: _Row, status: Status, reason: str) -> None:
         row.status, row.reason, row.updated_at = status, reason, self.clock.now()
 
-    def _event(self, row: _Row, kind: EventKind, text: str) -> None:
+    def _event(self, row: _Row, kind: EventKind, text: str, run: RunRef | None = None) -> None:
         text.encode()
-        row.events.append(Event(at=self.clock.now(), kind=kind, text=text, run=str(row.run)))
+        row.events.append(Event(at=self.clock.now(), kind=kind, text=text, run=str(run or row.run)))
 
     @staticmethod
     def _public(name: str, version: str, row: _Row, events: tuple[Event, ...]) -> VersionRow:
@@ -572,6 +609,13 @@ class FakeRegistry:
             run=str(row.run),
             created_at=row.created_at,
             updated_at=row.updated_at,
+            created_by=row.created_by,
+            description=row.request.description,
+            labels=tuple(sorted(row.request.labels)),
+            documents=row.request.documents,
+            install_type=tuple(sorted(row.request.install_type)),
+            source=str(row.request.source),
+            rebuild=str(row.rebuild or ""),
             summary=dict(row.summary),
             details=dict(row.details),
             events=events,

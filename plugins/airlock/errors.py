@@ -74,6 +74,14 @@ class VersionExists(PermanentError):
     """A name and version are written once."""
 
 
+class NoSuchVersion(PermanentError):
+    """There is no such model, version or alias, or it was deleted."""
+
+
+class VersionBusy(PermanentError):
+    """The version is not in a state in which this can be done to it."""
+
+
 class SourceRefused(PermanentError):
     """The storage answered, and the answer will not change by itself: no bucket, no permission, unsafe names."""
 

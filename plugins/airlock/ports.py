@@ -17,7 +17,8 @@ from airlock.domain.image_reference import ImageReference
 from airlock.domain.import_report import ImportReport, PackageReport
 from airlock.domain.model_files.streams import Binary
 from airlock.domain.package import FileEntry, ListedObject, Manifest
-from airlock.domain.record import ModelVersion, VersionRow
+from airlock.domain.record import ModelVersion, Rebuild
+from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.domain.source import SourceLocation
@@ -413,10 +414,15 @@ class Reports(Protocol):
 class Registry(Protocol):
     """Model versions and their history."""
 
-    def reserve(self, request: ImportRequest, run: RunRef) -> Reservation:
+    def reserve(self, request: ImportRequest, run: RunRef, by: str = "") -> Reservation:
         """Reserve the version asked for, or the next one.
 
         A second call of the same run gives the same reservation.
+
+        Args:
+            request: What is asked for.
+            run: The run that asks.
+            by: The user who started it, empty where Airflow names none.
 
         Raises:
             VersionExists: Another run holds or held the version, or no number is left.
@@ -461,11 +467,35 @@ class Registry(Protocol):
                 again.
         """
 
-    def find(self, model_name: str, model_version: str) -> VersionRow | None:
-        """One version with its events."""
+    def begin_rebuild(self, model_name: str, model_version: str, run: RunRef, by: str = "") -> Rebuild:
+        """Let a run make a registered version's image again.
 
-    def list(self, model_name: str | None = None, limit: int = 100, offset: int = 0) -> tuple[VersionRow, ...]:
-        """Versions without their events, newest first."""
+        The version stays what it is until `complete`; `fail` only adds to its history. A later run that asks takes
+        it from an earlier one.
+
+        Raises:
+            NoSuchVersion: It is not there, or deleted.
+            VersionBusy: It was never imported, or its record cannot be read.
+        """
+
+    def judge(
+        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+    ) -> bool:
+        """Keep how a registered version fared at a later test, and make it Normal or Abnormal by it.
+
+        Args:
+            model_name: The model.
+            model_version: The version, Normal or Abnormal.
+            run: The run that tested it.
+            points: What was measured.
+            reason: Why it is not fit, code first; empty where it is.
+
+        Returns:
+            Whether its status changed.
+
+        Raises:
+            NoSuchVersion: It is not there, or was never imported.
+        """
 
 
 class PackageUse(Protocol):

@@ -63,7 +63,7 @@ def test_an_image_is_pulled_with_a_connection_tested_and_registered_by_its_diges
     assert outcome.xcom["smoke_cpu"]["checked"] == ["three.json"]
     assert outcome.xcom["smoke_cpu"]["user"] == "65534:65534"
     assert PASSWORD not in json.dumps(outcome.xcom)
-    found = docker.wiring().registry.find("sums", "0.0.1")
+    found = docker.wiring().registry_reader.find("sums", "0.0.1")
     assert found is not None
     assert found.summary == record
     assert found.details["image"]["own"]["ports"] == [8080]

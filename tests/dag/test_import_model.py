@@ -71,7 +71,7 @@ def test_a_real_package_goes_from_the_bucket_to_normal(
     assert record["devices"]["cpu"] == "passed"
     assert record["latency_ms"] > 0
     assert len(json.dumps(outcome.xcom)) < 48_000, "XCom values are small"
-    row = either.wiring().registry.find(name, "0.0.1")
+    row = either.wiring().registry_reader.find(name, "0.0.1")
     assert row is not None
     assert row.status.value == "Normal"
     assert row.events[-1].text == "Model imported."

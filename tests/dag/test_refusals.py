@@ -54,7 +54,7 @@ def refused(installation: Installation, outcome: Outcome, task: str, name: str, 
     assert outcome.tasks[task] == "failed", outcome.tasks
     assert outcome.tasks["register"] == "upstream_failed"
     assert outcome.tasks["close"] == "success"
-    row = installation.wiring().registry.find(name, "0.0.1")
+    row = installation.wiring().registry_reader.find(name, "0.0.1")
     assert row is not None
     assert row.status.value == "Failed"
     for part in parts:
@@ -179,11 +179,11 @@ def test_a_version_that_exists_is_refused_and_stays_as_it_is(
 ) -> None:
     source = upload.go()
     assert run_import(model_name="twice", source_location=source, model_version="0.0.1").state == "success"
-    before = process.wiring().registry.find("twice", "0.0.1")
+    before = process.wiring().registry_reader.find("twice", "0.0.1")
     outcome = run_import(model_name="twice", source_location=source, model_version="0.0.1")
     assert outcome.state == "failed"
     assert outcome.tasks["accept"] == "failed"
-    assert process.wiring().registry.find("twice", "0.0.1") == before
+    assert process.wiring().registry_reader.find("twice", "0.0.1") == before
 
 
 def test_of_two_imports_of_one_version_at_once_exactly_one_wins(installation: Installation) -> None:

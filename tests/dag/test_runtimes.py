@@ -103,7 +103,7 @@ def test_a_runtime_whose_device_is_not_here_is_built_and_says_that_nothing_was_t
     outcome = run_import(model_name=name, source_location=send(bucket, workshop.pack(row, trained)))
     workshop.removes(outcome.xcom["build"]["layers"])
     assert (outcome.tasks["build"], outcome.tasks["register"], outcome.state) == ("success", "failed", "failed")
-    version = workshop.installation.wiring().registry.find(name, "0.0.1")
+    version = workshop.installation.wiring().registry_reader.find(name, "0.0.1")
     assert version is not None
     assert f"Not tested on {device.value}: no device." in [event.text for event in version.events]
     assert "[SMK021]" in version.reason
@@ -145,7 +145,7 @@ def test_a_runtime_for_another_architecture_is_refused_here_with_the_reason(
     name = model_name(row)
     outcome = run_import(model_name=name, source_location=package_for(row, upload))
     assert outcome.tasks["build"] == "failed", outcome.tasks
-    version = docker.wiring().registry.find(name, "0.0.1")
+    version = docker.wiring().registry_reader.find(name, "0.0.1")
     assert version is not None
     assert "[BLD008]" in version.reason
     assert f"{row} is made for {', '.join(row.architectures)}; this worker builds for {MACHINE}." in version.reason
@@ -168,7 +168,7 @@ def test_a_runtime_that_cannot_be_had_is_refused_with_the_nearest(
     upload.files["model/config.json"] = json.dumps({**config, "runtime": "python3.6"}).encode()
     outcome = run_import(model_name="gone", source_location=upload.go())
     assert outcome.tasks["detect"] == "failed", outcome.tasks
-    version = process.wiring().registry.find("gone", "0.0.1")
+    version = process.wiring().registry_reader.find("gone", "0.0.1")
     assert version is not None
     for part in ("[DET003]", "Its wheels are gone.", "Use 'sklearn1.9-python3.11' instead."):
         assert part in version.reason

@@ -49,13 +49,14 @@ class Running:
 
     def version(self, name: str, version: str = "0.0.1") -> Any:
         from airlock.adapters.clock import SystemClock
-        from airlock.adapters.registry import SqlRegistry
+        from airlock.adapters.registry_reads import SqlRegistryReader
         from airlock.adapters.registry_schema import open_engine
+        from airlock.domain.registered import Page, VersionFilter
 
         engine = open_engine(self.airflow.env["AIRFLOW__AIRLOCK__REGISTRY_URL"])
         try:
-            registry = SqlRegistry(engine, SystemClock())
-            return registry.find(name, version), registry.list(name)
+            registry = SqlRegistryReader(engine, SystemClock())
+            return registry.find(name, version), registry.versions(VersionFilter(model_name=name), Page()).items
         finally:
             engine.dispose()
 

@@ -40,14 +40,19 @@ Value = TypeVar("Value")
 
 
 class Line:
-    """A whole installation in memory, with the package that a test gives in `s3://models/iris/`."""
+    """A whole installation in memory, with the package that a test gives in `s3://models/iris/`.
 
-    def __init__(self, files: Mapping[str, bytes] | None = None, catalogue: Catalogue = CATALOGUE) -> None:
+    A test of what is made of a registry may give a real one.
+    """
+
+    def __init__(
+        self, files: Mapping[str, bytes] | None = None, catalogue: Catalogue = CATALOGUE, registry: Any = None
+    ) -> None:
         self.clock = FakeClock()
         content = iris_files() if files is None else files
         self.storage = FakeStorage({"models": {f"iris/{path}": data for path, data in content.items()}})
         self.store = FakeStore()
-        self.registry = FakeRegistry(self.clock)
+        self.registry = registry or FakeRegistry(self.clock)
         self.backend = FakeBackend(self.clock, Behaviour(answer=IRIS_ANSWER))
         self.catalogue = catalogue
         self.limits = FetchLimits(max_package_bytes=1_000_000, max_objects=50)

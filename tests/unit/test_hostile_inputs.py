@@ -87,7 +87,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "answers that are slow": ("backends/test_service_exchange.py::test_a_trickle_of_bytes_does_not_stretch_the_time",),
     "answers that are NaN or not JSON": ("unit/test_judging_answers.py::test_what_is_not_json_is_wrong",),
     "two imports of one name and version at once": (
-        "adapters/test_registry.py::test_forty_concurrent_reservations_of_one_version_have_one_winner",
+        "adapters/test_registry.py::test_two_hundred_concurrent_reservations_of_one_version_have_one_winner",
     ),
 }  # fmt: skip
 

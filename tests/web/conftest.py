@@ -35,13 +35,22 @@ class Site:
 
         self.app = create_app()
         self.app.dependency_overrides[may_read.dependency] = lambda: None
-        self.show(registry)
+        from airlock.adapters.registry_reads import SqlRegistryReader
 
-    def show(self, registry: Any) -> None:
-        """Show what is in this registry."""
+        self.registry = registry
+        self.show(SqlRegistryReader(registry.engine, registry.clock))
+
+    def show(self, reader: Any) -> None:
+        """Show what this reader of a registry finds."""
         from airlock.web import wired
 
-        self.app.dependency_overrides[wired.registry] = lambda: registry
+        self.app.dependency_overrides[wired.registry] = lambda: reader
+
+    def line(self, *given: Any, **more: Any) -> Any:
+        """The straight line of steps on fakes, but for the registry: what it imports, the site shows."""
+        from tests.unit.line import Line
+
+        return Line(*given, registry=self.registry, **more)
 
     def get(self, path: str) -> httpx.Response:
         async def go() -> httpx.Response:

@@ -63,13 +63,11 @@ def test_a_failed_test_shows_what_was_asked_and_what_came_back(
 
 
 def test_a_version_shows_what_was_measured_beside_what_is_declared(site: Site) -> None:
-    from tests.unit.line import Line
 
-    line = Line()
+    line = site.line()
     line.backend.behaviour.peak_memory_bytes = 490_000_000
     line.backend.behaviour.seconds = 0.2
     line.import_model(min_memory_mb=512, min_cpu=2)
-    site.show(line.registry)
     page = site.get("/models/iris/0.0.1/smoke").text
     assert "<td>5, 1 at a time</td>" in page
     assert "4 at a time" in page
@@ -100,13 +98,11 @@ def test_a_version_that_does_not_exist_is_not_found(site: Site) -> None:
 def imported(site: Site) -> Callable[..., Callable[[str], str]]:
     """Imports a package on fakes, with a row of the catalogue, on a worker with devices; gives what its pages say."""
     from airlock.domain.catalogue import Catalogue
-    from tests.unit.line import Line
 
     def run(row: Any, *devices: Any, bases: tuple[str, ...] = ()) -> Callable[[str], str]:
-        line = Line(catalogue=Catalogue.of([row]))
+        line = site.line(catalogue=Catalogue.of([row]))
         line.backend.on, line.backend.bases = frozenset(devices), frozenset(bases)
         line.import_model()
-        site.show(line.registry)
         return lambda path: site.get(path).text
 
     return run
@@ -139,13 +135,11 @@ def test_a_version_shows_its_evidence_and_that_another_version_wrote_it(site: Si
     import json
 
     from tests.unit.given import changed
-    from tests.unit.line import Line
     from tests.unit.model_bytes import written
 
     config = json.dumps(changed(runtime="python3.6")).encode()
-    line = Line({"model/config.json": config, "model/iris.m": written("scikit-learn-1.9.1/iris.m")})
+    line = site.line({"model/config.json": config, "model/iris.m": written("scikit-learn-1.9.1/iris.m")})
     line.import_model()
-    site.show(line.registry)
     page = html.unescape(site.get("/models/iris/0.0.1/runtime").text)
     assert "Scikit_Learn with confidence 0.97" in page
     assert "<td>is a pickle of scikit-learn</td>" in page
@@ -159,7 +153,6 @@ def test_a_version_shows_its_parameters_escaped(site: Site) -> None:
     import json
 
     from tests.unit.given import changed, iris_files
-    from tests.unit.line import Line
 
     rows = {
         "type": "array",
@@ -174,9 +167,8 @@ def test_a_version_shows_its_parameters_escaped(site: Site) -> None:
     }
     config = changed()
     config["apis"][0]["request"]["data"] = {"properties": {"rows": rows}}
-    line = Line(iris_files(json.loads(json.dumps(config))))
+    line = site.line(iris_files(json.loads(json.dumps(config))))
     line.import_model()
-    site.show(line.registry)
     page = site.get("/models/iris/0.0.1/parameters").text
     assert "<script" not in page
     assert "Input of <code>POST /</code>" in page
@@ -199,10 +191,10 @@ def test_older_versions_are_on_the_next_page(site: Site, reserve: Callable[..., 
 
 def test_a_registry_that_is_away_is_told(site: Site) -> None:
     from airlock.adapters.clock import SystemClock
-    from airlock.adapters.registry import SqlRegistry
+    from airlock.adapters.registry_reads import SqlRegistryReader
     from airlock.adapters.registry_schema import open_engine
 
-    away = SqlRegistry(open_engine("postgresql+psycopg://u:secret@127.0.0.1:1/x"), SystemClock())
+    away = SqlRegistryReader(open_engine("postgresql+psycopg://u:secret@127.0.0.1:1/x"), SystemClock())
     site.show(away)
     answer = site.get("/")
     assert answer.status_code == 503
@@ -232,16 +224,14 @@ def test_every_tab_shows_something_of_a_version_that_was_imported_and_of_one_tha
     site: Site, reserve: Callable[..., Any]
 ) -> None:
     from airlock.web.pages import TITLES, WITHOUT_RECORD, Tab
-    from tests.unit.line import Line
 
-    reserve("manual__1")
+    reserve("still-at-it")
     missing = [tab for tab in Tab if "Nothing is known" in site.get(f"/models/iris/0.0.1/{tab.value}").text]
     assert missing == [tab for tab in Tab if tab not in WITHOUT_RECORD]
-    line = Line()
+    line = site.line()
     line.import_model()
-    site.show(line.registry)
     for tab, title in TITLES.items():
-        text = site.get(f"/models/iris/0.0.1/{tab.value}").text
+        text = site.get(f"/models/iris/0.0.2/{tab.value}").text
         assert f'aria-current="page">{title}</a>' in text
         assert "<section>" in text
     assert site.get("/models/iris/0.0.1/none").status_code == 422

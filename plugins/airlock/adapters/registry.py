@@ -1,90 +1,53 @@
-"""The registry in a relational database: SQLite on one machine, PostgreSQL beyond it."""
+"""The registry as importers write it: SQLite on one machine, PostgreSQL beyond it."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
-from airlock.adapters.registry_schema import READ_ONLY, current_schema, newest_schema, unavailable
-from airlock.adapters.registry_tables import events, model_versions
-from airlock.domain.record import Event, ModelVersion, VersionRow
+from airlock.adapters.registry_base import RegistryDatabase, guarded
+from airlock.adapters.registry_records import (
+    drop_failure,
+    keep_failure,
+    keep_health,
+    keep_record,
+    keep_request,
+    point_of,
+    ran,
+)
+from airlock.adapters.registry_tables import model_versions, models, version_records
+from airlock.codec import decode
+from airlock.domain.record import ModelVersion, Rebuild
+from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
-from airlock.domain.version import EventKind, Reservation, RunRef, Status, next_version
-from airlock.errors import RegistryUnavailable, VersionExists, VersionGone
-from airlock.ports import Clock
+from airlock.domain.version import EventKind, Reservation, RunRef, Status, VersionNumber, next_version
+from airlock.errors import NoSuchVersion, RegistryUnavailable, VersionBusy, VersionExists, VersionGone
 
 MAX_TRIES = 50
 MAX_REASON_CHARACTERS = 8000
-#: Where the report of a failed test stands in a version's details.
-FAILURE = "failure"
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def _guarded(method: Method) -> Method:
-    """Database errors as ours."""
+class SqlRegistry(RegistryDatabase):
+    """The importers' side of the registry."""
 
-    @functools.wraps(method)
-    def wrapper(self: SqlRegistry, *args: Any, **kwargs: Any) -> Any:
-        try:
-            self.check_schema()
-            return method(self, *args, **kwargs)
-        except SQLAlchemyError as error:
-            raise unavailable(self.engine, error) from error
-
-    return cast("Method", wrapper)
-
-
-class SqlRegistry:
-    """A registry.
-
-    Args:
-        engine: From `registry_schema.open_engine`.
-        clock: For the times that are written.
-    """
-
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self.engine = engine
-        self.reader = engine.execution_options(**{READ_ONLY: True})
-        self.clock = clock
-        self._schema_checked = False
-
-    def check_schema(self) -> None:
-        """Refuse to work on another release's schema.
-
-        Raises:
-            RegistryUnavailable: It is older, newer, or not there.
-        """
-        if self._schema_checked:
-            return
-        found, wanted = current_schema(self.engine), newest_schema()
-        if found != wanted:
-            raise RegistryUnavailable(
-                "REG002",
-                f"The registry has schema {found or 'none'}, this release needs {wanted}.",
-                "Run `python -m airlock registry upgrade`.",
-            )
-        self._schema_checked = True
-
-    @_guarded
-    def reserve(self, request: ImportRequest, run: RunRef) -> Reservation:
+    @guarded
+    def reserve(self, request: ImportRequest, run: RunRef, by: str = "") -> Reservation:
         """Reserve the version asked for, or the next one."""
         for _ in range(MAX_TRIES):
             try:
                 with self.engine.begin() as connection:
-                    return self._reserve(connection, request, run)
+                    return self._reserve(connection, request, run, by)
             except IntegrityError:
-                # Another importer wrote the same number between our look and our insert: look again.
+                # Another importer made the model between our look and our insert: look again.
                 continue
         raise RegistryUnavailable(
             "REG003", f"No version of {request.model_name} could be reserved in {MAX_TRIES} tries."
         )
 
-    def _reserve(self, connection: Connection, request: ImportRequest, run: RunRef) -> Reservation:
+    def _reserve(self, connection: Connection, request: ImportRequest, run: RunRef, by: str) -> Reservation:
         name = request.model_name
         held = connection.execute(
             select(model_versions.c.model_version).where(
@@ -97,45 +60,97 @@ class SqlRegistry:
             reservation = Reservation(model_name=name, model_version=held, run=run)
             self._resume(connection, reservation)
             return reservation
-        rows = connection.execute(
-            select(model_versions.c.model_version, model_versions.c.status).where(model_versions.c.model_name == name)
-        )
-        taken: dict[str, str] = {row.model_version: row.status for row in rows}
-        following = next_version(taken)
-        version = request.model_version or (str(following) if following else None)
-        if version is None:
-            raise VersionExists("REG005", f"{name} has no version number left after 99.99.99.", "Choose another name.")
-        if version in taken:
-            free = f"The next free version is {following}; leave `model_version` out to take it." if following else ""
-            raise VersionExists("REG004", f"{name} {version} exists already, with status {taken[version]}.", free)
         now = self.clock.now()
-        connection.execute(
-            insert(model_versions).values(
+        # Importers of one model queue up at its row.
+        if connection.execute(select(models.c.name).where(models.c.name == name).with_for_update()).first() is None:
+            connection.execute(insert(models).values(name=name, created_at=now))
+        version = self._free_version(connection, request)
+        version_id = connection.execute(
+            insert(model_versions)
+            .values(
                 model_name=name,
-                model_version=version,
+                model_version=str(version),
+                version_rank=version.rank,
                 status=Status.IMPORTING.value,
                 dag_id=run.dag_id,
                 run_id=run.run_id,
                 created_at=now,
                 updated_at=now,
-                summary={},
-                details={},
+                created_by=by,
+                description=request.description,
+                source=str(request.source),
             )
+            .returning(model_versions.c.id)
+        ).scalar_one()
+        connection.execute(
+            update(models).where(models.c.name == name).values(last_version_id=version_id, live=models.c.live + 1)
         )
-        return Reservation(model_name=name, model_version=version, run=run)
+        keep_request(connection, version_id, request)
+        self.write_audit(connection, by, "import", name, str(version), run=str(run))
+        return Reservation(model_name=name, model_version=str(version), run=run)
 
-    @_guarded
+    @staticmethod
+    def _free_version(connection: Connection, request: ImportRequest) -> VersionNumber:
+        name = request.model_name
+        of_model = model_versions.c.model_name == name
+        highest = connection.execute(select(func.max(model_versions.c.version_rank)).where(of_model)).scalar()
+        free = next_version([] if highest is None else [str(VersionNumber.of_rank(highest))])
+        version = free if request.model_version is None else VersionNumber.parse(request.model_version)
+        if version is None:
+            raise VersionExists("REG005", f"{name} has no version number left after 99.99.99.", "Choose another name.")
+        status = connection.execute(
+            select(model_versions.c.status).where(of_model, model_versions.c.model_version == str(version))
+        ).scalar()
+        if status is not None:
+            remedy = f"The next free version is {free}; leave `model_version` out to take it." if free else ""
+            raise VersionExists("REG004", f"{name} {version} exists already, with status {status}.", remedy)
+        return version
+
+    @guarded
     def reservation_of(self, run: RunRef) -> Reservation | None:
         """What the run holds, if anything."""
         with self.reader.connect() as connection:
             row = connection.execute(
-                select(model_versions.c.model_name, model_versions.c.model_version).where(
-                    model_versions.c.dag_id == run.dag_id, model_versions.c.run_id == run.run_id
-                )
+                select(model_versions.c.model_name, model_versions.c.model_version).where(_held_by(run))
             ).first()
         return None if row is None else Reservation(model_name=row.model_name, model_version=row.model_version, run=run)
 
-    @_guarded
+    @guarded
+    def begin_rebuild(self, model_name: str, model_version: str, run: RunRef, by: str = "") -> Rebuild:
+        """Let a run make a version's image again; it stays what it is until that is done."""
+        reservation = Reservation(model_name=model_name, model_version=model_version, run=run)
+        with self.engine.begin() as connection:
+            row = connection.execute(
+                select(model_versions, version_records.c.details)
+                .outerjoin(version_records, version_records.c.version_id == model_versions.c.id)
+                .where(model_versions.c.model_name == model_name, model_versions.c.model_version == model_version)
+                .with_for_update(of=model_versions)
+            ).first()
+            if row is None or row.status == Status.DELETED.value:
+                raise NoSuchVersion("REG008", f"There is no version {reservation}.", "Look at the list of models.")
+            if row.status not in (Status.NORMAL.value, Status.ABNORMAL.value):
+                raise VersionBusy(
+                    "REG009", f"{reservation} has status {row.status}.", "Only a version that was imported is rebuilt."
+                )
+            try:
+                request = decode(ImportRequest, row.details["accepted"]["request"])
+            except (KeyError, ValueError):
+                raise VersionBusy(
+                    "REG010",
+                    f"The record of {reservation} was written by a release that this one cannot read.",
+                    "Import the model as a new version.",
+                ) from None
+            # The last one that asks wins: a run that died can keep nobody out.
+            connection.execute(
+                update(model_versions)
+                .where(model_versions.c.id == row.id)
+                .values(rebuild_dag_id=run.dag_id, rebuild_run_id=run.run_id)
+            )
+            if (row.rebuild_dag_id, row.rebuild_run_id) != (run.dag_id, run.run_id):
+                self.write_audit(connection, by, "rebuild", model_name, model_version, run=str(run))
+        return Rebuild(reservation=reservation, request=request, package_digest=row.package_digest.partition(":")[2])
+
+    @guarded
     def resume(self, reservation: Reservation, steps: Collection[str]) -> None:
         """Make the version Importing again, where it had failed in one of these steps."""
         with self.engine.begin() as connection:
@@ -143,24 +158,24 @@ class SqlRegistry:
 
     def _resume(self, connection: Connection, reservation: Reservation, steps: Collection[str] | None = None) -> None:
         row = self._own_row(connection, reservation)
-        if row.status == Status.IMPORTING.value:
+        if row.status == Status.IMPORTING.value or _rebuilds(row, reservation):
             return
         if row.status == Status.DELETED.value:
             raise VersionGone("REG006", f"{reservation} was deleted.", "Import it as a new version.")
         if steps is not None and row.failed_step not in steps:
             return
-        details = {name: value for name, value in row.details.items() if name != FAILURE}
-        self._set_status(connection, row.id, Status.IMPORTING, "", failed_step="", details=details)
-        self._add_event(connection, row.id, reservation, EventKind.NORMAL, "Import taken up again.")
+        drop_failure(connection, row.id)
+        self._set_status(connection, row.id, Status.IMPORTING, "", failed_step="")
+        self.write_event(connection, row.id, EventKind.NORMAL, "Import taken up again.", run=str(reservation.run))
 
-    @_guarded
+    @guarded
     def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
         """Add to the version's history."""
         with self.engine.begin() as connection:
             row = self._own_row(connection, reservation)
-            self._add_event(connection, row.id, reservation, kind, text)
+            self.write_event(connection, row.id, kind, text, run=str(reservation.run))
 
-    @_guarded
+    @guarded
     def complete(self, version: ModelVersion, details: Mapping[str, Any]) -> None:
         """Make the version Normal and keep its record, in one transaction."""
         reservation = version.accepted.reservation
@@ -170,76 +185,74 @@ class SqlRegistry:
                 raise VersionGone(
                     "REG006", f"{reservation} was deleted while it was imported.", "Import it as a new version."
                 )
-            again = row.status == Status.NORMAL.value
-            self._set_status(connection, row.id, Status.NORMAL, "", summary=version.summary(), details=dict(details))
-            if not again:
-                self._add_event(connection, row.id, reservation, EventKind.NORMAL, "Model imported.")
+            rebuilt = _rebuilds(row, reservation)
+            again = row.status == Status.NORMAL.value and not rebuilt
+            run = reservation.run
+            self._set_status(
+                connection, row.id, Status.NORMAL, "",
+                dag_id=run.dag_id, run_id=run.run_id, rebuild_dag_id="", rebuild_run_id="",
+            )  # fmt: skip
+            keep_record(connection, row.id, version, details)
+            if again:
+                return
+            points = [point_of(report, version.registered_at, str(run)) for report in ran(version.reports)]
+            keep_health(connection, row.id, points)
+            text = "Runtime dependencies updated, image made again." if rebuilt else "Model imported."
+            self.write_event(connection, row.id, EventKind.NORMAL, text, run=str(run))
 
-    @_guarded
+    @guarded
     def fail(
         self, reservation: Reservation, step: str, code: str, reason: str, report: Mapping[str, Any] | None = None
     ) -> bool:
         """Make the version Failed, with an event and the report of a failed test."""
         with self.engine.begin() as connection:
             row = self._own_row(connection, reservation)
-            if row.status != Status.IMPORTING.value:
-                return False
             text = f"[{code}] {reason}" if not reason.startswith(f"[{code}]") else reason
             text = text[:MAX_REASON_CHARACTERS]
-            details = {**row.details, **({} if report is None else {FAILURE: dict(report)})}
-            self._set_status(connection, row.id, Status.FAILED, text, failed_step=step, details=details)
-            self._add_event(connection, row.id, reservation, EventKind.ABNORMAL, f"Import failed: {text}")
+            run = str(reservation.run)
+            if _rebuilds(row, reservation):
+                connection.execute(
+                    update(model_versions)
+                    .where(model_versions.c.id == row.id)
+                    .values(rebuild_dag_id="", rebuild_run_id="", updated_at=self.clock.now())
+                )
+                told = f"Runtime dependencies not updated, the version stays as it was: {text}"
+                self.write_event(connection, row.id, EventKind.ABNORMAL, told, run=run)
+                return True
+            if row.status != Status.IMPORTING.value:
+                return False
+            if report is not None:
+                keep_failure(connection, row.id, report)
+            self._set_status(connection, row.id, Status.FAILED, text, failed_step=step)
+            self.write_event(connection, row.id, EventKind.ABNORMAL, f"Import failed: {text}", run=run)
             return True
 
-    @_guarded
-    def find(self, model_name: str, model_version: str) -> VersionRow | None:
-        """One version with its events."""
-        with self.reader.connect() as connection:
+    @guarded
+    def judge(
+        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+    ) -> bool:
+        """Keep how a registered version fared at a later test, and make it Normal or Abnormal by it."""
+        with self.engine.begin() as connection:
             row = connection.execute(
-                select(model_versions).where(
-                    model_versions.c.model_name == model_name, model_versions.c.model_version == model_version
-                )
+                select(model_versions.c.id, model_versions.c.status)
+                .where(model_versions.c.model_name == model_name, model_versions.c.model_version == model_version)
+                .with_for_update()
             ).first()
-            if row is None:
-                return None
-            history = connection.execute(
-                select(events).where(events.c.version_id == row.id).order_by(events.c.id)
-            ).all()
-        return _version_row(
-            row,
-            tuple(Event(at=item.at, kind=EventKind(item.kind), text=item.text, run=item.run) for item in history),
-        )
-
-    @_guarded
-    def list(self, model_name: str | None = None, limit: int = 100, offset: int = 0) -> tuple[VersionRow, ...]:
-        """Versions without their events, newest first."""
-        query = select(model_versions).order_by(model_versions.c.created_at.desc(), model_versions.c.id.desc())
-        if model_name is not None:
-            query = query.where(model_versions.c.model_name == model_name)
-        with self.reader.connect() as connection:
-            rows = connection.execute(query.limit(limit).offset(offset)).all()
-        return tuple(_version_row(row, ()) for row in rows)
-
-    @_guarded
-    def count(self) -> int:
-        """How many versions there are."""
-        with self.reader.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(model_versions)).scalar_one())
-
-    @_guarded
-    def packages_in_use(self) -> frozenset[str]:
-        """Digests (hexadecimal) of the packages that a version names."""
-        digest = model_versions.c.summary["package_digest"].as_string()
-        query = select(digest).where(digest.is_not(None), model_versions.c.status != Status.DELETED.value).distinct()
-        with self.reader.connect() as connection:
-            return frozenset(text.rpartition(":")[2] for text in connection.execute(query).scalars())
-
-    @_guarded
-    def importing_since(self) -> float | None:
-        """When the oldest version that is Importing now was reserved."""
-        oldest = select(func.min(model_versions.c.created_at)).where(model_versions.c.status == Status.IMPORTING.value)
-        with self.reader.connect() as connection:
-            return connection.execute(oldest).scalar()
+            judged = (Status.NORMAL.value, Status.ABNORMAL.value)
+            if row is None or row.status not in judged:
+                where = f"has status {row.status}" if row else "is not there"
+                raise NoSuchVersion("REG008", f"{model_name} {model_version} {where}: it cannot be judged.")
+            keep_health(connection, row.id, points)
+            status = Status.ABNORMAL if reason else Status.NORMAL
+            if status.value == row.status and not reason:
+                return False
+            self._set_status(connection, row.id, status, reason[:MAX_REASON_CHARACTERS])
+            if status.value == row.status:
+                return False
+            kind = EventKind.ABNORMAL if reason else EventKind.NORMAL
+            text = f"Found unfit: {reason}" if reason else "Found fit again."
+            self.write_event(connection, row.id, kind, text[:MAX_REASON_CHARACTERS], run=str(run))
+            return True
 
     # ── within a transaction ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,17 +262,17 @@ class SqlRegistry:
                 model_versions.c.id,
                 model_versions.c.status,
                 model_versions.c.failed_step,
-                model_versions.c.details,
-                model_versions.c.dag_id,
-                model_versions.c.run_id,
+                model_versions.c.rebuild_dag_id,
+                model_versions.c.rebuild_run_id,
             )
             .where(
                 model_versions.c.model_name == reservation.model_name,
                 model_versions.c.model_version == reservation.model_version,
+                _held_by(reservation.run),
             )
             .with_for_update()
         ).first()
-        if row is None or (row.dag_id, row.run_id) != (reservation.run.dag_id, reservation.run.run_id):
+        if row is None:
             raise VersionGone("REG007", f"{reservation} is not held by run {reservation.run}.", "Start a new import.")
         return row
 
@@ -270,26 +283,14 @@ class SqlRegistry:
             .values(status=status.value, reason=reason, updated_at=self.clock.now(), **more)
         )
 
-    def _add_event(
-        self, connection: Connection, row_id: int, reservation: Reservation, kind: EventKind, text: str
-    ) -> None:
-        connection.execute(
-            insert(events).values(
-                version_id=row_id, at=self.clock.now(), kind=kind.value, text=text, run=str(reservation.run)
-            )
-        )
 
-
-def _version_row(row: Row[Any], history: tuple[Event, ...]) -> VersionRow:
-    return VersionRow(
-        model_name=row.model_name,
-        model_version=row.model_version,
-        status=Status(row.status),
-        reason=row.reason,
-        run=f"{row.dag_id}/{row.run_id}",
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        summary=row.summary,
-        details=row.details,
-        events=history,
+def _held_by(run: RunRef) -> Any:
+    columns = model_versions.c
+    return or_(
+        and_(columns.dag_id == run.dag_id, columns.run_id == run.run_id),
+        and_(columns.rebuild_dag_id == run.dag_id, columns.rebuild_run_id == run.run_id),
     )
+
+
+def _rebuilds(row: Any, reservation: Reservation) -> bool:
+    return (row.rebuild_dag_id, row.rebuild_run_id) == (reservation.run.dag_id, reservation.run.run_id)

@@ -67,7 +67,8 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """The configuration of the migrations; put a connection into its attributes."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -76,7 +77,7 @@ def _config() -> Config:
 
 def newest_schema() -> str:
     """The schema version of this release."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     if head is None:
         raise ValueError("no migrations")
     return head
@@ -96,7 +97,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
             before = MigrationContext.configure(connection).get_current_revision()
-            config = _config()
+            config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except SQLAlchemyError as error:

@@ -1,9 +1,15 @@
-"""The registry's tables. Migrations in `migrations/` make them; a test compares the two."""
+"""The registry's tables. Migrations in `migrations/` make them; a test compares the two.
+
+What is filtered on, sorted by or counted has columns; what is only shown lies in `version_records` as JSON, so that the
+rows that are searched stay short.
+Newest first means by descending id everywhere: one order that each index gives without sorting.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -25,26 +31,117 @@ metadata = MetaData(
     }
 )
 
-#: One row per version that was ever reserved. (model_name, model_version) is the lock against concurrent imports.
+#: One row per name that was ever used; importers of one model queue up at it.
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    # The newest version, and how many are not deleted: what a listing without filters sorts and counts by.
+    Column("last_version_id", Integer, nullable=False, server_default="0"),
+    Column("live", Integer, nullable=False, server_default="0"),
+    Index("ix_models_last_version_id", "last_version_id"),
+)
+
+#: One row per version that was ever reserved. (model_name, model_version) is the lock against concurrent imports; the
+#: row of a deleted version stays, so that its number is never given again.
 model_versions = Table(
     "model_versions",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("model_name", String(64), nullable=False),
     Column("model_version", String(8), nullable=False),
+    Column("version_rank", Integer, nullable=False, server_default="0"),
     Column("status", String(16), nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     # The step in which a Failed version failed: what may take it up again.
     Column("failed_step", String(250), nullable=False, server_default=""),
+    # The run that imported it, and the one that rebuilds it with other dependencies.
     Column("dag_id", String(250), nullable=False),
     Column("run_id", String(250), nullable=False),
+    Column("rebuild_dag_id", String(250), nullable=False, server_default=""),
+    Column("rebuild_run_id", String(250), nullable=False, server_default=""),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    Column("summary", JSON, nullable=False),
-    Column("details", JSON, nullable=False),
+    Column("created_by", String(250), nullable=False, server_default=""),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("engine", String(64), nullable=False, server_default=""),
+    Column("runtime", String(128), nullable=False, server_default=""),
+    Column("size_bytes", BigInteger),
+    Column("package_digest", String(80), nullable=False, server_default=""),
+    Column("image_digest", String(250), nullable=False, server_default=""),
+    Column("stage", String(16), nullable=False, server_default="None"),
     UniqueConstraint("model_name", "model_version"),
     Index("ix_model_versions_run", "dag_id", "run_id"),
-    Index("ix_model_versions_created_at", "created_at"),
+    Index("ix_model_versions_rebuild", "rebuild_dag_id", "rebuild_run_id"),
+    Index("ix_model_versions_rank", "model_name", "version_rank"),
+    Index("ix_model_versions_status", "status", "id"),
+    Index("ix_model_versions_engine", "engine", "id", "status"),
+    Index("ix_model_versions_package", "package_digest", "status"),
+)
+
+#: What a search by name or text looks at, in one letter case: short rows, because all of them may be read.
+version_search = Table(
+    "version_search",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+#: What is shown of a version that was Normal once.
+version_records = Table(
+    "version_records",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("summary", JSON, nullable=False),
+    Column("details", JSON, nullable=False),
+)
+
+version_labels = Table(
+    "version_labels",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("label", String(32), primary_key=True),
+    Index("ix_version_labels_label", "label", "version_id"),
+)
+
+version_devices = Table(
+    "version_devices",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("device", String(16), primary_key=True),
+    Column("result", String(64), nullable=False),
+    Index("ix_version_devices_result", "device", "result", "version_id"),
+)
+
+version_install_types = Table(
+    "version_install_types",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("install_type", String(16), primary_key=True),
+    Index("ix_version_install_types_type", "install_type", "version_id"),
+)
+
+version_documents = Table(
+    "version_documents",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("model_name", String(64), primary_key=True),
+    Column("alias", String(64), primary_key=True),
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), nullable=False),
+    Column("set_by", String(250), nullable=False),
+    Column("set_at", Float, nullable=False),
+    Index("ix_aliases_version_id", "version_id"),
 )
 
 #: The history of each version.
@@ -57,5 +154,37 @@ events = Table(
     Column("kind", String(16), nullable=False),
     Column("text", Text, nullable=False),
     Column("run", String(502), nullable=False),
+    Column("actor", String(250), nullable=False, server_default=""),
     Index("ix_events_version_id", "version_id", "id"),
+)
+
+#: How each version fared at its import and at every test after it.
+health_points = Table(
+    "health_points",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("device", String(16), nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("p50_ms", Float),
+    Column("p99_ms", Float),
+    Column("ready_s", Float),
+    Column("peak_memory_bytes", BigInteger),
+    Column("run", String(502), nullable=False),
+    Index("ix_health_points_version_id", "version_id", "id"),
+)
+
+#: Who did what. By name and not by id: it outlives everything.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", String(250), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("model_name", String(64), nullable=False),
+    Column("model_version", String(8), nullable=False),
+    Column("changes", JSON, nullable=False),
+    Index("ix_audit_version", "model_name", "model_version", "id"),
 )

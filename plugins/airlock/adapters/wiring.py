@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.settings import Settings
@@ -15,6 +15,10 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import Scheme
 from airlock.ports import Clock, Expectations, ObjectStorage, PackageStore, Registry, Reports, RuntimeBackend
+from airlock.registry_ports import RegistryEditor, RegistryReader
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +35,31 @@ class Wiring:
         self.clock: Clock = SystemClock()
 
     @functools.cached_property
-    def registry(self) -> Registry:
-        """The registry."""
-        from airlock.adapters.registry import SqlRegistry
+    def _registry_engine(self) -> Engine:
         from airlock.adapters.registry_schema import open_engine
 
-        return SqlRegistry(open_engine(self.settings.registry_url), self.clock)
+        return open_engine(self.settings.registry_url)
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """The registry as importers see it."""
+        from airlock.adapters.registry import SqlRegistry
+
+        return SqlRegistry(self._registry_engine, self.clock)
+
+    @functools.cached_property
+    def registry_reader(self) -> RegistryReader:
+        """The registry for those who look."""
+        from airlock.adapters.registry_reads import SqlRegistryReader
+
+        return SqlRegistryReader(self._registry_engine, self.clock)
+
+    @functools.cached_property
+    def registry_editor(self) -> RegistryEditor:
+        """The registry for those who change models."""
+        from airlock.adapters.registry_edits import SqlRegistryEditor
+
+        return SqlRegistryEditor(self._registry_engine, self.clock)
 
     @functools.cached_property
     def store(self) -> PackageStore:

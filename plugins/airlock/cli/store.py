@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airlock.errors import AirlockError
 
 if TYPE_CHECKING:
-    from airlock.adapters.registry import SqlRegistry
+    from airlock.adapters.registry_reads import SqlRegistryReader
     from airlock.adapters.store_collector import Removal
     from airlock.adapters.store_verifier import Problem, Verified
     from airlock.ports import Clock
@@ -119,16 +119,16 @@ def _done(problem: Problem) -> str:
     return f" {problem.repaired}" if problem.repaired else ""
 
 
-def _parts(chosen: argparse.Namespace) -> tuple[Path, SqlRegistry, Clock]:
+def _parts(chosen: argparse.Namespace) -> tuple[Path, SqlRegistryReader, Clock]:
     """Folder of the store, registry and clock."""
     from airlock.adapters.clock import SystemClock
-    from airlock.adapters.registry import SqlRegistry
+    from airlock.adapters.registry_reads import SqlRegistryReader
     from airlock.adapters.registry_schema import open_engine
     from airlock.adapters.settings import from_environment
 
     settings = from_environment()
     clock = SystemClock()
-    registry = SqlRegistry(open_engine(chosen.url or settings.registry_url), clock)
+    registry = SqlRegistryReader(open_engine(chosen.url or settings.registry_url), clock)
     return Path(chosen.store) if chosen.store else settings.store, registry, clock
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airlock.domain.config import ModelConfig
@@ -14,9 +15,9 @@ from airlock.domain.findings import Finding, Severity
 from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.parameters import ApiParameters
-from airlock.domain.request import ImportRequest
+from airlock.domain.request import Document, ImportRequest
 from airlock.domain.smoke import SmokeReport, Verdict
-from airlock.domain.version import EventKind, Reservation, Status
+from airlock.domain.version import EventKind, Reservation, Stage, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,21 @@ class Accepted:
     request: ImportRequest
     reservation: Reservation
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """A registered version whose image a run makes again.
+
+    Attributes:
+        reservation: The version and the run.
+        request: The request that it was imported by.
+        package_digest: Its package, hex digest: the bytes stay the same, whatever became of their source.
+    """
+
+    reservation: Reservation
+    request: ImportRequest
+    package_digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +153,17 @@ class Event:
         at: When, seconds since 1970.
         kind: Normal or Abnormal.
         text: What happened, as a sentence.
-        run: The DAG run it happened in.
+        run: The DAG run it happened in; empty for what a user did.
+        actor: The user who did it; empty for what a run did.
+        id: Grows with every event of the registry: whoever has seen one asks for those after it.
     """
 
     at: float
     kind: EventKind
     text: str
     run: str
+    actor: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +175,27 @@ class VersionRow:
         model_version: The version.
         status: Where it stands.
         reason: Why it stands there, for Failed and Abnormal; code first.
-        run: The DAG run that imported it.
+        run: The DAG run that imported it, or rebuilt it last.
         created_at: When it was reserved, seconds since 1970.
-        updated_at: When its status changed last, seconds since 1970.
+        updated_at: When it changed last, seconds since 1970.
+        created_by: The user whose run reserved it; empty where Airflow named none.
+        description: Brief text, as edited last.
+        labels: As edited last.
+        documents: Documents that describe the model.
+        install_type: Deployment types that it may be used for.
+        source: Where the package came from.
+        engine: Empty until it is Normal.
+        runtime: Empty until it is Normal, and for an image of the user's own.
+        size_bytes: Size of the package; None until it is Normal.
+        package_digest: `sha256:` and the hex digest; empty until it is Normal.
+        image_digest: Digest of the image; empty until it is Normal.
+        devices: Device → result of its test; empty until it is Normal.
+        stage: How far it has come on its way into use.
+        aliases: Names that point to it, sorted.
+        rebuild: The DAG run that makes its image again with other dependencies; empty where none does.
         summary: The record, empty until it is Normal.
-        details: Everything else that was found out, as JSON; empty until it is Normal.
-        events: Its history, oldest first.
+        details: Everything else that was found out, as JSON; empty until it is Normal, and in listings.
+        events: Its history, oldest first; empty in listings.
     """
 
     model_name: str
@@ -170,6 +205,21 @@ class VersionRow:
     run: str
     created_at: float
     updated_at: float
-    summary: dict[str, Any]
-    details: dict[str, Any]
+    created_by: str = ""
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    documents: tuple[Document, ...] = ()
+    install_type: tuple[str, ...] = ()
+    source: str = ""
+    engine: str = ""
+    runtime: str = ""
+    size_bytes: int | None = None
+    package_digest: str = ""
+    image_digest: str = ""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    stage: Stage = Stage.NONE
+    aliases: tuple[str, ...] = ()
+    rebuild: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     events: tuple[Event, ...] = ()

@@ -144,6 +144,52 @@ FIELDS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a user changes of a version that is registered already; None leaves it as it is.
+
+    Attributes:
+        description: Brief text.
+        labels: At most five.
+    """
+
+    description: str | None = None
+    labels: tuple[str, ...] | None = None
+
+
+CHANGEABLE = ("description", "labels")
+
+
+def parse_changes(conf: Mapping[str, Any]) -> Changes:
+    """Check changes by the rules of the form. Null leaves a field as it is; an empty text or list empties it.
+
+    Raises:
+        RequestRejected: One or more rules are broken; all are listed.
+    """
+    form = _Form(conf, CHANGEABLE)
+    form.unknown_fields()
+    changes = Changes(
+        description=None if conf.get("description") is None else form.description(),
+        labels=None if conf.get("labels") is None else form.labels(),
+    )
+    form.refuse("the change")
+    return changes
+
+
+def parse_new_dependencies(raw: Any) -> tuple[Dependency, ...]:
+    """Check a list of dependencies that replaces a version's own, in the form that config.json has.
+
+    Raises:
+        RequestRejected: One or more rules are broken; all are listed.
+    """
+    form = _Form({"dependencies": raw}, ("dependencies",))
+    dependencies = form.dependencies()
+    if dependencies is None:
+        form.broken("REQ002", "dependencies", "The list of dependencies is missing; an empty one removes them all.")
+    form.refuse("the change")
+    return dependencies or ()
+
+
 def parse_request(conf: Mapping[str, Any]) -> ImportRequest:
     """Check the form.
 
@@ -161,30 +207,38 @@ def _is_number(value: object) -> bool:
 
 
 class _Form:
-    def __init__(self, conf: Mapping[str, Any]) -> None:
+    def __init__(self, conf: Mapping[str, Any], fields: Sequence[str] = FIELDS) -> None:
         self.conf = conf
+        self.fields = fields
         self.findings: list[Finding] = []
 
-    def read(self) -> ImportRequest:
+    def unknown_fields(self) -> None:
         for key in self.conf:
-            if key not in FIELDS:
-                meant = difflib.get_close_matches(str(key), FIELDS, n=1)
-                fix = f"Did you mean {meant[0]!r}?" if meant else f"Known fields: {', '.join(FIELDS)}."
-                self._broken("REQ001", str(key), "The form has no such field.", fix=fix)
+            if key not in self.fields:
+                meant = difflib.get_close_matches(str(key), self.fields, n=1)
+                fix = f"Did you mean {meant[0]!r}?" if meant else f"Known fields: {', '.join(self.fields)}."
+                self.broken("REQ001", str(key), "The form has no such field.", fix=fix)
+
+    def refuse(self, subject: str) -> None:
+        if has_errors(self.findings):
+            raise RequestRejected(subject, by_weight(self.findings))
+
+    def read(self) -> ImportRequest:
+        self.unknown_fields()
         name = self._name()
         source = self._source()
         request = ImportRequest(
             model_name=name,
             model_version=self._version(),
-            labels=self._labels(),
-            description=self._description(),
+            labels=self.labels(),
+            description=self.description(),
             source=source or SourceLocation(bucket="", prefix=""),
             source_connection=self._connection(),
             config_override=self._config_override(),
             install_type=self._choices("install_type", DEPLOYMENT_TYPES, "REQ009") or ("real-time",),
             minimum_specs=self._specs(),
             documents=self._documents(),
-            dependencies=self._dependencies(),
+            dependencies=self.dependencies(),
             required_devices=tuple(
                 Device(d) for d in self._choices("required_devices", [d.value for d in Device], "REQ012")
             ),
@@ -192,11 +246,10 @@ class _Form:
             device_tolerance=self._tolerance(),
             trust_model_code=self._flag("trust_model_code"),
         )
-        if has_errors(self.findings):
-            raise RequestRejected("the import request", by_weight(self.findings))
+        self.refuse("the import request")
         return request
 
-    def _broken(self, code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
+    def broken(self, code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
         self.findings.append(finding(code, message, place=Place(file=_FORM, pointer=name), value=value, fix=fix))
 
     def _given(self, name: str) -> Any:
@@ -207,7 +260,7 @@ class _Form:
         value = self._given(name)
         if value is None or isinstance(value, str):
             return value.strip() if isinstance(value, str) else None
-        self._broken("REQ003", name, "Text is expected.", value)
+        self.broken("REQ003", name, "Text is expected.", value)
         return None
 
     def _list(self, name: str) -> Sequence[Any]:
@@ -216,61 +269,61 @@ class _Form:
             return ()
         if isinstance(value, (list, tuple)):
             return value
-        self._broken("REQ003", name, "A list is expected.", value)
+        self.broken("REQ003", name, "A list is expected.", value)
         return ()
 
     def _name(self) -> str:
         name = self._text("model_name")
         if name is None:
             if self._given("model_name") is None:
-                self._broken("REQ002", "model_name", "The model needs a name.")
+                self.broken("REQ002", "model_name", "The model needs a name.")
             return ""
         if not _NAME.fullmatch(name):
-            self._broken("REQ004", "model_name", "The name breaks its form.", name)
+            self.broken("REQ004", "model_name", "The name breaks its form.", name)
         return name
 
     def _version(self) -> str | None:
         version = self._text("model_version")
         if version is not None and VersionNumber.parse(version) is None:
-            self._broken("REQ005", "model_version", "The version breaks its form.", version)
+            self.broken("REQ005", "model_version", "The version breaks its form.", version)
         return version
 
-    def _labels(self) -> tuple[str, ...]:
+    def labels(self) -> tuple[str, ...]:
         labels = self._list("labels")
         if len(labels) > MAX_LABELS:
-            self._broken("REQ006", "labels", f"{len(labels)} labels are given, at most {MAX_LABELS} are kept.")
+            self.broken("REQ006", "labels", f"{len(labels)} labels are given, at most {MAX_LABELS} are kept.")
         for index, label in enumerate(labels):
             if (
                 not isinstance(label, str)
                 or not 0 < len(label.strip()) <= MAX_LABEL_CHARACTERS
                 or not label.isprintable()
             ):
-                self._broken("REQ006", f"labels/{index}", "The label breaks its form.", label)
+                self.broken("REQ006", f"labels/{index}", "The label breaks its form.", label)
         return tuple(dict.fromkeys(label.strip() for label in labels if isinstance(label, str)))
 
-    def _description(self) -> str:
+    def description(self) -> str:
         text = self._text("description") or ""
         if len(text) > MAX_DESCRIPTION_CHARACTERS:
-            self._broken("REQ007", "description", f"The description has {len(text)} characters.", text)
+            self.broken("REQ007", "description", f"The description has {len(text)} characters.", text)
         elif _DESCRIPTION_BANNED & set(text) or not text.replace("\n", " ").isprintable():
-            self._broken("REQ007", "description", "The description holds a character that is not allowed.", text)
+            self.broken("REQ007", "description", "The description holds a character that is not allowed.", text)
         return text
 
     def _source(self) -> SourceLocation | None:
         text = self._text("source_location")
         if text is None:
             if self._given("source_location") is None:
-                self._broken("REQ002", "source_location", "The import needs the folder that contains `model/`.")
+                self.broken("REQ002", "source_location", "The import needs the folder that contains `model/`.")
             return None
         source = SourceLocation.parse(text)
         if source is None:
-            self._broken("REQ008", "source_location", "The location cannot be read.", text)
+            self.broken("REQ008", "source_location", "The location cannot be read.", text)
         return source
 
     def _connection(self) -> str:
         text = self._text("source_connection") or DEFAULT_CONNECTION
         if not _CONNECTION.fullmatch(text):
-            self._broken("REQ003", "source_connection", "The id of an Airflow Connection is expected.", text)
+            self.broken("REQ003", "source_connection", "The id of an Airflow Connection is expected.", text)
         return text
 
     def _config_override(self) -> str | None:
@@ -278,7 +331,7 @@ class _Form:
         if value is None or value == {}:
             return None
         if not isinstance(value, Mapping):
-            self._broken("REQ003", "config_override", "A JSON object is expected.", value)
+            self.broken("REQ003", "config_override", "A JSON object is expected.", value)
             return None
         return json.dumps(value, ensure_ascii=False, indent=2)
 
@@ -286,7 +339,7 @@ class _Form:
         values = self._list(name)
         for index, value in enumerate(values):
             if value not in allowed:
-                self._broken(code, f"{name}/{index}", f"Allowed: {', '.join(allowed)}.", value)
+                self.broken(code, f"{name}/{index}", f"Allowed: {', '.join(allowed)}.", value)
         return tuple(dict.fromkeys(value for value in values if value in allowed))
 
     def _number(self, name: str, least: float, greatest: float) -> float | None:
@@ -294,9 +347,9 @@ class _Form:
         if value is None:
             return None
         if not _is_number(value):
-            self._broken("REQ003", name, "A number is expected.", value)
+            self.broken("REQ003", name, "A number is expected.", value)
         elif not least <= value <= greatest:
-            self._broken("REQ010", name, f"The value must lie from {least} to {greatest}.", value)
+            self.broken("REQ010", name, f"The value must lie from {least} to {greatest}.", value)
         else:
             return float(value)
         return None
@@ -310,7 +363,7 @@ class _Form:
         for name in ("min_memory_mb", "min_gpu", "min_ascend"):
             value = values[name]
             if value is not None and not value.is_integer():
-                self._broken("REQ010", name, "A whole number is expected.", value)
+                self.broken("REQ010", name, "A whole number is expected.", value)
         return MinimumSpecs(
             cpu=values["min_cpu"],
             memory_mb=None if values["min_memory_mb"] is None else int(values["min_memory_mb"]),
@@ -322,24 +375,24 @@ class _Form:
         documents: list[Document] = []
         raw = self._list("model_docs")
         if len(raw) > MAX_DOCUMENTS:
-            self._broken("REQ011", "model_docs", f"{len(raw)} documents are given, at most {MAX_DOCUMENTS} are kept.")
+            self.broken("REQ011", "model_docs", f"{len(raw)} documents are given, at most {MAX_DOCUMENTS} are kept.")
         for index, item in enumerate(raw):
             place = f"model_docs/{index}"
             if not isinstance(item, Mapping) or set(item) != {"doc_name", "doc_url"}:
-                self._broken("REQ011", place, 'An object {"doc_name": …, "doc_url": …} is expected.', item)
+                self.broken("REQ011", place, 'An object {"doc_name": …, "doc_url": …} is expected.', item)
                 continue
             name, url = item["doc_name"], item["doc_url"]
             if not isinstance(name, str) or not _DOCUMENT_NAME.fullmatch(name) or not name.isprintable():
-                self._broken("REQ011", f"{place}/doc_name", "The name breaks its form.", name)
+                self.broken("REQ011", f"{place}/doc_name", "The name breaks its form.", name)
             elif not isinstance(url, str) or not _is_web_address(url):
-                self._broken(
+                self.broken(
                     "REQ011", f"{place}/doc_url", "The address is no http(s) URL, or that of the machine itself.", url
                 )
             else:
                 documents.append(Document(name=name, url=url))
         return tuple(documents)
 
-    def _dependencies(self) -> tuple[Dependency, ...] | None:
+    def dependencies(self) -> tuple[Dependency, ...] | None:
         if self._given("dependencies") is None:
             return None
         raw = self._list("dependencies")
@@ -353,7 +406,7 @@ class _Form:
         value = self._given(name)
         if value is None or isinstance(value, bool):
             return bool(value)
-        self._broken("REQ003", name, "true or false is expected.", value)
+        self.broken("REQ003", name, "true or false is expected.", value)
         return False
 
 

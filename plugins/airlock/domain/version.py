@@ -21,6 +21,15 @@ class Status(enum.StrEnum):
     DELETED = "Deleted"
 
 
+class Stage(enum.StrEnum):
+    """How far a version has come on its way into use; who sets it decides, and is recorded."""
+
+    NONE = "None"
+    STAGING = "Staging"
+    PRODUCTION = "Production"
+    ARCHIVED = "Archived"
+
+
 class EventKind(enum.StrEnum):
     """Whether an event is part of the ordinary course."""
 
@@ -55,6 +64,17 @@ class VersionNumber:
             if max(major, minor, patch) <= MAX_PART:
                 return VersionNumber(major, minor, patch)
         return None
+
+    @property
+    def rank(self) -> int:
+        """The number as one that sorts as versions do."""
+        return (self.major * (MAX_PART + 1) + self.minor) * (MAX_PART + 1) + self.patch
+
+    @classmethod
+    def of_rank(cls, rank: int) -> VersionNumber:
+        """The number with this rank."""
+        rest, patch = divmod(rank, MAX_PART + 1)
+        return cls(*divmod(rest, MAX_PART + 1), patch)
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"

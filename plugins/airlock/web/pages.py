@@ -8,11 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse, HTMLResponse
 
+from airlock.domain.record import VersionRow
+from airlock.domain.registered import MAX_PAGE, Page, VersionFilter
+from airlock.registry_ports import RegistryReader
 from airlock.web.rendering import HERE, page
 from airlock.web.wired import WiredRegistry
 
 PAGE_SIZE = 50
-MAX_SIBLINGS = 200
 
 # Plain functions: FastAPI runs them in threads, and the registry blocks.
 router = APIRouter()
@@ -51,8 +53,10 @@ def versions(
     registry: WiredRegistry, number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1
 ) -> HTMLResponse:
     """The versions, newest first."""
-    rows = registry.list(limit=PAGE_SIZE + 1, offset=(number - 1) * PAGE_SIZE)
-    return page("versions.html", rows=rows[:PAGE_SIZE], page=number, more=len(rows) > PAGE_SIZE)
+    offset = (number - 1) * PAGE_SIZE
+    listing = registry.versions(VersionFilter(), Page(limit=PAGE_SIZE, offset=offset))
+    more = offset + len(listing.items) < listing.total
+    return page("versions.html", rows=listing.items, page=number, more=more)
 
 
 @router.get("/models/{model_name}/{model_version}")
@@ -71,8 +75,12 @@ def version(registry: WiredRegistry, model_name: str, model_version: str, tab: T
         tab=tab.value,
         titles={each.value: title for each, title in TITLES.items()},
         has_content=bool(row.summary) or tab in WITHOUT_RECORD,
-        siblings=registry.list(model_name, limit=MAX_SIBLINGS) if tab is Tab.VERSIONS else (),
+        siblings=_siblings(registry, model_name) if tab is Tab.VERSIONS else (),
     )
+
+
+def _siblings(registry: RegistryReader, model_name: str) -> tuple[VersionRow, ...]:
+    return registry.versions(VersionFilter(model_name=model_name), Page(limit=MAX_PAGE)).items
 
 
 @router.get("/assets/airlock.css")

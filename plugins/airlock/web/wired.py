@@ -7,26 +7,33 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from airlock.ports import Registry, Reports
+from airlock.adapters.settings import from_airflow
+from airlock.adapters.wiring import Wiring
+from airlock.ports import Reports
+from airlock.registry_ports import RegistryEditor, RegistryReader
 
 
 @functools.cache
-def registry() -> Registry:
-    """The registry of this installation."""
-    from airlock.adapters.settings import from_airflow
-    from airlock.adapters.wiring import Wiring
-
-    return Wiring(from_airflow()).registry
+def _wiring() -> Wiring:
+    # Not at import: settings that cannot be used shall not keep Airflow from starting.
+    return Wiring(from_airflow())
 
 
-@functools.cache
+def registry() -> RegistryReader:
+    """The registry of this installation, for those who look."""
+    return _wiring().registry_reader
+
+
+def editor() -> RegistryEditor:
+    """The registry of this installation, for those who change models."""
+    return _wiring().registry_editor
+
+
 def reports() -> Reports:
     """The reports of this installation's imports."""
-    from airlock.adapters.settings import from_airflow
-    from airlock.adapters.wiring import Wiring
-
-    return Wiring(from_airflow()).reports
+    return _wiring().reports
 
 
+WiredRegistry = Annotated[RegistryReader, Depends(registry)]
+WiredEditor = Annotated[RegistryEditor, Depends(editor)]
 WiredReports = Annotated[Reports, Depends(reports)]
-WiredRegistry = Annotated[Registry, Depends(registry)]

@@ -1,0 +1,255 @@
+"""Between rows of the registry's tables and domain values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+
+from airlock.adapters.registry_tables import (
+    aliases,
+    events,
+    health_points,
+    model_versions,
+    version_devices,
+    version_documents,
+    version_install_types,
+    version_labels,
+    version_records,
+    version_search,
+)
+from airlock.domain.device import Device
+from airlock.domain.record import Event, ModelVersion, VersionRow
+from airlock.domain.registered import HealthPoint, search_text
+from airlock.domain.request import Document, ImportRequest
+from airlock.domain.smoke import SmokeReport, Verdict
+from airlock.domain.version import EventKind, Stage, Status
+
+#: What goes with a version, except the history that outlives its deletion.
+PARTS: tuple[Table, ...] = (
+    version_search,
+    version_records,
+    version_labels,
+    version_devices,
+    version_install_types,
+    version_documents,
+    aliases,
+    health_points,
+)
+#: Where the report of a failed test stands in a version's details.
+FAILURE = "failure"
+#: What lists of ids are cut to: SQLite of old takes 999 values in a statement.
+_IDS_AT_ONCE = 500
+
+
+def keep_request(connection: Connection, version_id: int, request: ImportRequest) -> None:
+    """Write what a request says of its version."""
+    keep_search(connection, version_id, request.model_name, request.description, request.labels)
+    replace_labels(connection, version_id, request.labels)
+    _insert(connection, version_install_types, version_id, [{"install_type": each} for each in request.install_type])
+    _insert(
+        connection,
+        version_documents,
+        version_id,
+        [{"position": at, "name": each.name, "url": each.url} for at, each in enumerate(request.documents)],
+    )
+
+
+def keep_record(connection: Connection, version_id: int, version: ModelVersion, details: Mapping[str, Any]) -> None:
+    """Write what an import found out of its version, in place of what an earlier one did."""
+    summary = version.summary()
+    row = connection.execute(
+        select(model_versions.c.model_name, model_versions.c.description).where(model_versions.c.id == version_id)
+    ).one()
+    labels = labels_of(connection, version_id)
+    engine, runtime = version.detection.engine, version.detection.runtime or ""
+    connection.execute(
+        update(model_versions)
+        .where(model_versions.c.id == version_id)
+        .values(
+            engine=engine,
+            runtime=runtime,
+            size_bytes=version.package.size_bytes,
+            package_digest=summary["package_digest"],
+            image_digest=version.image.digest,
+        )
+    )
+    keep_search(connection, version_id, row.model_name, row.description, labels, engine, runtime)
+    for table in (version_records, version_devices):
+        connection.execute(delete(table).where(table.c.version_id == version_id))
+    _insert(connection, version_records, version_id, [{"summary": summary, "details": dict(details)}])
+    devices = version.device_results()
+    _insert(connection, version_devices, version_id, [{"device": each, "result": devices[each]} for each in devices])
+
+
+def keep_failure(connection: Connection, version_id: int, report: Mapping[str, Any]) -> None:
+    """Write a failed test's report as the details of a version that has no record."""
+    drop_failure(connection, version_id)
+    _insert(connection, version_records, version_id, [{"summary": {}, "details": {FAILURE: dict(report)}}])
+
+
+def drop_failure(connection: Connection, version_id: int) -> None:
+    """Forget the report of a failed test: the version is imported again."""
+    connection.execute(delete(version_records).where(version_records.c.version_id == version_id))
+
+
+def keep_search(
+    connection: Connection,
+    version_id: int,
+    model_name: str,
+    description: str,
+    labels: Sequence[str],
+    engine: str = "",
+    runtime: str = "",
+) -> None:
+    """Write what a search looks at, in place of what was there."""
+    connection.execute(delete(version_search).where(version_search.c.version_id == version_id))
+    text = search_text(model_name, description, labels, engine, runtime)
+    _insert(connection, version_search, version_id, [{"name": model_name.casefold(), "text": text}])
+
+
+def keep_health(connection: Connection, version_id: int, points: Iterable[HealthPoint]) -> None:
+    """Add to how a version fared."""
+    values = [
+        {
+            "at": point.at,
+            "device": point.device.value,
+            "verdict": point.verdict,
+            "p50_ms": point.p50_ms,
+            "p99_ms": point.p99_ms,
+            "ready_s": point.ready_s,
+            "peak_memory_bytes": point.peak_memory_bytes,
+            "run": point.run,
+        }
+        for point in points
+    ]
+    _insert(connection, health_points, version_id, values)
+
+
+def ran(reports: Iterable[SmokeReport]) -> list[SmokeReport]:
+    """The tests that ran."""
+    return [report for report in reports if report.verdict is Verdict.PASSED]
+
+
+def point_of(report: SmokeReport, at: float, run: str) -> HealthPoint:
+    """A test's report as a point of the version's history."""
+    return HealthPoint(
+        at=at,
+        device=report.device,
+        verdict=report.verdict.value,
+        p50_ms=report.latency.p50 if report.latency else None,
+        p99_ms=report.latency.p99 if report.latency else None,
+        ready_s=report.ready_s,
+        peak_memory_bytes=report.peak_memory_bytes,
+        run=run,
+    )
+
+
+def labels_of(connection: Connection, version_id: int) -> tuple[str, ...]:
+    """A version's labels, sorted."""
+    query = select(version_labels.c.label).where(version_labels.c.version_id == version_id)
+    return tuple(sorted(connection.execute(query).scalars()))
+
+
+def replace_labels(connection: Connection, version_id: int, labels: Sequence[str]) -> None:
+    """Write a version's labels in place of those it had."""
+    connection.execute(delete(version_labels).where(version_labels.c.version_id == version_id))
+    _insert(connection, version_labels, version_id, [{"label": label} for label in labels])
+
+
+def _insert(connection: Connection, table: Table, version_id: int, values: Sequence[Mapping[str, Any]]) -> None:
+    if values:
+        connection.execute(insert(table), [{"version_id": version_id, **each} for each in values])
+
+
+def version_rows(connection: Connection, rows: Sequence[Row[Any]], *, whole: bool = False) -> list[VersionRow]:
+    """Rows of `model_versions` as domain values, with what other tables say of them.
+
+    Args:
+        connection: Where the other tables are read.
+        rows: All columns of each version.
+        whole: Whether details and history are read too.
+    """
+    ids = [row.id for row in rows]
+    labels = _by_version(connection, version_labels, ids)
+    devices = _by_version(connection, version_devices, ids)
+    types = _by_version(connection, version_install_types, ids)
+    documents = _by_version(connection, version_documents, ids)
+    names = _by_version(connection, aliases, ids)
+    records = _records(connection, ids, whole)
+    histories = _by_version(connection, events, ids) if whole else {}
+    found = []
+    for row in rows:
+        summary, details = records.get(row.id, ({}, {}))
+        own_labels = tuple(sorted(each.label for each in labels.get(row.id, ())))
+        found.append(
+            VersionRow(
+                model_name=row.model_name,
+                model_version=row.model_version,
+                status=Status(row.status),
+                reason=row.reason,
+                run=f"{row.dag_id}/{row.run_id}",
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+                created_by=row.created_by,
+                description=row.description,
+                labels=own_labels,
+                documents=tuple(
+                    Document(name=each.name, url=each.url)
+                    for each in sorted(documents.get(row.id, ()), key=lambda each: each.position)
+                ),
+                install_type=tuple(sorted(each.install_type for each in types.get(row.id, ()))),
+                source=row.source,
+                engine=row.engine,
+                runtime=row.runtime,
+                size_bytes=row.size_bytes,
+                package_digest=row.package_digest,
+                image_digest=row.image_digest,
+                devices={each.device: each.result for each in _in_order(devices.get(row.id, ()))},
+                stage=Stage(row.stage),
+                aliases=tuple(sorted(each.alias for each in names.get(row.id, ()))),
+                rebuild=f"{row.rebuild_dag_id}/{row.rebuild_run_id}" if row.rebuild_run_id else "",
+                # Labels may have been edited since the record was written.
+                summary={**summary, "status": row.status, "labels": list(own_labels)} if summary else {},
+                details=details,
+                events=tuple(event_of(each) for each in histories.get(row.id, ())),
+            )
+        )
+    return found
+
+
+def event_of(row: Row[Any]) -> Event:
+    """A row of `events`."""
+    return Event(at=row.at, kind=EventKind(row.kind), text=row.text, run=row.run, actor=row.actor, id=row.id)
+
+
+def _in_order(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    order = [device.value for device in Device]
+    return sorted(rows, key=lambda row: order.index(row.device))
+
+
+def _by_version(connection: Connection, table: Table, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    found: dict[int, list[Row[Any]]] = defaultdict(list)
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        query = select(table).where(table.c.version_id.in_(ids[start : start + _IDS_AT_ONCE]))
+        if "id" in table.c:
+            query = query.order_by(table.c.id)
+        for row in connection.execute(query):
+            found[row.version_id].append(row)
+    return found
+
+
+def _records(
+    connection: Connection, ids: Sequence[int], whole: bool
+) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
+    columns = [version_records.c.version_id, version_records.c.summary]
+    if whole:
+        columns.append(version_records.c.details)
+    found = {}
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        query = select(*columns).where(version_records.c.version_id.in_(ids[start : start + _IDS_AT_ONCE]))
+        for row in connection.execute(query):
+            found[row.version_id] = (row.summary, row.details if whole else {})
+    return found
