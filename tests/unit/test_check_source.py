@@ -6,7 +6,8 @@ import io
 import json
 import os
 import pickle
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,6 +165,18 @@ def test_an_object_that_changes_meanwhile_ends_the_check() -> None:
 def test_a_bucket_that_is_not_there_is_an_error_of_its_own() -> None:
     with pytest.raises(SourceRefused):
         checked(Counting({}), SourceLocation(bucket="nowhere", prefix=""))
+
+
+def test_what_is_no_file_is_named_and_not_read() -> None:
+    class Disk(Counting):
+        def list(self, location: SourceLocation) -> Iterator[ListedObject]:
+            for item in super().list(location):
+                yield replace(item, not_a_file="a symbolic link") if item.key.endswith(".txt") else item
+
+    storage = Disk(iris_files(model__labels_dot_txt=b"x"))
+    report = checked(storage)
+    assert [(item.code, item.place.file) for item in report.findings] == [("PKG013", "model/labels.txt")]
+    assert [key for key, _, _ in storage.ranges if key.endswith(".txt")] == []
 
 
 # ── the files ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -126,7 +126,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         runtimes_dir=path("runtimes_dir", home / "runtimes"),
         work_dir=path("work_dir", home / "work"),
         include_dir=path("include_dir", Path(__file__).resolve().parents[3] / "include"),
-        reports=path("reports", path("store", home / "store") / "reports"),
+        reports=path("reports", home / "reports"),
         judge_refused=choice("judge_refused", ("true", "false", "1", "0")) in ("true", "1"),
         base_image_prefix=get("base_image_prefix"),
         build_network=get("build_network") or "default",

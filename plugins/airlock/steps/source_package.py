@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airlock.domain.findings import Finding, finding
+from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.model_files.streams import Binary, NotRead
 from airlock.domain.package import MODEL_FOLDER, FetchLimits, FileEntry, ListedObject, Manifest
 from airlock.domain.source import SourceLocation
@@ -63,7 +63,11 @@ class SourcePackage:
                 # Tools write such objects to mark a folder.
                 continue
             if item.key.startswith(inside):
-                yield item.key[len(self.location.prefix) :], item
+                path = item.key[len(self.location.prefix) :]
+                if item.not_a_file:
+                    self.noticed.append(finding("PKG013", f"It is {item.not_a_file}.", place=Place(file=path)))
+                else:
+                    yield path, item
             else:
                 outside += 1
         if outside:
