@@ -32,6 +32,13 @@ class Service({base}):
 """
 
 
+def nothing_much(folder: Path) -> None:
+    """The smallest package that is taken: what checking it takes is the program's own start."""
+    model = _package(folder, "Scikit_Learn")
+    (model / "customize_service.py").unlink()
+    _written(model / "model.m", pickle.dumps([1.0], protocol=4))
+
+
 def many_files(folder: Path) -> None:
     """A configuration of 100 KB, 2,000 files, and 20 MB of pickles full of small objects."""
     model = _package(folder, "Scikit_Learn", columns=900)
@@ -233,7 +240,16 @@ def _written(path: Path, data: bytes) -> int:
 
 MAKERS: Final[dict[str, Callable[[Path], None]]] = {
     each.__name__: each
-    for each in (many_files, forest, joblib_forest, compressed_forest, floats, torch_archive, small_objects)
+    for each in (
+        nothing_much,
+        many_files,
+        forest,
+        joblib_forest,
+        compressed_forest,
+        floats,
+        torch_archive,
+        small_objects,
+    )
 }
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class Result:
 
 
 CASES = (
+    Case(what="two small files: the start of the program", make="nothing_much", target_s=0.5),
     Case(what="100 KB config, 2,000 files, 20 MB of small objects", make="many_files", target_s=2),
     Case(what="1 GB forest, pickle", make="forest", target_s=5),
     Case(what="1 GB forest, joblib", make="joblib_forest", target_s=5),

@@ -294,6 +294,10 @@ CASES: dict[str, tuple[Case, Case]] = {
         iris(dependencies=[{"installer": "pip", "packages": [needing("Pillow")]}]),
         needs(needing("Pillow")),
     ),
+    "DEP006": (
+        needs(needing("NumPy", "1.16.0", "EXACT")),
+        needs(needing("NumPy", "2.4.6", "EXACT"), needing("scikit-learn", "1.0", "ATLEAST"), needing("scipy")),
+    ),
     "SVC001": (
         without("model/customize_service.py", given=torch(model__net_dot_pth=ZIPPED)),
         torch(model__net_dot_pth=ZIPPED),

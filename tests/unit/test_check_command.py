@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -179,14 +181,93 @@ def test_wrong_usage_has_a_status_of_its_own(tmp_path: Path) -> None:
     assert main(["check", str(tmp_path)]) == 1
 
 
-def test_nothing_of_airflow_is_imported(iris: Path) -> None:
+#: CPU seconds that the start may take here; `make bench-validation` holds it to 0.5 s on a machine of its own.
+MAX_START_S = 1.5
+
+
+@pytest.mark.parametrize(
+    "arguments,absent",
+    [
+        (
+            ["--explain", "CFG001"],
+            {"airflow", "boto3", "docker", "jsonschema", "parso", "pydantic", "sqlalchemy", "yaml"},
+        ),
+        (["{iris}"], {"airflow", "boto3", "docker", "obstore", "parso", "pydantic", "sqlalchemy"}),
+    ],
+    ids=["explain", "folder"],
+)
+def test_it_starts_fast_because_it_imports_no_more_than_it_needs(
+    iris: Path, arguments: list[str], absent: set[str]
+) -> None:
     code = (
-        "import sys; from airlock.__main__ import main; status = main(['check', sys.argv[1]]);"
-        "heavy = {'airflow', 'boto3', 'docker', 'sqlalchemy', 'pydantic'} & set(sys.modules);"
+        "import sys; from airlock.__main__ import main; status = main(['check', *sys.argv[2:]]);"
+        "heavy = set(sys.argv[1].split(',')) & set(sys.modules);"
         "sys.exit(f'{heavy}' if heavy else status)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(iris)], env=environment, capture_output=True, text=True, timeout=60
-    )
+    argv = [sys.executable, "-c", code, ",".join(sorted(absent)), *(each.format(iris=iris) for each in arguments)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (done.returncode, done.stderr) == (0, "")
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MAX_START_S
+
+
+# ── the text ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#: Packages whose report is kept as text: many findings at once, code in a model, and a refusal by the evidence.
+GOLDEN = (
+    "everything-wrong-in-the-files",
+    "several-faults-in-the-code",
+    "code-in-a-pickle",
+    "torch-archive-called-xgboost",
+)
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_the_report_is_the_one_that_was_read(
+    case: str,
+    form: str,
+    capsys: pytest.CaptureFixture[str],
+    golden: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(REJECTED / case)
+    _, text = output(capsys, "--format", form, "package")
+    golden(f"check-{case}.{form}.txt", text)
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REJECTED / "two-apis")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    _, text = output(capsys, "package")
+    assert "\x1b[1mpackage/model/config.json:5:11\x1b[0m: \x1b[31merror API001\x1b[0m: " in text
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in output(capsys, "package")[1]
+    monkeypatch.delenv("NO_COLOR")
+    assert "\x1b" not in output(capsys, "--format", "json", "package")[1]
+
+
+def test_sarif_has_what_its_readers_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for case in GOLDEN:
+        _, text = output(capsys, "--format", "sarif", str(REJECTED / case / "package"))
+        report = json.loads(text)
+        assert (report["version"], set(report)) == ("2.1.0", {"$schema", "version", "runs"})
+        (run,) = report["runs"]
+        driver = run["tool"]["driver"]
+        rules = [rule["id"] for rule in driver["rules"]]
+        assert driver["name"] == "airlock"
+        assert len(rules) == len(set(rules))
+        assert run["results"]
+        for result in run["results"]:
+            assert result["level"] in ("none", "note", "warning", "error")
+            assert result["message"]["text"]
+            for location in result.get("locations", ()):
+                physical = location["physicalLocation"]
+                assert " " not in physical["artifactLocation"]["uri"]
+                region = physical.get("region")
+                assert region is None or (region["startLine"] >= 1 and region["startColumn"] >= 1)

@@ -168,7 +168,7 @@ def test_a_dependency_that_does_not_exist_fails_the_build() -> None:
 def test_dependencies_make_a_second_layer_on_the_same_base() -> None:
     plain = Line()
     *_, base = plain.until_built()
-    line = Line(iris_files(with_dependency("numpy", "1.26", "EXACT"), model__customize_service_dot_py=SERVICE))
+    line = Line(iris_files(with_dependency("six", "1.16.0", "EXACT"), model__customize_service_dot_py=SERVICE))
     *_, image = line.until_built()
     assert [layer.name for layer in image.layers] == ["base", "dependencies", "serving"]
     assert image.layers[0].tag == base.layers[0].tag

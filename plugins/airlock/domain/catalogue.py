@@ -241,6 +241,10 @@ class Catalogue:
         """The engine's default row, or None where the engine has no rows."""
         return next((runtime for runtime in self.of_engine(engine) if runtime.default), None)
 
+    def of_config(self, engine: str, name: str | None) -> Runtime | None:
+        """The row that a configuration means: the one that it names, else the engine's default; None without either."""
+        return self.find(engine, name) if name else self.default(engine)
+
     def nearest_on(self, machine: str, row: Runtime) -> Runtime | None:
         """The row of the same engine that can be had on machines of an architecture and is most like another one."""
         rows = [other for other in self.of_engine(row.engine) if other.available and machine in other.architectures]

@@ -53,11 +53,14 @@ class Dependency:
         """The name in its normal form (PEP 503)."""
         return self.name if self.bundled else re.sub(r"[-_.]+", "-", self.name).lower()
 
+    @property
+    def specifier(self) -> str:
+        """What is asked of the version, as in a requirements file; empty where any will do."""
+        return "" if self.restraint is None else f"{_OPERATORS[self.restraint]}{self.version}"
+
     def requirement(self) -> str:
         """The dependency as a line of a requirements file; a bundled wheel as its path under `model/`."""
-        if self.restraint is None:
-            return self.name
-        return f"{self.name}{_OPERATORS[self.restraint]}{self.version}"
+        return f"{self.name}{self.specifier}"
 
 
 def parse_dependencies(

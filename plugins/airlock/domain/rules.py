@@ -256,6 +256,11 @@ _ALL = (
         reason="Only customize_service.py could use them.",
         remedy="Remove them, or add customize_service.py.",
     ),
+    Rule(
+        code="DEP006", title="A dependency conflicts with the runtime's own pins", severity="error", source=_CONFIG,
+        reason="Dependencies are installed under the runtime's pins, so that none changes the engine under a model.",
+        remedy="Ask for the version that the runtime has, or use a runtime that has the version.",
+    ),
     # ── inference code ───────────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="SVC001", title="Inference code is missing", severity="error", source=_CODE,

@@ -19,6 +19,7 @@ from airlock.domain.jsontext import MAX_TEXT_BYTES
 from airlock.domain.model_files.facts import STRONG
 from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest, Package
+from airlock.domain.pins import check_pins
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.service_code.checking import MAX_CODE_BYTES, check_code
 from airlock.domain.version import EventKind
@@ -142,6 +143,7 @@ def examine(
         if dependencies is not None:
             config = replace(config, dependencies=dependencies)
         findings += check_files(config, manifest, lambda: read_evidence(manifest, digest, store))
+        findings += check_dependencies(config, catalogue)
         findings += check_service_code(config, manifest, digest, store, catalogue)
     engine = "" if config is None else config.model_type
     if engine != IMAGE:
@@ -247,6 +249,16 @@ def _right_name(engine: Engine, kind: ModelFile, evidence: tuple[Evidence, ...])
     return ""
 
 
+def check_dependencies(config: ModelConfig, catalogue: Catalogue) -> list[Finding]:
+    """DEP006 where the runtime pins another version of what is asked for."""
+    runtime = catalogue.of_config(config.model_type, config.runtime)
+    if runtime is None:
+        return []
+    return check_pins(
+        config.dependencies, runtime, catalogue, Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
+    )
+
+
 def check_service_code(
     config: ModelConfig, manifest: Manifest, digest: str, store: PackageFiles, catalogue: Catalogue
 ) -> list[Finding]:
@@ -262,8 +274,7 @@ def check_service_code(
     Returns:
         Findings of the family SVC, but for SVC001.
     """
-    engine = config.model_type
-    runtime = catalogue.find(engine, config.runtime) if config.runtime else catalogue.default(engine)
+    runtime = catalogue.of_config(config.model_type, config.runtime)
     if runtime is None:
         return []
     paths = manifest.model_paths()

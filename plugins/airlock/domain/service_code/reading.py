@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from parso.grammar import load_grammar
-
 from airlock.domain.service_code.module_names import version_of
 
 #: Larger files are refused: no inference code is.
@@ -153,6 +151,9 @@ def _tree(text: str, version: tuple[int, int]) -> Any:
 
 
 def _grammar(version: tuple[int, int]) -> Any:
+    # Importing it takes 0.1 s, a fifth of a check; most packages of the engines that need no code have none.
+    from parso.grammar import load_grammar
+
     return load_grammar(version=f"{version[0]}.{version[1]}")
 
 
