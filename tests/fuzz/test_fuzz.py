@@ -15,6 +15,7 @@ import lzma
 import os
 import pickle
 import resource
+import sys
 import time
 import zipfile
 import zlib
@@ -27,21 +28,24 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from airlock.domain.config import parse_config
+from airlock.domain.engines import SERVICE_FILE
 from airlock.domain.findings import Finding
 from airlock.domain.jsontext import JsonTextError, parse_json
 from airlock.domain.model_files.forms import is_model_file
 from airlock.domain.model_files.reading import check_model_file
 from airlock.domain.model_files.streams import Unreadable
 from airlock.domain.model_files.zip_archive import Members, check_contents
+from airlock.domain.package import check_names
 from airlock.domain.parameters import body_parameters
 from airlock.domain.rules import RULES
-from tests.unit.given import CATALOGUE, IRIS_CONFIG, ZIPPED, archive, config_schema
+from airlock.domain.service_code.checking import check_code
+from tests.unit.given import CATALOGUE, IRIS_CONFIG, ROOT, ZIPPED, archive, config_schema, runtime
 from tests.unit.model_bytes import WRITTEN
 from tests.unit.test_hostile_pickles import ROGUE_ARRAYS, SHAPES, TENSORS
 from tests.unit.test_pickle_exactness import BLOCKS, LED_ASTRAY, VALUES, holds
 
 FUZZ_S = float(os.environ.get("AIRLOCK_FUZZ_S", "20"))
-TARGETS = 7
+TARGETS = 9
 #: CPU seconds of one input, and what the process may grow by meanwhile.
 MAX_INPUT_S = 3.0
 MAX_GROWTH_MB = 250
@@ -203,6 +207,52 @@ def check_config(data: bytes) -> None:
 
 def test_configurations() -> None:
     fuzz(configurations() | changed(configurations(), most=2), check_config)
+
+
+# ── names and inference code ─────────────────────────────────────────────────────────────────────────────────────────
+
+ODD_NAMES = st.sampled_from([
+    "a", "A", "a/b", "a//b", "../x", "/etc/x", "a\\b", "\u202ea", "ﬁ", "fi", "x" * 300, "a/" * 600, "\ud800",
+])  # fmt: skip
+NAMES = st.lists(st.text(max_size=12) | ODD_NAMES, max_size=12)
+
+
+def check_file_names(names: list[str]) -> None:
+    findings = list(check_names(names))
+    told_well(findings)
+    if not findings:
+        # What passes can be made below one folder, each name once, on a system that knows no letter case.
+        assert len({name.casefold() for name in names}) == len(set(names))
+        assert all(name and not name.startswith("/") and ".." not in name.split("/") for name in names)
+
+
+def test_names() -> None:
+    fuzz(NAMES, check_file_names)
+
+
+SOURCES = [
+    path.read_bytes()
+    for path in sorted((ROOT / "tests/packages").rglob("*.py"))
+    if path.stat().st_size < 20_000 and "written_by" not in path.parts
+]
+PYTHONS = ("2.7", "3.6", "3.7", "3.11", "3.12", "3.13")
+
+
+def check_source(python_and_code: tuple[str, bytes, bytes]) -> None:
+    python, code, sibling = python_and_code
+    files = {SERVICE_FILE: code, "helper.py": sibling}
+    told_well(check_code(files.keys(), files.__getitem__, runtime(python=python), (), sys.version_info[:2]))
+
+
+def test_inference_code() -> None:
+    assert SOURCES
+    odd = st.sampled_from([
+        b"(" * 3000, b"x = " + b"-" * 5000 + b"1", b"# -*- coding: rot13 -*-\n", b"\x00", b"if 1:\n" * 200,
+        b"f'{f\"{x}\"}'", b"class A(B): pass\nclass B(A): pass\n", b"from . import customize_service\n",
+        b"import " + b"a." * 2000 + b"b",
+    ])  # fmt: skip
+    source = changed(st.sampled_from(SOURCES)) | odd
+    fuzz(st.tuples(st.sampled_from(PYTHONS), source, source), check_source)
 
 
 # ── model files ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -139,6 +139,8 @@ def test_code_that_the_request_trusts_is_told_in_the_report_and_in_the_record_fo
     assert package.trusted_model_code
     assert [(item.code, item.severity) for item in package.findings] == [("MDL001", Severity.WARNING)]
     assert line.row().summary["trusted_model_code"] is True
+    event = next(event for event in line.row().events if "trusts" in event.text)
+    assert (event.kind.value, event.text) == ("Abnormal", "The request trusts the code in model/iris.m.")
 
 
 def test_a_test_of_the_service_that_fails_keeps_what_was_judged() -> None:

@@ -28,6 +28,10 @@ from airlock.ports import Clock, PackageFiles, PackageStore, Registry, Reports
 from airlock.steps.model_files import check_model_files, read_evidence
 from airlock.steps.reporting import NotedFiles, keep_package
 
+#: Findings that `trust_model_code` turns from errors into warnings.
+TRUSTABLE = frozenset({"MDL001", "MDL003"})
+MAX_SHOWN_FILES = 5
+
 
 def validate(
     accepted: Accepted,
@@ -90,6 +94,12 @@ def validate(
     if config is None or refused:
         raise PackageRejected(f"the package {package.source}", by_weight(findings))
     validated = Validated(config=config, findings=by_weight(findings))
+    trusted = sorted({item.place.file for item in findings if item.code in TRUSTABLE})
+    if accepted.request.trust_model_code and trusted:
+        # The history stays when the record goes.
+        text = f"The request trusts the code in {', '.join(trusted[:MAX_SHOWN_FILES])}"
+        text += f" and {len(trusted) - MAX_SHOWN_FILES} more files." if len(trusted) > MAX_SHOWN_FILES else "."
+        registry.add_event(accepted.reservation, EventKind.ABNORMAL, text)
     warnings = sum(item.severity is Severity.WARNING for item in findings)
     registry.add_event(
         accepted.reservation,
