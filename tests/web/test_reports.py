@@ -69,6 +69,9 @@ def test_an_import_that_ended_well_shows_what_was_judged_where(site: Site, line:
     assert f'href="/airlock{ADDRESS}/report.json"' in page
     assert 'href="/dags/import_model/runs/manual__1"' in page
     assert 'href="/airlock/models/iris/0.0.1"' in page
+    validation = html.unescape(site.get("/models/iris/0.0.1/validation").text)
+    assert "<h3>inventory over the package's files, 2 rows</h3>" in validation
+    assert "<h3>answers on cpu, " in validation
 
 
 def test_the_version_links_to_the_report_whatever_became_of_it(site: Site, line: Callable[..., Any]) -> None:
