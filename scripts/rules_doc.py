@@ -25,8 +25,9 @@ HEAD = """\
 Written by `python -m scripts.rules_doc` from `plugins/airlock/domain/rules.py`; change it there.
 
 Every broken rule of a package is reported at once, with its place and what to do. An error refuses the package, a
-warning is told and kept on record, an info explains what was assumed. `python -m airlock check FOLDER` applies the
-rules to a folder before it is uploaded; `python -m airlock check --explain CODE` shows one of them.
+warning is told and kept on record, an info explains what was assumed. `python -m airlock check PATH` applies the rules
+to a folder of this machine or of object storage before it is imported ([checking.md](checking.md));
+`python -m airlock check --explain CODE` shows one of them.
 """
 
 

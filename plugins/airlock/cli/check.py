@@ -35,7 +35,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--connection", metavar="ID", default="", help="read AIRFLOW_CONN_<ID> instead of the AWS variables or profile"
     )
     remote.add_argument(
-        "--max-read", metavar="MB", type=_megabytes, help="megabytes of model files to fetch at most, 0 for all of them"
+        "--max-read", metavar="MB", type=megabytes, help="megabytes of model files to fetch at most, 0 for all of them"
     )
     parser.set_defaults(run=run)
 
@@ -141,7 +141,8 @@ def _wiring() -> Wiring:
     return Wiring(from_environment())
 
 
-def _megabytes(text: str) -> int:
+def megabytes(text: str) -> int:
+    """A number of them; its name is what a wrong one is told with."""
     number = int(text)
     if number < 0:
         raise ValueError(text)

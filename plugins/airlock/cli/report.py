@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from airlock.domain.detection import Evidence, likeliest, shown_engines
+from airlock.domain.detection import Evidence, shown_engines
 from airlock.domain.findings import Finding, Severity
-from airlock.domain.parameters import parameters_of
 from airlock.domain.rules import RULES
 from airlock.steps.check import CheckReport
 
@@ -89,48 +88,7 @@ def summary(subject: Subject) -> str:
 
 def as_json(subject: Subject) -> str:
     """The report as one JSON object."""
-    report = subject.report
-    data: dict[str, Any] = {
-        "folder": subject.folder,
-        "passed": report.passed,
-        "files": report.file_count,
-        "bytes": report.size_bytes,
-        "bytes_read": report.bytes_read,
-        "complete": report.complete,
-        "engine": report.detection.engine if report.detection else None,
-        "runtime": report.detection.runtime if report.detection else None,
-        "confidence": report.detection.confidence if report.detection else None,
-        "likeliest": dict(likeliest(report.evidence)),
-        "parameters": [asdict(each) for each in parameters_of(report.config.apis)] if report.config else [],
-        "evidence": [
-            {
-                "file": item.file,
-                "says": item.says,
-                "engines": {engine: item.confidence(engine) for engine in item.engines},
-                "written_by": [str(by) for by in item.written_by],
-                "details": [list(pair) for pair in item.details],
-            }
-            for item in report.evidence
-        ],
-        "findings": [
-            {
-                "code": item.code,
-                "severity": item.severity.value,
-                "message": item.message,
-                "file": item.place.file,
-                "line": item.place.line,
-                "column": item.place.column,
-                "pointer": item.place.pointer,
-                "value": item.value,
-                "fix": item.fix,
-            }
-            for item in report.findings
-        ],
-    }
-    if report.refusal is not None:
-        refusal = report.refusal
-        data["refusal"] = {"code": refusal.code, "message": refusal.message, "fix": refusal.remedy}
-    return json.dumps(data, indent=2)
+    return json.dumps({"folder": subject.folder, **subject.report.as_data()}, indent=2)
 
 
 def as_sarif(subject: Subject) -> str:

@@ -322,6 +322,13 @@ class CloseOperator(StepOperator):
         bad = sorted(
             f"{task} {state}" for task, state in states.items() if state in ("failed", "upstream_failed", "removed")
         )
+        removed = close(
+            run,
+            step=self.task_id,
+            registry=wiring.registry,
+            backend=wiring.backend,
+            ended=", ".join(bad) or "no task failed",
+        )
         if bad and wiring.settings.judge_refused:
             complete_report(
                 run,
@@ -330,12 +337,5 @@ class CloseOperator(StepOperator):
                 reports=wiring.reports,
                 log=self.lines(),
             )
-        removed = close(
-            run,
-            step=self.task_id,
-            registry=wiring.registry,
-            backend=wiring.backend,
-            ended=", ".join(bad) or "no task failed",
-        )
         self.log.info("%d leftovers removed", removed)
         return removed

@@ -6,16 +6,17 @@ Nothing is copied, reserved or told to anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig
-from airlock.domain.detection import Detection, Evidence, detect
+from airlock.domain.detection import Detection, Evidence, detect, likeliest
 from airlock.domain.engines import CONFIG_FILE, IMAGE
 from airlock.domain.findings import Finding, by_weight, finding, has_errors
 from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import FetchLimits, Manifest, check_names
+from airlock.domain.parameters import parameters_of
 from airlock.domain.source import SourceLocation
 from airlock.domain.user_image import detect_image
 from airlock.errors import PermanentError, SourceRefused
@@ -63,6 +64,49 @@ class CheckReport:
     def passed(self) -> bool:
         """Whether the package would get past validation and detection."""
         return not has_errors(self.findings) and self.refusal is None
+
+    def as_data(self) -> dict[str, Any]:
+        """The report as JSON types: what `check --format json` prints, and what whoever asks by REST gets."""
+        data: dict[str, Any] = {
+            "passed": self.passed,
+            "files": self.file_count,
+            "bytes": self.size_bytes,
+            "bytes_read": self.bytes_read,
+            "complete": self.complete,
+            "engine": self.detection.engine if self.detection else None,
+            "runtime": self.detection.runtime if self.detection else None,
+            "confidence": self.detection.confidence if self.detection else None,
+            "likeliest": dict(likeliest(self.evidence)),
+            "parameters": [asdict(each) for each in parameters_of(self.config.apis)] if self.config else [],
+            "evidence": [
+                {
+                    "file": item.file,
+                    "says": item.says,
+                    "engines": {engine: item.confidence(engine) for engine in item.engines},
+                    "written_by": [str(by) for by in item.written_by],
+                    "details": [list(pair) for pair in item.details],
+                }
+                for item in self.evidence
+            ],
+            "findings": [
+                {
+                    "code": item.code,
+                    "severity": item.severity.value,
+                    "message": item.message,
+                    "file": item.place.file,
+                    "line": item.place.line,
+                    "column": item.place.column,
+                    "pointer": item.place.pointer,
+                    "value": item.value,
+                    "fix": item.fix,
+                }
+                for item in self.findings
+            ],
+        }
+        if self.refusal is not None:
+            refusal = self.refusal
+            data["refusal"] = {"code": refusal.code, "message": refusal.message, "fix": refusal.remedy}
+        return data
 
 
 def check(

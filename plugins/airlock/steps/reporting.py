@@ -81,12 +81,18 @@ class ReportingExpectations:
             noting = _NotingJudge(judge)
             try:
                 yield noting
-            finally:
-                with _only_told(self._log):
-                    if noting.is_ready:
-                        _judge_files(noting, self._reports, self._run, self._log)
-                    if noting.found:
-                        self._reports.keep_suites(self._run, self._task, noting.found)
+            except Exception:
+                # Whoever ends the task by a signal does not wait for a report.
+                self._keep(noting)
+                raise
+            self._keep(noting)
+
+    def _keep(self, noting: _NotingJudge) -> None:
+        with _only_told(self._log):
+            if noting.is_ready:
+                _judge_files(noting, self._reports, self._run, self._log)
+            if noting.found:
+                self._reports.keep_suites(self._run, self._task, noting.found)
 
 
 class _NotingJudge:
