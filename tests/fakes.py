@@ -10,11 +10,12 @@ import hashlib
 import io
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from airlock.domain.archives import ArchiveForm, ArchiveMember, walk
+from airlock.domain.baking import PACKAGE_LAYER, BakePlan
 from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
@@ -378,6 +379,24 @@ class FakeBackend:
             layers=tuple(layers),
             log="",
             build=plan.runtime.build,
+        )
+
+    def bake(self, plan: BakePlan, manifest: Manifest, log: Callable[[str], None]) -> Image:
+        self._answer()
+        if not self.image_present(plan.image):
+            raise BuildFailed("BLD012", f"The image {plan.image.reference} is gone.", "Import again.")
+        layers = [*plan.image.layers]
+        for name, tag, seconds in ((PACKAGE_LAYER, plan.content_tag, 3.0), (plan.model.name, plan.model.tag, 0.5)):
+            reused = tag in self.tags
+            self.tags.add(tag)
+            layers.append(BuiltLayer(name=name, tag=tag, reused=reused, seconds=0.0 if reused else seconds))
+        return replace(
+            plan.image,
+            reference=plan.model.tag,
+            digest="sha256:" + hashlib.sha256(plan.model.tag.encode()).hexdigest(),
+            size_bytes=plan.image.size_bytes + manifest.size_bytes,
+            layers=tuple(layers),
+            baked=True,
         )
 
     def image_present(self, image: Image) -> bool:

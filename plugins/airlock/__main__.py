@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from airlock import __version__
+from airlock.cli.bake import add_bake
 from airlock.cli.base_recipe import add_base_recipe
 from airlock.cli.check import add_check
 from airlock.cli.store import add_store
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_check(commands)
     add_base_recipe(commands)
     add_store(commands)
+    add_bake(commands)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airlock.domain.archives import ArchiveForm, ArchiveMember
+from airlock.domain.baking import BakePlan
 from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
 from airlock.domain.expectations import SuiteReport
@@ -325,6 +326,21 @@ class RuntimeBackend(Protocol):
             BackendUnavailable: The engine, the network or an index did not answer.
         """
 
+    def bake(self, plan: BakePlan, manifest: Manifest, log: Callable[[str], None]) -> Image:
+        """Make an image that holds its package.
+
+        Args:
+            plan: The runtime's image, and what the new one is called.
+            manifest: The package's files.
+            log: Takes one line of progress at a time.
+
+        Raises:
+            RuntimeUnavailable: This backend makes no images.
+            BuildFailed: The same plan will fail again.
+            StoreDamaged: The package in the store is not what its manifest says.
+            BackendUnavailable: The engine or a registry did not answer.
+        """
+
     def image_present(self, image: Image) -> bool:
         """Whether the image can be started on this worker."""
 
@@ -333,7 +349,7 @@ class RuntimeBackend(Protocol):
 
         Raises:
             BackendUnavailable: The engine does not answer.
-            BuildFailed: The image is gone.
+            BuildFailed: The image is neither here nor in a registry.
         """
 
     def obtain(self, reference: ImageReference, log: Callable[[str], None]) -> Image:

@@ -21,10 +21,12 @@ from airlock.adapters.docker_backend import DockerBackend
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.process_backend import ProcessBackend
 from airlock.adapters.settings import Settings, load_settings
+from airlock.domain.baking import BakePlan, plan_bake
 from airlock.domain.catalogue import Runtime, ServiceSpec
 from airlock.domain.dependencies import Dependency
 from airlock.domain.device import Device
 from airlock.domain.image import BuildPlan, Image, plan_build
+from airlock.domain.package import FileEntry, Manifest
 from airlock.domain.smoke import HttpRequest, HttpResponse
 from airlock.domain.version import RunRef
 from airlock.ports import Launch, RunningService, RuntimeBackend
@@ -89,6 +91,7 @@ PACKAGES = {
     "uses-a-dependency": ("pass", "import six; return six.__version__"),
     "uses-a-bundled-wheel": ("pass", "import brought; return brought.ANSWER"),
     "finds-caffe": ("pass", "import importlib.util; return importlib.util.find_spec('caffe') is not None"),
+    "big": ("pass", "return 0"),
     "leaves-a-process": (
         "pass",
         "command = [sys.executable, '-c', 'import time; time.sleep(600)', os.environ['AIRLOCK_TEST_TOKEN']]\n"
@@ -318,7 +321,37 @@ def _build(bench: Bench, name: str) -> None:
     print(json.dumps([layer.reused for layer in image.layers]), flush=True)
 
 
-FUNCTIONS: dict[str, Callable[..., None]] = {"serve": _serve_and_wait, "build": _build}
+def plan_baked(bench: Bench, package: str, model_version: str = "0.0.1") -> tuple[BakePlan, Manifest]:
+    """The plan of an image with one of the packages inside, and the package's files."""
+    folder = Path(bench.package_folder(package))
+    manifest = Manifest.of(
+        FileEntry(
+            path=path.relative_to(folder).as_posix(),
+            size_bytes=path.stat().st_size,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+    plan = plan_bake(
+        bench.runtime,
+        bench.image(),
+        package_digest=manifest.digest(),
+        source="s3://models/tested/",
+        model_name="tested",
+        model_version=model_version,
+    )
+    # The bench names packages by what they do.
+    return replace(plan, package_digest=package), manifest
+
+
+def _bake(bench: Bench, package: str) -> None:
+    plan, manifest = plan_baked(bench, package)
+    image = bench.backend().bake(plan, manifest, lambda line: None)
+    print(json.dumps([layer.reused for layer in image.layers]), flush=True)
+
+
+FUNCTIONS: dict[str, Callable[..., None]] = {"serve": _serve_and_wait, "build": _build, "bake": _bake}
 
 if __name__ == "__main__":
     name, kind, folder, token, *rest = sys.argv[1:]

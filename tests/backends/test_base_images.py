@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from dataclasses import replace
 from typing import Any
 from unittest.mock import create_autospec
@@ -47,7 +46,7 @@ def refused(plan: BuildPlan, pull: Exception | None = None) -> tuple[AirlockErro
     client.api.containers.return_value = client.api.images.return_value = []
     builder = LayerBuild(lambda: client, network="none", timeout_s=5, clock=SystemClock())
     with pytest.raises(AirlockError) as caught:
-        builder.make(plan, plan.layers[0], io.BytesIO(), {}, lambda line: None)
+        builder.have_base(plan, lambda line: None)
     return caught.value, client
 
 

@@ -58,7 +58,7 @@ def contents(
     layer = plan.layers[number]
     with (
         build_context(
-            plan,
+            plan.runtime,
             layer,
             install=install,
             serving_folder=serving,
@@ -93,14 +93,14 @@ def test_the_serving_layer_gets_its_code_and_nothing_else(tmp_path: Path, servin
     (tmp_path / "ca.pem").write_text("certificates")
     made = contents(plan(), 1, InstallSettings(cert=str(tmp_path / "ca.pem")), serving)
     assert sorted(made) == ["Dockerfile", "serving/log.py", "serving/model_service/server.py"]
-    assert build_arguments(plan(), plan().layers[1], InstallSettings(no_index=True), "x86_64") == {}
+    assert build_arguments(plan().runtime, plan().layers[1], InstallSettings(no_index=True), "x86_64") == {}
 
 
 def test_the_same_inputs_give_the_same_context(serving: Path) -> None:
     def read() -> bytes:
         made = plan()
         with build_context(
-            made,
+            made.runtime,
             made.layers[0],
             install=InstallSettings(),
             serving_folder=serving,
@@ -169,20 +169,20 @@ def test_the_runtimes_own_index_is_asked_only_where_no_wheel_on_disk_will_do(tmp
     made = plan()
 
     def asked(install: InstallSettings) -> str:
-        return build_arguments(made, made.layers[0], install, "x86_64").get("PIP_EXTRA_INDEX_URL", "")
+        return build_arguments(made.runtime, made.layers[0], install, "x86_64").get("PIP_EXTRA_INDEX_URL", "")
 
     assert asked(InstallSettings()) == PYTORCH
     assert asked(InstallSettings(extra_index_url=("https://own.example",))) == f"https://own.example {PYTORCH}"
     assert asked(InstallSettings(find_links=(str(folder),))) == ""
     assert asked(InstallSettings(no_index=True)) == ""
     second = plan(Dependency(name="six"))
-    assert "PIP_EXTRA_INDEX_URL" not in build_arguments(second, second.layers[1], InstallSettings(), "x86_64")
+    assert "PIP_EXTRA_INDEX_URL" not in build_arguments(second.runtime, second.layers[1], InstallSettings(), "x86_64")
 
 
 def test_an_index_on_this_machines_disk_is_not_handed_to_a_container() -> None:
     install = InstallSettings(index_url="file:///opt/simple", extra_index_url=("file:///opt/more",), no_index=False)
     made = plan(Dependency(name="six"))
-    assert build_arguments(made, made.layers[1], install, "x86_64") == {}
+    assert build_arguments(made.runtime, made.layers[1], install, "x86_64") == {}
 
 
 def test_only_what_is_set_becomes_an_argument() -> None:
@@ -193,7 +193,7 @@ def test_only_what_is_set_becomes_an_argument() -> None:
         find_links=("https://links.example",),
         https_proxy="http://proxy.example",
     )
-    assert build_arguments(made, made.layers[1], install, "x86_64") == {
+    assert build_arguments(made.runtime, made.layers[1], install, "x86_64") == {
         "PIP_INDEX_URL": "https://index.example/simple",
         "PIP_TRUSTED_HOST": "index.example",
         "PIP_FIND_LINKS": "https://links.example",

@@ -44,6 +44,7 @@ def test_name_and_source_are_enough() -> None:
         startup_timeout_s=None,
         device_tolerance=0.001,
         trust_model_code=False,
+        bake_model=False,
     )
 
 
@@ -67,6 +68,7 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
         "startup_timeout_s": 90,
         "device_tolerance": 0.01,
         "trust_model_code": True,
+        "bake_model": True,
     })
     assert request.model_name == "鸢尾_iris-1"
     assert request.model_version == "1.2.3"
@@ -80,6 +82,7 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
     assert request.startup_timeout_s == 90.0
     assert request.device_tolerance == 0.01
     assert request.trust_model_code is True
+    assert request.bake_model is True
 
 
 @pytest.mark.parametrize("empty", [None, ""])
@@ -143,6 +146,7 @@ def test_an_empty_form_misses_both_mandatory_fields() -> None:
         ("device_tolerance", "0.1"),
         ("trust_model_code", "yes"),
         ("trust_model_code", 1),
+        ("bake_model", "no"),
     ],
 )
 def test_a_value_of_another_type_is_refused(field: str, value: Any) -> None:

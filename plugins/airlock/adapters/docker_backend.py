@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ import docker
 from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from airlock.adapters.build_log import BuildLog
-from airlock.adapters.docker_build import LayerBuild, remove_old_litter
+from airlock.adapters.docker_bake import image_gone
+from airlock.adapters.docker_build import remove_old_litter
 from airlock.adapters.docker_client import (
     ENGINE_ERRORS,
     RUN_LABEL,
@@ -23,24 +22,25 @@ from airlock.adapters.docker_client import (
     docker_answers,
     engine_errors,
 )
-from airlock.adapters.docker_context import build_arguments, build_context
+from airlock.adapters.docker_images import RuntimeImages
 from airlock.adapters.docker_options import HostDevices, container_options
 from airlock.adapters.docker_service import ContainerService
 from airlock.adapters.docker_user_image import UserImages
-from airlock.adapters.file_lock import file_lock
 from airlock.adapters.host_devices import host_devices
 from airlock.adapters.image_credentials import CredentialsOf, nobody
+from airlock.adapters.image_repository import ImageRepository
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.relayed_service import RelayedService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
-from airlock.domain.catalogue import Runtime, other_machine
+from airlock.domain.baking import BakePlan
+from airlock.domain.catalogue import Runtime
 from airlock.domain.device import Device
-from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, Layer
+from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
+from airlock.domain.package import Manifest
 from airlock.domain.version import RunRef
-from airlock.errors import BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock, ImageLaunch, Launch
 
 __all__ = ["DockerBackend", "docker_answers"]
@@ -59,7 +59,7 @@ class DockerBackend:
         package_folder: Package digest → folder on the engine's host that contains `model/`.
         clock: Time.
         clients: Makes a client; the one of the environment (DOCKER_HOST and so on) by default.
-        credentials_of: How the registries of the users' own images know us.
+        credentials_of: How registries of images know us.
     """
 
     def __init__(
@@ -121,11 +121,37 @@ class DockerBackend:
         """Devices of the engine's host that the engine can hand to a container."""
         return self._host.devices()
 
-    # ── building ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── images of runtimes ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @functools.cached_property
+    def _images(self) -> RuntimeImages:
+        settings, machine = self._settings, self.machine
+        repository = None
+        if settings.image_repository:
+            repository = ImageRepository(
+                self._client,
+                settings.image_repository,
+                credentials_of=self._credentials_of,
+                machine=machine,
+                timeout_s=settings.build_timeout_s,
+                max_bytes=settings.max_image_bytes,
+                clock=self._clock,
+            )
+        return RuntimeImages(
+            self._client,
+            clients=self._clients,
+            settings=settings,
+            install=self._install,
+            package_folder=self._package_folder,
+            serving_folder=self._serving_folder,
+            machine=machine,
+            repository=repository,
+            clock=self._clock,
+        )
 
     def base_at_hand(self, plan: BuildPlan) -> bool:
         """Whether what a plan starts from is on this engine, or the whole image is, or a registry may have it."""
-        return plan.base_may_be_pulled or self._present(plan.layers[0].base) or self._present(plan.layers[-1].tag)
+        return plan.base_may_be_pulled or self._images.at_hand(plan)
 
     def build(self, plan: BuildPlan, log: Callable[[str], None]) -> Image:
         """Make the layers that are missing.
@@ -133,86 +159,25 @@ class DockerBackend:
         Raises:
             BuildFailed: The same plan will fail again.
             RuntimeUnavailable: The runtime cannot be had on this machine.
-            BackendUnavailable: The engine, the network or an index did not answer.
+            SettingInvalid: The registry of images refuses us.
+            BackendUnavailable: The engine, the network, an index or the registry did not answer.
         """
-        machine = self.machine
-        if machine not in plan.runtime.architectures:
-            raise RuntimeUnavailable("BLD008", *other_machine(plan.runtime, machine))
-        last = plan.layers[-1]
-        started = self._clock.monotonic()
-        if self._present(last.tag):
-            seconds = self._clock.monotonic() - started
-            log(f"The image {last.tag} is there already.")
-            found = (BuiltLayer(name=layer.name, tag=layer.tag, reused=True, seconds=seconds) for layer in plan.layers)
-            return self._image(plan, tuple(found), "")
-        build_log = BuildLog(self._settings.work_dir, plan.key, log)
-        layers = tuple(self._layer(plan, layer, machine, build_log) for layer in plan.layers)
-        return self._image(plan, layers, str(build_log.path))
+        return self._images.build(plan, log)
 
-    def _layer(self, plan: BuildPlan, layer: Layer, machine: str, build_log: BuildLog) -> BuiltLayer:
-        started = self._clock.monotonic()
-        reused = self._present(layer.tag)
-        if not reused:
-            name = hashlib.sha256(layer.tag.encode()).hexdigest()[:20]
-            with file_lock(
-                self._settings.work_dir / "locks" / f"{name}.lock",
-                limit_s=self._settings.build_timeout_s,
-                clock=self._clock,
-                what=f"image {layer.tag}",
-                tell=build_log.line,
-            ):
-                reused = self._present(layer.tag)
-                if not reused:
-                    self._make(plan, layer, machine, build_log)
-        seconds = self._clock.monotonic() - started
-        build_log.line(f"Layer {layer.name}: {layer.tag} {'reused' if reused else 'made'} in {seconds:.1f} s.")
-        return BuiltLayer(name=layer.name, tag=layer.tag, reused=reused, seconds=round(seconds, 3))
+    def bake(self, plan: BakePlan, manifest: Manifest, log: Callable[[str], None]) -> Image:
+        """Make an image that holds its package.
 
-    def _make(self, plan: BuildPlan, layer: Layer, machine: str, build_log: BuildLog) -> None:
-        builder = LayerBuild(
-            self._clients,
-            network=self._settings.build_network,
-            timeout_s=self._settings.build_timeout_s,
-            clock=self._clock,
-        )
-        package = Path(self._package_folder(plan.package_digest)) if layer.bundled_wheels else None
-        with build_context(
-            plan,
-            layer,
-            install=self._install,
-            serving_folder=self._serving_folder,
-            package_folder=package,
-            machine=machine,
-            work_dir=self._settings.work_dir,
-        ) as context:
-            builder.make(plan, layer, context, build_arguments(plan, layer, self._install, machine), build_log.line)
-
-    def _present(self, reference: str) -> bool:
-        with engine_errors("looking for an image"):
-            try:
-                self._client.images.get(reference)
-            except ImageNotFound:
-                return False
-            return True
-
-    def _image(self, plan: BuildPlan, layers: tuple[BuiltLayer, ...], log_path: str) -> Image:
-        layer = plan.layers[-1]
-        with engine_errors("asked for an image"):
-            attributes = self._client.images.get(layer.tag).attrs
-        return Image(
-            backend=self.kind,
-            isolation=self.isolation,
-            reference=layer.tag,
-            digest=str(attributes["Id"]),
-            size_bytes=int(attributes["Size"]),
-            layers=layers,
-            log=log_path,
-            build=plan.runtime.build,
-        )
+        Raises:
+            BuildFailed: It takes too long, or the runtime's image is gone.
+            StoreDamaged: The package in the store is not what its manifest says.
+            SettingInvalid: The registry of images refuses us.
+            BackendUnavailable: The engine or the registry did not answer.
+        """
+        return self._images.bake(plan, manifest, log)
 
     def image_present(self, image: Image) -> bool:
         """Whether the very same image is on this engine."""
-        return self._present(image.digest)
+        return self._images.present(image)
 
     # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,9 +187,10 @@ class DockerBackend:
 
         Raises:
             BackendUnavailable: The engine does not answer, or refuses to start it.
-            BuildFailed: The image is gone.
+            BuildFailed: The image is neither here nor in a registry.
         """
         self._remove(launch.run, launch.task)
+        image = self._images.have(launch.image, log.info)
         package = self._package_folder(launch.package_digest)
         folder = self._folders.make(launch.run, launch.task)
         container: Container | None = None
@@ -239,13 +205,9 @@ class DockerBackend:
             )
             with engine_errors("starting a container"):
                 try:
-                    container = self._client.containers.create(launch.image.digest, **options)
+                    container = self._client.containers.create(image, **options)
                 except ImageNotFound:
-                    raise BuildFailed(
-                        "BLD012",
-                        f"The image {launch.image.reference} is no longer on this worker.",
-                        "Run the import's build task again.",
-                    ) from None
+                    raise image_gone(launch.image.reference) from None
                 container.start()
             service = ContainerService(self._client, container, str(socket))
             yield service

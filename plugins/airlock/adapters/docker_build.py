@@ -17,8 +17,9 @@ from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFacto
 from airlock.adapters.install_failures import install_error, read_failure
 from airlock.adapters.install_settings import without_credentials
 from airlock.domain.base_images import missing_base
+from airlock.domain.catalogue import Runtime
 from airlock.domain.findings import shown
-from airlock.domain.image import BASE_LAYER, LAYER_LABEL, BuildPlan, Layer
+from airlock.domain.image import LAYER_LABEL, BuildPlan, Layer
 from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
 from airlock.ports import Clock
 
@@ -49,7 +50,7 @@ class LayerBuild:
 
     def make(
         self,
-        plan: BuildPlan,
+        runtime: Runtime,
         layer: Layer,
         context: IO[bytes],
         arguments: Mapping[str, str],
@@ -59,17 +60,15 @@ class LayerBuild:
 
         Raises:
             BuildFailed: The same layer will fail again.
-            RuntimeUnavailable: The base image or one of the runtime's own pins cannot be had.
+            RuntimeUnavailable: One of the runtime's own pins cannot be had.
             BackendUnavailable: The engine, the network or the index did not answer.
         """
         client = self._client()
         try:
             with engine_errors("looking for litter of an earlier build"):
                 remove_litter(client, layer.tag)
-            if layer.name == BASE_LAYER:
-                self._have_base(client, plan, log)
             try:
-                self._build(client, plan, layer, context, arguments, log)
+                self._build(client, runtime, layer, context, arguments, log)
             finally:
                 # The stage that installs is an image without a tag as large as what it installed.
                 with contextlib.suppress(*ENGINE_ERRORS):
@@ -80,6 +79,19 @@ class LayerBuild:
     def _client(self) -> docker.DockerClient:
         with engine_errors("asked for its version"):
             return self._clients()
+
+    def have_base(self, plan: BuildPlan, log: Callable[[str], None]) -> None:
+        """Pull what a plan starts from, where it is not on the engine and may be pulled.
+
+        Raises:
+            RuntimeUnavailable: It cannot be had.
+            BackendUnavailable: The engine or the base image's registry did not answer.
+        """
+        client = self._client()
+        try:
+            self._have_base(client, plan, log)
+        finally:
+            client.close()
 
     def _have_base(self, client: docker.DockerClient, plan: BuildPlan, log: Callable[[str], None]) -> None:
         base = plan.layers[0].base
@@ -106,7 +118,7 @@ class LayerBuild:
     def _build(
         self,
         client: docker.DockerClient,
-        plan: BuildPlan,
+        runtime: Runtime,
         layer: Layer,
         context: IO[bytes],
         arguments: Mapping[str, str],
@@ -143,7 +155,7 @@ class LayerBuild:
         except TimeOver:
             raise BuildFailed(
                 "BLD005",
-                f"The {layer.name} layer of {plan.runtime} was not made within {self._timeout_s:.0f} s; "
+                f"The {layer.name} layer of {runtime} was not made within {self._timeout_s:.0f} s; "
                 f"its last line was: {shown(kept[-1]) if kept else 'none'}",
                 "Ask for dependencies that have wheels, or raise `[airlock] build_timeout_s`.",
             ) from None
@@ -151,7 +163,7 @@ class LayerBuild:
             if not ended:
                 self._abandon(layer, over)
         if outcome.error:
-            raise self._error(client, plan, layer, outcome, kept)
+            raise self._error(client, runtime, layer, outcome, kept)
         with engine_errors("asked for a built image"):
             try:
                 client.images.get(layer.tag)
@@ -159,7 +171,7 @@ class LayerBuild:
                 raise engine_gone("building an image", "its output ended before the image was there") from None
 
     def _error(
-        self, client: docker.DockerClient, plan: BuildPlan, layer: Layer, outcome: _Outcome, kept: deque[str]
+        self, client: docker.DockerClient, runtime: Runtime, layer: Layer, outcome: _Outcome, kept: deque[str]
     ) -> AirlockError:
         with engine_errors("building an image"):
             # A dying engine ends the build's container, and the build says 137 as if the package were to blame.
@@ -167,10 +179,10 @@ class LayerBuild:
         if outcome.status in _KILLED_STATUSES:
             return BackendUnavailable(
                 "BLD010",
-                f"The {layer.name} layer of {plan.runtime} was ended from outside (status {outcome.status}).",
+                f"The {layer.name} layer of {runtime} was ended from outside (status {outcome.status}).",
                 "Look for a lack of memory on the worker, or for whoever stopped it.",
             )
-        return install_error(read_failure([*kept, outcome.error]), plan.runtime, layer.name)
+        return install_error(read_failure([*kept, outcome.error]), runtime, layer.name)
 
     def _abandon(self, layer: Layer, over: threading.Event) -> None:
         """End a build that nobody waits for any more: the engine ends one whose container is gone.

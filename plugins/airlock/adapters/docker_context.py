@@ -12,15 +12,17 @@ from typing import IO, cast
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.local_wheels import chosen_wheels, further_indexes, of_other_builds, usable_wheels
 from airlock.adapters.serving_code import serving_files
-from airlock.domain.image import BASE_LAYER, SERVING_LAYER, BuildPlan, Layer
+from airlock.domain.baking import MODEL_LAYER
+from airlock.domain.catalogue import Runtime
+from airlock.domain.image import BASE_LAYER, SERVING_LAYER, Layer
 from airlock.domain.slimming import slim_program
 
 
-def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> dict[str, str]:
+def build_arguments(runtime: Runtime, layer: Layer, install: InstallSettings, machine: str) -> dict[str, str]:
     """The build's arguments. They may hold passwords; the stage that takes them never becomes part of the image.
 
     Args:
-        plan: The plan that the layer is of.
+        runtime: The catalogue's row.
         layer: The layer.
         install: Where packages come from.
         machine: As `uname -m` names it.
@@ -29,10 +31,10 @@ def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, mac
         Name → value, empty ones left out: pip takes an empty variable for a value. None for a layer that installs
         nothing.
     """
-    if layer.name == SERVING_LAYER:
+    if layer.name in (SERVING_LAYER, MODEL_LAYER):
         return {}
-    wheels = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
-    more = further_indexes(plan.runtime.extra_index_urls, layer.requirements, wheels)
+    wheels = usable_wheels(install.wheel_folders, python=runtime.python, machine=machine)
+    more = further_indexes(runtime.extra_index_urls, layer.requirements, wheels)
     # An index on this machine's disk cannot be seen from a build container.
     indexes = [url for url in install.indexes(more) if not url.startswith("file:")]
     arguments = {
@@ -51,22 +53,22 @@ def build_arguments(plan: BuildPlan, layer: Layer, install: InstallSettings, mac
     return {name: value for name, value in arguments.items() if value}
 
 
-def layer_wheels(plan: BuildPlan, layer: Layer, install: InstallSettings, machine: str) -> tuple[Path, ...]:
+def layer_wheels(runtime: Runtime, layer: Layer, install: InstallSettings, machine: str) -> tuple[Path, ...]:
     """The wheels on disk that a layer may want.
 
     What a dependency needs in turn is known only to the installer: where no index may be asked, the second layer gets
     every wheel that could be meant. The first one's pins are complete.
     """
-    found = usable_wheels(install.wheel_folders, python=plan.runtime.python, machine=machine)
-    others = of_other_builds(found, plan.runtime.constraints)
+    found = usable_wheels(install.wheel_folders, python=runtime.python, machine=machine)
+    others = of_other_builds(found, runtime.constraints)
     usable = [wheel for wheel in found if wheel[2] not in others]
     if layer.name == BASE_LAYER:
         return chosen_wheels(usable, layer.requirements)
-    return chosen_wheels(usable, layer.requirements, installed=plan.runtime.constraints, all_others=install.no_index)
+    return chosen_wheels(usable, layer.requirements, installed=runtime.constraints, all_others=install.no_index)
 
 
 def build_context(
-    plan: BuildPlan,
+    runtime: Runtime,
     layer: Layer,
     *,
     install: InstallSettings,
@@ -80,7 +82,7 @@ def build_context(
     The same inputs give the same bytes.
 
     Args:
-        plan: The plan that the layer is of.
+        runtime: The catalogue's row.
         layer: The layer.
         install: Where packages come from.
         serving_folder: The serving code.
@@ -99,15 +101,15 @@ def build_context(
         with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
             _add_text(tar, "Dockerfile", layer.dockerfile)
             if layer.name == SERVING_LAYER:
-                files = serving_files(serving_folder, plan.runtime.stand_in_for)
+                files = serving_files(serving_folder, runtime.stand_in_for)
                 _add_files(tar, ((f"serving/{name}", path) for name, path in files))
-            else:
+            elif layer.name != MODEL_LAYER:
                 _add_text(tar, "install/requirements.txt", layer.requirements)
-                _add_text(tar, "install/constraints.txt", plan.runtime.constraints)
+                _add_text(tar, "install/constraints.txt", runtime.constraints)
                 _add_text(tar, "install/slim.py", slim_program())
                 _add_text(tar, "install/ca.pem", Path(install.cert).read_text() if install.cert else "")
                 _add_folder(tar, "install/wheels")
-                wheels = layer_wheels(plan, layer, install, machine)
+                wheels = layer_wheels(runtime, layer, install, machine)
                 _add_files(tar, ((f"install/wheels/{path.name}", path) for path in wheels))
             if package_folder is not None:
                 model = package_folder / "model"

@@ -93,7 +93,8 @@ def container_options(launch: Launch, *, package_folder: str, socket_folder: str
             HOME_FOLDER: f"rw,exec,nosuid,nodev,size={scratch},mode=1777",
         },
         "mounts": [
-            Mount(PACKAGE_FOLDER, package_folder, type="bind", read_only=True),
+            # A baked image is tested with what is in it, and with nothing over it.
+            *([] if launch.image.baked else [Mount(PACKAGE_FOLDER, package_folder, type="bind", read_only=True)]),
             Mount(SOCKET_FOLDER, socket_folder, type="bind"),
         ],
         "environment": {

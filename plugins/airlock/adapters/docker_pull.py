@@ -70,7 +70,7 @@ class ImagePull:
                 its digest says.
             BackendUnavailable: The registry or the engine did not answer, or the time is over.
         """
-        progress = _Progress()
+        progress = TransferProgress()
         answers: Generator[Any, None, None] | None = None
         try:
             answers = self._client.api.pull(
@@ -79,7 +79,7 @@ class ImagePull:
                 tag=reference.digest or reference.tag or "latest",
                 stream=True,
                 decode=True,
-                auth_config=_authentication(reference, credentials),
+                auth_config=authentication(reference, credentials),
             )
             for answer in until(answers, self._clock.monotonic() + self._timeout_s, self._clock):
                 if answer.get("error"):
@@ -115,7 +115,7 @@ class ImagePull:
                 f"What the registry {reference.registry} gave for {reference} is not what its digest says: {told}",
                 "Push the image again; the registry's storage may be damaged.",
             )
-        if status in (401, 403) or any(word in words for word in _UNAUTHORISED):
+        if status in (401, 403) or any(word in words for word in UNAUTHORISED):
             who = f"as {shown(credentials.username)}" if credentials else "without credentials"
             return ImageRefused(
                 "IMG002",
@@ -136,10 +136,11 @@ class ImagePull:
 
 
 #: A registry that needs a name answers so, also for images that it does not have.
-_UNAUTHORISED = ("unauthorized", "authentication required", "no basic auth credentials", "denied", "forbidden")
+UNAUTHORISED = ("unauthorized", "authentication required", "no basic auth credentials", "denied", "forbidden")
 
 
-def _authentication(reference: ImageReference, credentials: Credentials | None) -> dict[str, str]:
+def authentication(reference: ImageReference, credentials: Credentials | None) -> dict[str, str]:
+    """What the client hands to the engine for a registry."""
     if credentials is None:
         # Not None: the client would then take what this user's own `docker login` left.
         return {}
@@ -150,8 +151,8 @@ def _authentication(reference: ImageReference, credentials: Credentials | None) 
     }
 
 
-class _Progress:
-    """What a pull's stream of answers says."""
+class TransferProgress:
+    """What a pull's or a push's stream of answers says."""
 
     def __init__(self) -> None:
         self._layers: dict[str, int] = {}

@@ -25,6 +25,7 @@ from airlock.adapters.process_service import ChildService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
+from airlock.domain.baking import BakePlan
 from airlock.domain.catalogue import Runtime, other_machine
 from airlock.domain.device import Device
 from airlock.domain.image import (
@@ -38,6 +39,7 @@ from airlock.domain.image import (
     python_path,
 )
 from airlock.domain.image_reference import ImageReference
+from airlock.domain.package import Manifest
 from airlock.domain.user_image import needs_engine
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable
@@ -144,6 +146,19 @@ class ProcessBackend:
                 "BLD012", f"The environment {_key(plan.layers[-2])} was removed while it was made.", "Try again."
             )
         return self._image(plan, made, layers, str(build_log.path))
+
+    def bake(self, plan: BakePlan, manifest: Manifest, log: Callable[[str], None]) -> Image:
+        """There is no image to lay a package into.
+
+        Raises:
+            RuntimeUnavailable: Always.
+        """
+        raise RuntimeUnavailable(
+            "BLD016",
+            "An image with the model inside needs Docker Engine, and this worker runs models as ordinary processes.",
+            "Import without `bake_model`, or start Docker Engine on the worker and see that `[airlock] backend` is "
+            "auto or docker.",
+        )
 
     def _image(self, plan: BuildPlan, made: Made, layers: tuple[BuiltLayer, ...], log_path: str) -> Image:
         return Image(

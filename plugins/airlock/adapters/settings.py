@@ -40,6 +40,7 @@ class Settings:
         max_image_bytes: Largest image of the user's own.
         image_pull: Whether such an image is pulled where it is `missing`, `always` or `never`.
         image_registries: Registries that such images may be pulled from; none means any.
+        image_repository: Where the installation's own images are pushed to and pulled from; empty means nowhere.
         image_connections: Ids of the Connections that container registries know us by.
         relay_image: Image with Python that the relay to such an image's ports runs in.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
@@ -67,6 +68,7 @@ class Settings:
     max_image_bytes: int
     image_pull: str
     image_registries: tuple[str, ...]
+    image_repository: str
     image_connections: tuple[str, ...]
     relay_image: str
     pip_index_url: str
@@ -137,6 +139,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         max_image_bytes=int(number("max_image_bytes", 30 * GIGABYTE, 1)),
         image_pull=choice("image_pull", PULL_POLICIES),
         image_registries=names("image_registries", str.lower),
+        image_repository=get("image_repository"),
         image_connections=names("image_connections"),
         relay_image=get("relay_image") or "python:3.11-slim-bookworm",
         pip_index_url=get("pip_index_url"),

@@ -26,6 +26,10 @@ SERVICE_PORT = 8080
 SERVICE_USER = 65534
 #: Marks build containers and intermediate images with the layer they belong to, so that a killed build can be cleared.
 LAYER_LABEL = "io.airlock.layer"
+#: What images are called on an engine; a registry has them below a name of its own.
+LOCAL_REPOSITORY = "airlock"
+#: What images say of themselves. Source: OCI image specification, annotations.
+OCI_LABEL = "org.opencontainers.image"
 
 #: The layers by rate of change, the slowest first. A new release's serving code reinstalls nothing.
 BASE_LAYER = "base"
@@ -108,12 +112,14 @@ class BuiltLayer:
         tag: As planned.
         reused: Whether it was there already.
         seconds: Seconds it took to make or to find.
+        log: Path of its build log on the worker, empty where there is none.
     """
 
     name: str
     tag: str
     reused: bool
     seconds: float
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +146,16 @@ class Image:
     Attributes:
         backend: What runs it.
         isolation: What stands between its code and the host.
-        reference: Image tag; for the process backend the last layer's key.
-        digest: Content digest of the image; for the process backend the digest of its inputs.
+        reference: Image tag, or `repository@digest` where a registry has it; for the process backend the last layer's
+            key.
+        digest: The registry's digest of the image's manifest where one has it, else the engine's identifier; for the
+            process backend the digest of its inputs.
         size_bytes: Size on disk.
         layers: What was built and what was reused.
-        log: Path of the build log on the worker, empty where nothing was built.
+        log: Path on the worker of the log of what was built last, empty where nothing was built.
         build: Which build of the catalogue's row it is: `own`, `stand-in`, or a variant's name.
         own: For an image of the user's own, what it says of itself; else None.
+        baked: Whether it holds the package; otherwise the package is mounted.
     """
 
     backend: BackendKind
@@ -158,6 +167,7 @@ class Image:
     log: str
     own: UserImage | None = None
     build: str = OWN_BUILD
+    baked: bool = False
 
 
 def plan_build(
@@ -188,7 +198,7 @@ def plan_build(
     layers = [_base_layer(runtime, base_reference)]
     if dependencies:
         layers.append(_dependency_layer(runtime, layers[0], dependencies, bundled_digests))
-    layers.append(_serving_layer(runtime, layers[-1], serving_digest))
+    layers.append(_serving_layer(runtime, layers[-1], serving_digest, base_reference))
     return BuildPlan(runtime=runtime, layers=tuple(layers), dependencies=dependencies, package_digest=package_digest)
 
 
@@ -196,7 +206,21 @@ def _tag(name: str, runtime: Runtime, inputs: list[str]) -> str:
     digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:20]
     parts = [runtime.engine, runtime.name, *([runtime.variant] if runtime.variant else [])]
     readable = "-".join(parts).lower().replace("_", "-")
-    return f"airlock/{name}:{readable}-{digest}"
+    return f"{LOCAL_REPOSITORY}/{name}:{readable}-{digest}"
+
+
+def label_line(labels: Mapping[str, str]) -> str:
+    """A Dockerfile's LABEL with these names and values."""
+    return _pairs("LABEL", labels)
+
+
+def environment_line(variables: Mapping[str, str]) -> str:
+    """A Dockerfile's ENV with these names and values."""
+    return _pairs("ENV", variables)
+
+
+def _pairs(instruction: str, values: Mapping[str, str]) -> str:
+    return f"{instruction} " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in sorted(values.items()))
 
 
 # One instruction, because each makes a container. The proxies' names are known to the builder anyway.
@@ -254,8 +278,21 @@ def _base_layer(runtime: Runtime, base_reference: str) -> Layer:
     )
 
 
-def _serving_layer(runtime: Runtime, below: Layer, serving_digest: str) -> Layer:
-    """Serving code and how it starts: copying is all that a new release of it costs."""
+def _serving_layer(runtime: Runtime, below: Layer, serving_digest: str, base_reference: str) -> Layer:
+    """Serving code and how it starts: copying is all that a new release of it costs.
+
+    What the image says of itself stands here, in the one image of a runtime that is ever started. On a layer below, a
+    changed word would install an engine again; and of a package nothing is said, because every package shares it.
+    """
+    said = {
+        f"{OCI_LABEL}.title": str(runtime),
+        f"{OCI_LABEL}.version": runtime.engine_version,
+        f"{OCI_LABEL}.base.name": base_reference,
+        "io.airlock.engine": runtime.engine,
+        "io.airlock.runtime": runtime.name,
+        "io.airlock.build": runtime.build,
+        "io.airlock.serving": f"sha256:{serving_digest}",
+    }
 
     def dockerfile(label: str) -> str:
         environment = {
@@ -272,8 +309,9 @@ def _serving_layer(runtime: Runtime, below: Layer, serving_digest: str) -> Layer
         lines = [
             f"FROM {below.tag}",
             f"LABEL {LAYER_LABEL}={label}",
+            label_line(said),
             f"COPY serving/ {SERVING_FOLDER}/",
-            "ENV " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in sorted(environment.items())),
+            environment_line(environment),
             f"WORKDIR {HOME_FOLDER}",
             f"USER {SERVICE_USER}:{SERVICE_USER}",
             f"EXPOSE {SERVICE_PORT}",

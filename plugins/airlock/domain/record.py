@@ -133,6 +133,7 @@ class ModelVersion:
             "image": self.image.reference,
             "image_digest": self.image.digest,
             "build": self.image.build,
+            "baked": self.image.baked,
             "images": self.device_images(),
             "size_bytes": self.package.size_bytes,
             "bytes_copied": self.package.bytes_copied,

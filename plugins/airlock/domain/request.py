@@ -103,6 +103,7 @@ class ImportRequest:
         device_tolerance: Share by which numbers in the answers of two devices may differ; with 1 every difference is
             recorded and none fails.
         trust_model_code: Whether findings of code in model files are overridden, on record.
+        bake_model: Whether the version gets an image that holds the package.
     """
 
     model_name: str
@@ -120,6 +121,7 @@ class ImportRequest:
     startup_timeout_s: float | None
     device_tolerance: float
     trust_model_code: bool
+    bake_model: bool = False
 
 
 FIELDS = (
@@ -141,6 +143,7 @@ FIELDS = (
     "startup_timeout_s",
     "device_tolerance",
     "trust_model_code",
+    "bake_model",
 )
 
 
@@ -245,6 +248,7 @@ class _Form:
             startup_timeout_s=self._number("startup_timeout_s", *STARTUP_TIMEOUT_LIMITS_S),
             device_tolerance=self._tolerance(),
             trust_model_code=self._flag("trust_model_code"),
+            bake_model=self._flag("bake_model"),
         )
         self.refuse("the import request")
         return request

@@ -184,4 +184,12 @@ IMPORT_FORM: dict[str, Any] = {
         title="Trust code in model files",
         description="Overrides findings of executable code in model files. Recorded with the version for good.",
     ),
+    "bake_model": Param(
+        False,
+        type="boolean",
+        section=DEPLOYMENT,
+        title="Image with the model inside",
+        description="Makes one self-contained image, which takes as long as writing the model to the disk twice. "
+        "Otherwise the model is mounted into its runtime's image.",
+    ),
 }

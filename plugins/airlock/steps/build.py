@@ -15,6 +15,7 @@ from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
 from airlock.errors import RuntimeUnavailable
 from airlock.ports import PackageStore, Registry, RuntimeBackend
+from airlock.steps.bake import bake, nothing_to_bake
 from airlock.steps.obtain import obtain
 
 
@@ -47,11 +48,14 @@ def build(
 
     Raises:
         BuildFailed: A dependency cannot be installed, or the build ends with an error.
-        RuntimeUnavailable: The runtime cannot be had on this worker.
+        RuntimeUnavailable: The runtime cannot be had on this worker, or no image with the model inside.
+        StoreDamaged: The package in the store is not what its manifest says.
         ImageRefused: The user's own image cannot be had, or cannot be served here.
         BackendUnavailable: The engine or the network did not answer.
     """
     if detection.engine == IMAGE:
+        if accepted.request.bake_model:
+            raise nothing_to_bake(validated.config.swr_location or "")
         return obtain(accepted, validated, backend=backend, registry=registry, log=log)
     registry.add_event(accepted.reservation, EventKind.NORMAL, f"Image task started on backend {backend.kind.value}.")
     row = known_runtime(detection, catalogue)
@@ -69,10 +73,13 @@ def build(
     made = first_made([planned(genuine)] if genuine is not None else [], backend, log)
     for unmade in made.unmade:
         log(f"{unmade.message} {unmade.remedy}")
+    runtime = made.runtime or row
     image = made.image or backend.build(planned(row), log)
     if image.build == STAND_IN_BUILD:
         tell(f"Built as a stand-in for {row.engine}. {row.stand_in}")
     tell(built_event(image))
+    if accepted.request.bake_model:
+        image = bake(accepted, package, runtime, image, store=store, backend=backend, registry=registry, log=log)
     return image
 
 

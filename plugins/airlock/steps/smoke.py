@@ -17,6 +17,7 @@ from airlock.domain.smoke import Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
 from airlock.ports import Clock, Expectations, Launch, PackageStore, Registry, RuntimeBackend
+from airlock.steps.bake import bake
 from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
 from airlock.steps.conversation import Conversation
 from airlock.steps.expected import judge_answers
@@ -119,6 +120,8 @@ def smoke(
             return _no_build(device, accepted, runtime, image, made, registry)
         runtime, tested = made.runtime, made.image
         registry.add_event(accepted.reservation, EventKind.NORMAL, built_event(tested))
+        if accepted.request.bake_model:
+            tested = bake(accepted, package, runtime, tested, store=store, backend=backend, registry=registry, log=log)
     specs = accepted.request.minimum_specs
     samples = read_samples(validated, package, store)
     launch = Launch(

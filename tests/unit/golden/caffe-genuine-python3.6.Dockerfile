@@ -33,9 +33,16 @@ typing-extensions==4.1.1
 werkzeug==2.0.3
 zipp==3.6.0
 
-# ── serving: airlock/serving:caffe-python3.6-genuine-96932ca3199c58a319a3
+# ── serving: airlock/serving:caffe-python3.6-genuine-2e5be44ee51eb1d92265
 FROM airlock/base:caffe-python3.6-genuine-024c49fe6f4bb73bb6a2
-LABEL io.airlock.layer=airlock/serving:caffe-python3.6-genuine-96932ca3199c58a319a3
+LABEL io.airlock.layer=airlock/serving:caffe-python3.6-genuine-2e5be44ee51eb1d92265
+LABEL io.airlock.build="genuine" \
+    io.airlock.engine="Caffe" \
+    io.airlock.runtime="python3.6" \
+    io.airlock.serving="sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e" \
+    org.opencontainers.image.base.name="airlock-base/caffe:1.0.0-python3.6-cpu" \
+    org.opencontainers.image.title="Caffe python3.6 (build genuine)" \
+    org.opencontainers.image.version="1.0.0"
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.caffe_model_service:CaffeBaseService" \
     AIRLOCK_ENGINE="Caffe" \

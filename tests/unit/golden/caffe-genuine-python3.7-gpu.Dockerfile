@@ -33,9 +33,16 @@ typing-extensions==4.7.1
 werkzeug==2.2.3
 zipp==3.15.0
 
-# ── serving: airlock/serving:caffe-python3.7-gpu-genuine-99c4c4ef0975312ceb13
+# ── serving: airlock/serving:caffe-python3.7-gpu-genuine-3bcdddb0a52f4aca1706
 FROM airlock/base:caffe-python3.7-gpu-genuine-85d449fcc20e6982ca90
-LABEL io.airlock.layer=airlock/serving:caffe-python3.7-gpu-genuine-99c4c4ef0975312ceb13
+LABEL io.airlock.layer=airlock/serving:caffe-python3.7-gpu-genuine-3bcdddb0a52f4aca1706
+LABEL io.airlock.build="genuine" \
+    io.airlock.engine="Caffe" \
+    io.airlock.runtime="python3.7-gpu" \
+    io.airlock.serving="sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e" \
+    org.opencontainers.image.base.name="airlock-base/caffe:1.0.0-python3.7-gpu" \
+    org.opencontainers.image.title="Caffe python3.7-gpu (build genuine)" \
+    org.opencontainers.image.version="1.0.0"
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.caffe_model_service:CaffeBaseService" \
     AIRLOCK_ENGINE="Caffe" \

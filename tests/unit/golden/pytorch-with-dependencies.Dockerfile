@@ -34,9 +34,16 @@ Pandas>=2.0
 six
 /tmp/install/bundled/wheels/x-1.0-py3-none-any.whl
 
-# ── serving: airlock/serving:pytorch-pytorch2.13-python3.11-cpu-0319b865f8ffd0dd38c8
+# ── serving: airlock/serving:pytorch-pytorch2.13-python3.11-cpu-83bb2beb0090c293a2a6
 FROM airlock/dependencies:pytorch-pytorch2.13-python3.11-cpu-fe7b579fe858e2899b1c
-LABEL io.airlock.layer=airlock/serving:pytorch-pytorch2.13-python3.11-cpu-0319b865f8ffd0dd38c8
+LABEL io.airlock.layer=airlock/serving:pytorch-pytorch2.13-python3.11-cpu-83bb2beb0090c293a2a6
+LABEL io.airlock.build="own" \
+    io.airlock.engine="PyTorch" \
+    io.airlock.runtime="pytorch2.13-python3.11-cpu" \
+    io.airlock.serving="sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e" \
+    org.opencontainers.image.base.name="python:3.11-slim-bookworm@sha256:abababababababababababababababababababababababababababababababab" \
+    org.opencontainers.image.title="PyTorch pytorch2.13-python3.11-cpu" \
+    org.opencontainers.image.version="1.9.1"
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.pytorch_model_service:PTServingBaseService" \
     AIRLOCK_ENGINE="PyTorch" \

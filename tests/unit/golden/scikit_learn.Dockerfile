@@ -16,9 +16,16 @@ RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfi
 numpy==2.4.6
 scikit-learn==1.9.1
 
-# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-f519afa71ef4833e9c11
+# ── serving: airlock/serving:scikit-learn-sklearn1.9-python3.11-2e48b577aae4cf99c5ef
 FROM airlock/base:scikit-learn-sklearn1.9-python3.11-a342cd1cb73619bdc40f
-LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-f519afa71ef4833e9c11
+LABEL io.airlock.layer=airlock/serving:scikit-learn-sklearn1.9-python3.11-2e48b577aae4cf99c5ef
+LABEL io.airlock.build="own" \
+    io.airlock.engine="Scikit_Learn" \
+    io.airlock.runtime="sklearn1.9-python3.11" \
+    io.airlock.serving="sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e" \
+    org.opencontainers.image.base.name="python:3.11-slim-bookworm" \
+    org.opencontainers.image.title="Scikit_Learn sklearn1.9-python3.11" \
+    org.opencontainers.image.version="1.9.1"
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="Scikit_Learn" \

@@ -30,9 +30,16 @@ COPY --from=install /install/ /usr/local/
 # requirements
 numpy==1.26.4
 
-# ── serving: airlock/serving:tensorflow-python3.6-gpu-613cae3be8895cc73837
+# ── serving: airlock/serving:tensorflow-python3.6-gpu-91aec768d6cb33dfd765
 FROM airlock/dependencies:tensorflow-python3.6-gpu-465b5c9a7cb681b2a1dc
-LABEL io.airlock.layer=airlock/serving:tensorflow-python3.6-gpu-613cae3be8895cc73837
+LABEL io.airlock.layer=airlock/serving:tensorflow-python3.6-gpu-91aec768d6cb33dfd765
+LABEL io.airlock.build="gpu" \
+    io.airlock.engine="TensorFlow" \
+    io.airlock.runtime="python3.6" \
+    io.airlock.serving="sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e" \
+    org.opencontainers.image.base.name="airlock-base/python:3.11-cuda9.0" \
+    org.opencontainers.image.title="TensorFlow python3.6 (build gpu)" \
+    org.opencontainers.image.version="1.9.1"
 COPY serving/ /opt/airlock/serving/
 ENV AIRLOCK_BASE_CLASS="model_service.python_model_service:XgSklServingBaseService" \
     AIRLOCK_ENGINE="TensorFlow" \
