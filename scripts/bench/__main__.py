@@ -1,7 +1,7 @@
 """Measure what the project promises, both sides in one run.
 
 python -m scripts.bench                    everything
-python -m scripts.bench --runs 3 --size 500000000
+python -m scripts.bench --only bake --runs 3 --size 500000000
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts import bootstrap
-from scripts.bench import fetch
+from scripts.bench import bake, fetch, imports
 from scripts.bench.measure import RunFailed
 from scripts.bench.table import Row, as_text, write_json
 from scripts.children import Interrupted, interruptible
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="how often each side is run (default 5)")
     parser.add_argument("--size", type=int, default=2_000_000_000, help="bytes of the one long object")
     parser.add_argument("--huge", type=int, default=10_000_000_000, help="bytes of the package for memory; 0 for none")
+    parser.add_argument("--only", choices=GROUPS, action="append", help="one group of rows; may be given several times")
     arguments = parser.parse_args()
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=state_dir()))
@@ -36,10 +38,8 @@ def main() -> int:
         with interruptible():
             tools = state_dir() / "bench" / "venv"
             bootstrap.sync_environment(tools, LOCK)
-            with fetch.fetch_bench(folder, tools / "bin" / "s5cmd") as bench:
-                for row in fetch.rows(
-                    bench, runs=arguments.runs, big_bytes=arguments.size, huge_bytes=arguments.huge, tell=_tell
-                ):
+            for group in arguments.only or GROUPS:
+                for row in GROUPS[group](arguments, folder, tools / "bin" / "s5cmd"):
                     rows.append(row)
                     _tell(as_text([row]).splitlines()[1])
     except Interrupted as interrupted:
@@ -53,6 +53,31 @@ def main() -> int:
             write_json(rows, RESULT)
             print(as_text(rows))
     return 0 if all(row.ok for row in rows) else 1
+
+
+def _fetch(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    with fetch.fetch_bench(folder / "fetch", s5cmd) as bench:
+        yield from fetch.rows(
+            bench, runs=arguments.runs, big_bytes=arguments.size, huge_bytes=arguments.huge, tell=_tell
+        )
+
+
+def _bake(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    with bake.bake_bench(folder / "bake") as bench:
+        yield from bake.rows(bench, runs=arguments.runs, big_bytes=arguments.size, tell=_tell)
+
+
+def _imports(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    with imports.import_bench(folder / "imports", s5cmd, _tell) as (bench, example):
+        yield from imports.rows(bench, example, runs=arguments.runs, big_bytes=arguments.size, tell=_tell)
+
+
+#: In this order; each cleans up before the next begins.
+GROUPS: dict[str, Callable[[argparse.Namespace, Path, Path], Iterator[Row]]] = {
+    "fetch": _fetch,
+    "bake": _bake,
+    "imports": _imports,
+}
 
 
 def _tell(line: str) -> None:

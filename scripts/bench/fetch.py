@@ -98,6 +98,7 @@ class FetchBench:
 @contextmanager
 def fetch_bench(folder: Path, s5cmd: Path) -> Iterator[FetchBench]:
     """A server of its own, and the bench on it."""
+    folder.mkdir()
     with ObjectServer(folder / "server") as server:
         bench = FetchBench(folder, server, s5cmd)
         bench.make_bucket()

@@ -7,6 +7,8 @@ version's history says what happened, and the last word makes it Failed.
 from __future__ import annotations
 
 import contextlib
+import resource
+import time
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,6 +52,7 @@ class StepOperator(BaseOperator):
         except AirlockError as error:
             raise AirflowFailException(str(error)) from None
         self._is_executing = True
+        began = time.perf_counter()
         try:
             reservation = self.reservation(context)
             if reservation is not None:
@@ -74,6 +77,7 @@ class StepOperator(BaseOperator):
             raise
         finally:
             self._is_executing = False
+            self._tell_cost(time.perf_counter() - began)
 
     def on_kill(self) -> None:
         """End the step where it stands, so that what it started is removed before the process is killed."""
@@ -96,6 +100,11 @@ class StepOperator(BaseOperator):
     def lines(self) -> Callable[[str], None]:
         """A function that writes one line of a tool's output into the task's log."""
         return lambda line: self.log.info("%s", line)
+
+    def _tell_cost(self, seconds: float) -> None:
+        """What the step took, without Airflow's own part; the memory is the most that one of its processes had."""
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        self.log.info("Step %s took %.2f s and at most %d MB.", self.task_id, seconds, peak * 1024 // 1_000_000)
 
     def _tell(self, error: PermanentError) -> None:
         self.log.error("%s", error)
