@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -42,7 +43,8 @@ def bake(bench: Bench, package: str = "adds", **changes: Any) -> tuple[BakePlan,
 
 def forget(client: Any, plan: BakePlan) -> None:
     for tag in (plan.model.tag, plan.content_tag):
-        client.images.remove(tag)
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.images.remove(tag)
 
 
 def last_layer(client: Any, tag: str) -> str:

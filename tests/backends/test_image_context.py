@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from airlock.adapters.process_environment import wheel_links
 from airlock.adapters.serving_code import serving_digest, serving_files
 from airlock.domain.dependencies import Dependency
 from airlock.domain.image import BuildPlan, plan_build
+from airlock.domain.installing import install_program
 from airlock.domain.slimming import slim_program
 from airlock.errors import BuildFailed
 
@@ -126,7 +128,32 @@ def test_the_dependency_layer_gets_its_lines_the_pins_and_the_packages_wheels(tm
     assert made["install/constraints.txt"] == RUNTIME.constraints.encode()
     assert made[f"install/bundled/{WHEEL}"].startswith(b"PK")
     assert made["install/slim.py"].decode() == slim_program()
+    assert made["install/install.sh"].decode() == install_program()
+    assert "Dockerfile" not in made
     assert not [name for name in made if name.startswith("serving/")]
+
+
+@pytest.mark.parametrize(
+    "python,machine,brought",
+    [("3.11", platform.machine(), True), ("3.7", platform.machine(), False), ("3.11", "riscv64", False)],
+)
+def test_uv_is_brought_where_it_runs_and_serves_the_python(
+    tmp_path: Path, serving: Path, python: str, machine: str, brought: bool
+) -> None:
+    made = plan(Dependency(name="six"))
+    with (
+        build_context(
+            replace(RUNTIME, python=python),
+            made.layers[1],
+            install=InstallSettings(),
+            serving_folder=serving,
+            package_folder=None,
+            machine=machine,
+            work_dir=tmp_path / "work",
+        ) as context,
+        tarfile.open(fileobj=context) as tar,
+    ):
+        assert ("install/uv" in tar.getnames()) is brought
 
 
 def test_only_wheels_that_fit_a_pin_are_copied(tmp_path: Path, serving: Path) -> None:

@@ -61,9 +61,14 @@ class Door:
                 self.slams -= 1
                 visitor.close()
                 continue
-            inside = socket.create_connection(("127.0.0.1", self._port))
-            for source, target in ((visitor, inside), (inside, visitor)):
-                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+            threading.Thread(target=self._lead, args=(visitor,), daemon=True).start()
+
+    def _lead(self, visitor: socket.socket) -> None:
+        with visitor, socket.create_connection(("127.0.0.1", self._port)) as inside:
+            back = threading.Thread(target=_pass_on, args=(inside, visitor), daemon=True)
+            back.start()
+            _pass_on(visitor, inside)
+            back.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -109,3 +109,55 @@ def test_a_dependency_is_installed_in_a_layer_of_its_own_and_reused(
     assert [layer["name"] for layer in first.xcom["build"]["layers"]] == ["base", "dependencies", "serving"]
     second = run_import(model_name=f"needs-six-{either.backend}", source_location=source)
     assert [layer["reused"] for layer in second.xcom["build"]["layers"]] == [True, True, True]
+
+
+def test_a_version_gets_an_image_with_the_model_inside_with_its_import_or_later(
+    docker: Installation,
+    upload: Upload,
+    run_import: Callable[..., Outcome],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from airlock.__main__ import main
+
+    upload.files["model/token.txt"] = docker.home.as_posix().encode()
+    source = upload.go()
+    made: list[str] = []
+    try:
+        plain = run_import(model_name="later", source_location=source)
+        assert plain.record is not None
+        assert plain.record["baked"] is False
+        capsys.readouterr()
+        assert main(["bake", "later", "0.0.1"]) == 0
+        made.append(capsys.readouterr().out.strip())
+        row = docker.wiring().registry_reader.find("later", "0.0.1")
+        assert row is not None
+        assert (row.status.value, row.summary["baked"], row.summary["image"]) == ("Normal", True, made[0])
+        assert row.summary["images"]["cpu"]["image"] == made[0], "it is what was tested"
+        assert row.events[-1].text == f"The version's image holds the model now: {made[0]}."
+        with_import = run_import(model_name="at-once", source_location=source, bake_model=True)
+        assert with_import.record is not None
+        made.append(with_import.record["image"])
+        assert with_import.record["baked"] is True
+        layers = {layer["name"]: layer for layer in with_import.xcom["build"]["layers"]}
+        assert layers["package"]["reused"] is True, "versions of the same bytes share it"
+        assert with_import.xcom["smoke_cpu"]["image"]["reference"] == made[1]
+        assert main(["bake", "later", "9.9.9"]) == 1
+        assert "[REG008] later 9.9.9 cannot be baked: there is no such version." in capsys.readouterr().err
+        made.append(layers["package"]["tag"])
+    finally:
+        import docker as engine
+
+        client = engine.from_env()
+        for tag in made:
+            client.images.remove(tag, force=True)
+        client.close()
+
+
+def test_the_process_backend_says_that_it_lays_no_model_into_an_image(
+    process: Installation, upload: Upload, run_import: Callable[..., Outcome]
+) -> None:
+    outcome = run_import(model_name="inside-nothing", source_location=upload.go(), bake_model=True)
+    assert outcome.state == "failed"
+    row = process.wiring().registry_reader.find("inside-nothing", "0.0.1")
+    assert row is not None
+    assert row.reason.startswith("[BLD016] An image with the model inside needs Docker Engine")

@@ -17,6 +17,7 @@ from airlock.domain.catalogue import Runtime, ServiceSpec, Variant
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, BuildPlan, Layer, plan_build
+from airlock.domain.installing import install_environment, uv_serves
 from tests.unit.given import ROOT, runtime
 
 NUMPY = Dependency(name="numpy", version="1.26.4", restraint=Restraint.EXACT)
@@ -47,7 +48,8 @@ def plan(row: Runtime | None = None, *dependencies: Dependency, **changes: Any) 
 def shown(layers: tuple[Layer, ...]) -> str:
     parts = []
     for layer in layers:
-        parts.append(f"# ── {layer.name}: {layer.tag}\n{layer.dockerfile}\n# requirements\n{layer.requirements}")
+        how = layer.dockerfile or layer.program
+        parts.append(f"# ── {layer.name}: {layer.tag}\n{how}\n# requirements\n{layer.requirements}")
     return "\n".join(parts)
 
 
@@ -252,19 +254,64 @@ def final_stage(layer: Layer) -> str:
     return stages[2]
 
 
-INSTALLING = plan(TORCH, NUMPY, WHEEL).layers[:2]
+BASE, DEPENDING = plan(TORCH, NUMPY, WHEEL).layers[:2]
 
 
-@pytest.mark.parametrize("layer", INSTALLING, ids=lambda layer: layer.name)
-def test_no_ca_password_or_index_reaches_the_final_stage(layer: Layer) -> None:
-    text = final_stage(layer)
+def test_no_ca_password_or_index_reaches_the_final_stage() -> None:
+    text = final_stage(BASE)
     for word in ("ca.pem", "PIP_", "PROXY", "ARG", "/tmp/install", "index", "pip install"):
         assert word not in text
 
 
-@pytest.mark.parametrize("layer", INSTALLING, ids=lambda layer: layer.name)
-def test_both_stages_carry_their_layers_label(layer: Layer) -> None:
-    assert layer.dockerfile.count(f"LABEL io.airlock.layer={layer.tag}\n") == 2
+def test_both_stages_carry_their_layers_label() -> None:
+    assert BASE.dockerfile.count(f"LABEL io.airlock.layer={BASE.tag}\n") == 2
+
+
+def test_dependencies_are_installed_by_a_program_that_keeps_everything_of_its_own_in_a_volume() -> None:
+    assert (DEPENDING.dockerfile, DEPENDING.base) == ("", BASE.tag)
+    folders = re.findall(r"/(?:tmp|usr|opt|home|var|etc|root|mnt)\S*", DEPENDING.program)
+    assert {folder.strip("\"';") for folder in folders if folder.rstrip(";") != "/dev/null"} <= {
+        "/tmp/install", "/tmp/install/ca.pem", "/usr/local", "/usr/local/lib",
+    }  # fmt: skip
+
+
+def test_nothing_that_was_just_installed_is_run() -> None:
+    """A `.pth` file of a new distribution would be, by any Python that reads its site-packages."""
+    after = DEPENDING.program.partition("pip install")[2].partition("else")[0]
+    assert "python -S -E slim.py" in after
+    assert re.findall(r"(?:^|;|then) *python (?!-S -E )", after, re.MULTILINE) == []
+
+
+PIP = {
+    "PIP_INDEX_URL": "https://user:secret@index.corp/simple",
+    "PIP_EXTRA_INDEX_URL": "https://a.corp https://b.corp",
+    "PIP_FIND_LINKS": "https://wheels.corp/a https://wheels.corp/b",
+    "PIP_TRUSTED_HOST": "index.corp",
+    "HTTPS_PROXY": "http://proxy.corp:3128",
+}
+
+
+def test_uv_is_told_what_pip_is_told() -> None:
+    told = install_environment(PIP, shared=True)
+    assert told["UV_DEFAULT_INDEX"] == told["PIP_INDEX_URL"]
+    assert told["UV_INDEX"] == told["PIP_EXTRA_INDEX_URL"]
+    assert told["UV_FIND_LINKS"] == "wheels,https://wheels.corp/a,https://wheels.corp/b"
+    assert told["UV_INSECURE_HOST"] == told["PIP_TRUSTED_HOST"]
+    assert told["HTTPS_PROXY"] == "http://proxy.corp:3128"
+    assert "UV_ARGUMENTS" not in told
+    assert install_environment({"PIP_NO_INDEX": "1"}, shared=True)["UV_ARGUMENTS"] == "--no-index"
+
+
+def test_whoever_may_compile_gets_no_shared_cache_and_the_other_way_round() -> None:
+    shared, alone = install_environment(PIP, shared=True), install_environment(PIP, shared=False)
+    assert (shared["UV_NO_BUILD"], shared["PIP_ONLY_BINARY"]) == ("1", ":all:")
+    assert (shared["UV_CACHE_DIR"], shared["PIP_CACHE_DIR"]) == ("/mnt/uv", "/mnt/pip")
+    assert not {"UV_NO_BUILD", "PIP_ONLY_BINARY", "UV_CACHE_DIR", "PIP_CACHE_DIR"} & set(alone)
+    assert (alone["UV_NO_CACHE"], alone["PIP_NO_CACHE_DIR"]) == ("1", "1")
+
+
+def test_uv_installs_for_the_pythons_that_it_serves() -> None:
+    assert [python for python in ("2.7", "3.6", "3.7", "3.8", "3.13") if uv_serves(python)] == ["3.8", "3.13"]
 
 
 def test_the_final_image_runs_as_nobody() -> None:

@@ -69,6 +69,7 @@ def test_the_record_says_what_a_listing_needs() -> None:
         "image": summary["image"],
         "image_digest": summary["image_digest"],
         "build": "own",
+        "baked": False,
         "images": {
             "cpu": {"build": "own", "image": summary["image"], "image_digest": summary["image_digest"]},
         },

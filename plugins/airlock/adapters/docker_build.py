@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -12,24 +11,21 @@ from typing import IO, Any
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from airlock.adapters.build_output import KEPT_LINES, OutputLines, plain_line, too_slow
 from airlock.adapters.deadline_stream import TimeOver, until
 from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFactory, engine_errors, engine_gone
 from airlock.adapters.install_failures import install_error, read_failure
-from airlock.adapters.install_settings import without_credentials
 from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime
 from airlock.domain.findings import shown
 from airlock.domain.image import LAYER_LABEL, BuildPlan, Layer
-from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, RuntimeUnavailable
+from airlock.errors import AirlockError, BackendUnavailable, RuntimeUnavailable
 from airlock.ports import Clock
 
-#: Enough for the longest traceback of a build script; the reason of a failure is near the end.
-KEPT_LINES = 2000
 #: How long a killed build may take to end before its stream is left to itself.
 END_GRACE_S = 15.0
 LOOK_S = 0.2
 _KILLED_STATUSES = (137, 143)
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class LayerBuild:
@@ -147,18 +143,12 @@ class LayerBuild:
                 )
                 over.clear()
                 for answer in until(answers, self._clock.monotonic() + self._timeout_s, self._clock, over):
-                    outcome.take(answer)
-                    for line in outcome.lines():
+                    for line in outcome.take(answer):
                         kept.append(line)
                         log(line)
             ended = True
         except TimeOver:
-            raise BuildFailed(
-                "BLD005",
-                f"The {layer.name} layer of {runtime} was not made within {self._timeout_s:.0f} s; "
-                f"its last line was: {shown(kept[-1]) if kept else 'none'}",
-                "Ask for dependencies that have wheels, or raise `[airlock] build_timeout_s`.",
-            ) from None
+            raise too_slow(runtime, layer, self._timeout_s, kept) from None
         finally:
             if not ended:
                 self._abandon(layer, over)
@@ -176,13 +166,9 @@ class LayerBuild:
         with engine_errors("building an image"):
             # A dying engine ends the build's container, and the build says 137 as if the package were to blame.
             client.ping()
-        if outcome.status in _KILLED_STATUSES:
-            return BackendUnavailable(
-                "BLD010",
-                f"The {layer.name} layer of {runtime} was ended from outside (status {outcome.status}).",
-                "Look for a lack of memory on the worker, or for whoever stopped it.",
-            )
-        return install_error(read_failure([*kept, outcome.error]), runtime, layer.name)
+        return ended_from_outside(runtime, layer, outcome.status) or install_error(
+            read_failure([*kept, outcome.error]), runtime, layer.name
+        )
 
     def _abandon(self, layer: Layer, over: threading.Event) -> None:
         """End a build that nobody waits for any more: the engine ends one whose container is gone.
@@ -211,28 +197,27 @@ class _Outcome:
     def __init__(self) -> None:
         self.error = ""
         self.status = 0
-        self._text = ""
+        self._lines = OutputLines()
 
-    def take(self, answer: Mapping[str, Any]) -> None:
-        """Take one answer."""
-        self._text += str(answer.get("stream") or "")
+    def take(self, answer: Mapping[str, Any]) -> Iterator[str]:
+        """Take one answer, and give the whole lines that came with it."""
         if answer.get("error"):
-            self.error = _plain(str(answer["error"]))
+            self.error = plain_line(str(answer["error"]))
             detail = answer.get("errorDetail")
             code = detail.get("code") if isinstance(detail, Mapping) else None
             self.status = code if isinstance(code, int) else 1
-
-    def lines(self) -> Iterator[str]:
-        """The whole lines that came since."""
-        *whole, self._text = self._text.replace("\r", "\n").split("\n")
-        for line in whole:
-            plain = _plain(line)
-            if plain:
-                yield plain
+        return self._lines.take(str(answer.get("stream") or ""))
 
 
-def _plain(line: str) -> str:
-    return without_credentials(_TERMINAL_CODES.sub("", line)).rstrip()
+def ended_from_outside(runtime: Runtime, layer: Layer, status: int) -> BackendUnavailable | None:
+    """The error of a build that somebody or something ended, None where it ended by itself."""
+    if status not in _KILLED_STATUSES:
+        return None
+    return BackendUnavailable(
+        "BLD010",
+        f"The {layer.name} layer of {runtime} was ended from outside (status {status}).",
+        "Look for a lack of memory on the worker, or for whoever stopped it.",
+    )
 
 
 def remove_litter(client: docker.DockerClient, tag: str) -> int:

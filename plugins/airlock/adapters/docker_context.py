@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import tarfile
 import tempfile
 from collections.abc import Iterable
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import IO, cast
 
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.interpreters import find_uv
 from airlock.adapters.local_wheels import chosen_wheels, further_indexes, of_other_builds, usable_wheels
 from airlock.adapters.serving_code import serving_files
 from airlock.domain.baking import MODEL_LAYER
 from airlock.domain.catalogue import Runtime
 from airlock.domain.image import BASE_LAYER, SERVING_LAYER, Layer
+from airlock.domain.installing import uv_serves
 from airlock.domain.slimming import slim_program
 
 
@@ -99,7 +102,11 @@ def build_context(
     target = cast("IO[bytes]", tempfile.TemporaryFile(dir=work_dir, prefix="context-"))  # noqa: SIM115 - it is returned
     try:
         with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as tar:
-            _add_text(tar, "Dockerfile", layer.dockerfile)
+            if layer.program:
+                _add_text(tar, "install/install.sh", layer.program)
+                _add_files(tar, _uv(runtime, machine))
+            else:
+                _add_text(tar, "Dockerfile", layer.dockerfile)
             if layer.name == SERVING_LAYER:
                 files = serving_files(serving_folder, runtime.stand_in_for)
                 _add_files(tar, ((f"serving/{name}", path) for name, path in files))
@@ -119,6 +126,12 @@ def build_context(
         raise
     target.seek(0)
     return target
+
+
+def _uv(runtime: Runtime, machine: str) -> list[tuple[str, Path]]:
+    """The worker's own uv, where it runs in the engine's containers and serves their Python."""
+    tool = find_uv() if uv_serves(runtime.python) and machine == platform.machine() else None
+    return [("install/uv", Path(tool))] if tool else []
 
 
 def _entry(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:

@@ -17,6 +17,7 @@ from airlock.adapters.docker_bake import PackageBake, image_gone
 from airlock.adapters.docker_build import LayerBuild
 from airlock.adapters.docker_client import ClientFactory, engine_errors
 from airlock.adapters.docker_context import build_arguments, build_context
+from airlock.adapters.docker_install import LayerInstall
 from airlock.adapters.file_lock import file_lock
 from airlock.adapters.image_repository import ImageRepository
 from airlock.adapters.install_settings import InstallSettings
@@ -76,10 +77,10 @@ class RuntimeImages:
         self._machine = machine
         self._repository = repository
         self._clock = clock
-        self._builder = LayerBuild(
-            clients, network=settings.build_network, timeout_s=settings.build_timeout_s, clock=clock
-        )
-        self._bake = PackageBake(clients, timeout_s=settings.build_timeout_s, clock=clock)
+        network, timeout_s = settings.build_network, settings.build_timeout_s
+        self._builder = LayerBuild(clients, network=network, timeout_s=timeout_s, clock=clock)
+        self._installer = LayerInstall(clients, network=network, timeout_s=timeout_s, clock=clock)
+        self._bake = PackageBake(clients, timeout_s=timeout_s, clock=clock)
 
     # ── making ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,7 +188,8 @@ class RuntimeImages:
             work_dir=self._settings.work_dir,
         ) as context:
             arguments = build_arguments(runtime, layer, self._install, self._machine)
-            self._builder.make(runtime, layer, context, arguments, log)
+            how = self._installer if layer.program else self._builder
+            how.make(runtime, layer, context, arguments, log)
 
     def _image(self, runtime: Runtime, tag: str, layers: tuple[BuiltLayer, ...], log: Log) -> Image:
         reference = tag if self._repository is None else self._repository.publish(tag, log)

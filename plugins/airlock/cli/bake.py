@@ -34,17 +34,17 @@ def run(chosen: argparse.Namespace) -> int:
     from airlock.codec import decode, encode
     from airlock.domain.record import ModelVersion
     from airlock.domain.version import Status
-    from airlock.errors import VersionGone
+    from airlock.errors import NoSuchVersion
     from airlock.steps.bake_version import bake_version
 
     def tell(line: str) -> None:
         sys.stderr.write(f"{line}\n")
 
     wiring = Wiring(from_environment())
-    row = wiring.registry.find(chosen.model, chosen.version)
+    row = wiring.registry_reader.find(chosen.model, chosen.version)
     if row is None or row.status is not Status.NORMAL:
         what = "there is no such version" if row is None else f"its status is {row.status.value}"
-        raise VersionGone(
+        raise NoSuchVersion(
             "REG008",
             f"{chosen.model} {chosen.version} cannot be baked: {what}.",
             "Name a version with status Normal, as the page of models lists it.",
@@ -52,7 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
     try:
         version = decode(ModelVersion, row.details)
     except ValueError:
-        raise VersionGone(
+        raise NoSuchVersion(
             "REG008",
             f"The record of {chosen.model} {chosen.version} was written by another release.",
             "Import the model as a new version, with `bake_model`.",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from airlock.domain.catalogue import OWN_BUILD, Runtime
 from airlock.domain.dependencies import Dependency
+from airlock.domain.installing import INSTALL_FOLDER, install_program
 from airlock.domain.slimming import slim_program
 
 SERVING_FOLDER = "/opt/airlock/serving"
@@ -21,7 +22,7 @@ PACKAGE_FOLDER = "/opt/airlock/package"
 STAND_IN_FOLDER = "stand-in"
 HOME_FOLDER = "/home/mind"
 #: Where the wheels that a package brings lie while its dependency layer is made.
-BUNDLED_FOLDER = "/tmp/install/bundled"  # noqa: S108 - a path inside a build container
+BUNDLED_FOLDER = f"{INSTALL_FOLDER}/bundled"
 SERVICE_PORT = 8080
 SERVICE_USER = 65534
 #: Marks build containers and intermediate images with the layer they belong to, so that a killed build can be cleared.
@@ -59,7 +60,8 @@ class Layer:
         name: `base` (catalogue entry), `dependencies` (the configuration's list) or `serving` (serving code).
         tag: Repository and tag; the tag is the hash of the layer's inputs.
         base: Reference of the image that it is made on.
-        dockerfile: How the layer is made.
+        dockerfile: How the layer is made, where the engine builds it.
+        program: How the layer is made, where it is installed in a container of the base.
         requirements: Requirement lines to install.
         bundled_wheels: Wheels to install that the package brings, as paths under `model/`.
     """
@@ -70,6 +72,7 @@ class Layer:
     dockerfile: str
     requirements: str
     bundled_wheels: tuple[str, ...] = ()
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +230,7 @@ def _pairs(instruction: str, values: Mapping[str, str]) -> str:
 _INSTALL_ARGUMENTS = "ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX"
 
 
-def _install_stage(base: str, label: str, options: str) -> list[str]:
+def _install_stage(base: str, label: str) -> list[str]:
     """A stage of its own, so that no CA, wheel or password reaches the final image."""
     return [
         f"FROM {base} AS install",
@@ -238,7 +241,7 @@ def _install_stage(base: str, label: str, options: str) -> list[str]:
         "COPY install/ /tmp/install/",
         "RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; "
         "python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install "
-        f"--find-links /tmp/install/wheels {options} -r /tmp/install/requirements.txt && mkdir -p /install "
+        "--find-links /tmp/install/wheels --no-deps -r /tmp/install/requirements.txt && mkdir -p /install "
         # What serving never needs is left out before it becomes a layer: a later one could only hide it.
         "&& python /tmp/install/slim.py /install",
     ]
@@ -252,7 +255,7 @@ def _quoted(value: str) -> str:
 def _base_layer(runtime: Runtime, base_reference: str) -> Layer:
     def dockerfile(label: str) -> str:
         lines = [
-            *_install_stage(base_reference, label, "--no-deps"),
+            *_install_stage(base_reference, label),
             "",
             f"FROM {base_reference}",
             f"LABEL {LAYER_LABEL}={label}",
@@ -341,25 +344,15 @@ def _dependency_layer(
         f"{BUNDLED_FOLDER}/{dependency.name}\n" if dependency.bundled else f"{dependency.requirement()}\n"
         for dependency in ordered
     )
-
-    def dockerfile(label: str) -> str:
-        lines = [
-            *_install_stage(base.tag, label, "-c /tmp/install/constraints.txt"),
-            "",
-            f"FROM {base.tag}",
-            f"LABEL {LAYER_LABEL}={label}",
-            "COPY --from=install /install/ /usr/local/",
-            "",
-        ]
-        return "\n".join(lines)
-
     digests = [bundled_digests[path] for path in wheels]
-    tag = _tag(DEPENDENCY_LAYER, runtime, [dockerfile(""), slim_program(), base.tag, requirements, *digests])
+    program = install_program()
+    tag = _tag(DEPENDENCY_LAYER, runtime, [program, slim_program(), base.tag, requirements, *digests])
     return Layer(
         name=DEPENDENCY_LAYER,
         tag=tag,
         base=base.tag,
-        dockerfile=dockerfile(tag),
+        dockerfile="",
         requirements=requirements,
         bundled_wheels=wheels,
+        program=program,
     )

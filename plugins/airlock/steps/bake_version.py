@@ -96,6 +96,7 @@ def bake_version(
             version.detection,
             image,
             task=TASK,
+            attempt=1,
             store=store,
             backend=backend,
             registry=registry,

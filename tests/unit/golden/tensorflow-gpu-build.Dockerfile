@@ -15,24 +15,31 @@ RUN mkdir -p /home/mind /opt/airlock/package && chmod 1777 /home/mind && ldconfi
 # requirements
 engine-gpu==1.0
 
-# ── dependencies: airlock/dependencies:tensorflow-python3.6-gpu-465b5c9a7cb681b2a1dc
-FROM airlock/base:tensorflow-python3.6-gpu-ec6b9f6e3da1616bd230 AS install
-LABEL io.airlock.layer=airlock/dependencies:tensorflow-python3.6-gpu-465b5c9a7cb681b2a1dc
-USER 0:0
-ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_NO_INDEX
-COPY install/ /tmp/install/
-RUN if [ -s /tmp/install/ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem; fi; python -m pip install --disable-pip-version-check --no-cache-dir --no-warn-script-location --prefix=/install --find-links /tmp/install/wheels -c /tmp/install/constraints.txt -r /tmp/install/requirements.txt && mkdir -p /install && python /tmp/install/slim.py /install
-
-FROM airlock/base:tensorflow-python3.6-gpu-ec6b9f6e3da1616bd230
-LABEL io.airlock.layer=airlock/dependencies:tensorflow-python3.6-gpu-465b5c9a7cb681b2a1dc
-COPY --from=install /install/ /usr/local/
+# ── dependencies: airlock/dependencies:tensorflow-python3.6-gpu-f31dfc341e1110f432cd
+set -eu
+cd /tmp/install
+. ./environment
+if [ -s ca.pem ]; then export PIP_CERT=/tmp/install/ca.pem SSL_CERT_FILE=/tmp/install/ca.pem; fi
+: > began
+if [ -f uv ]; then
+  chmod 755 uv
+  ./uv pip install --python "$(command -v python)" --break-system-packages --link-mode copy ${UV_ARGUMENTS:-} \
+    -c constraints.txt -r requirements.txt
+  python -S -E slim.py /usr/local
+  find /usr/local/lib -name '*.py' -cnewer began > new
+  if [ -s new ]; then python -S -E -m compileall -q -i new > /dev/null || true; fi
+else
+  python -m pip install --disable-pip-version-check --no-warn-script-location \
+    --find-links wheels -c constraints.txt -r requirements.txt
+  python -S -E slim.py /usr/local
+fi
 
 # requirements
 numpy==1.26.4
 
-# ── serving: airlock/serving:tensorflow-python3.6-gpu-91aec768d6cb33dfd765
-FROM airlock/dependencies:tensorflow-python3.6-gpu-465b5c9a7cb681b2a1dc
-LABEL io.airlock.layer=airlock/serving:tensorflow-python3.6-gpu-91aec768d6cb33dfd765
+# ── serving: airlock/serving:tensorflow-python3.6-gpu-a7f6e71faae1b4c3ad74
+FROM airlock/dependencies:tensorflow-python3.6-gpu-f31dfc341e1110f432cd
+LABEL io.airlock.layer=airlock/serving:tensorflow-python3.6-gpu-a7f6e71faae1b4c3ad74
 LABEL io.airlock.build="gpu" \
     io.airlock.engine="TensorFlow" \
     io.airlock.runtime="python3.6" \
