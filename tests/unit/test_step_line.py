@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -303,3 +304,43 @@ def test_a_failed_run_that_is_tried_again_takes_its_version_up() -> None:
     line.import_model()
     assert line.row().status is Status.NORMAL
     assert "Import taken up again." in line.events()
+
+
+def test_other_dependencies_make_the_image_again_from_the_package_that_the_version_has() -> None:
+    line = Line()
+    first = line.import_model(description="As it was", labels=["a"])
+    line.storage.buckets["models"].clear()
+    again = replace(RUN, run_id="rebuild-1")
+    packages = [{"package_name": "itsdangerous", "package_version": "2.2.0", "restraint": "EXACT"}]
+    made = line.import_model(
+        run=again,
+        rebuild=True,
+        model_version="0.0.1",
+        description="Another",
+        dependencies=[{"installer": "pip", "packages": packages}],
+    )
+    row = line.row()
+    assert made.package.digest == first.package.digest
+    assert made.package.bytes_copied == 0
+    assert [item.name for item in made.validated.config.dependencies] == ["itsdangerous"]
+    assert made.image.reference != first.image.reference
+    assert (row.status, row.summary["image"], row.description) == (Status.NORMAL, made.image.reference, "As it was")
+    assert "Update of the runtime dependencies started." in line.events()
+    assert line.events()[-1] == "Runtime dependencies updated, image made again."
+
+
+def test_a_rebuild_that_fails_leaves_the_version_and_says_why() -> None:
+    line = Line()
+    line.import_model()
+    before = line.row()
+    again = replace(RUN, run_id="rebuild-1")
+    line.accept(run=again, rebuild=True, model_version="0.0.1", dependencies=[])
+    line.close(run=again, ended="build failed")
+    assert (line.row().status, line.row().summary) == (Status.NORMAL, before.summary)
+    assert "Runtime dependencies not updated, the version stays as it was: [RUN001]" in line.events()[-1]
+
+
+def test_a_rebuild_names_its_version_and_its_dependencies() -> None:
+    with pytest.raises(RequestRejected) as caught:
+        Line().accept(rebuild=True)
+    assert [item.place.pointer for item in caught.value.findings] == ["dependencies", "model_version"]

@@ -28,11 +28,13 @@ class Accepted:
         request: The request.
         reservation: The version reserved for this run.
         at: When, seconds since 1970.
+        package_digest: For a rebuild, the package that the version has; else empty.
     """
 
     request: ImportRequest
     reservation: Reservation
     at: float
+    package_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

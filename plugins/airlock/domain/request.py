@@ -104,6 +104,8 @@ class ImportRequest:
             recorded and none fails.
         trust_model_code: Whether findings of code in model files are overridden, on record.
         bake_model: Whether the version gets an image that holds the package.
+        rebuild: Whether the image of a version that is registered already is made again with these dependencies;
+            everything else stays as it was imported.
     """
 
     model_name: str
@@ -122,6 +124,7 @@ class ImportRequest:
     device_tolerance: float
     trust_model_code: bool
     bake_model: bool = False
+    rebuild: bool = False
 
 
 FIELDS = (
@@ -144,6 +147,7 @@ FIELDS = (
     "device_tolerance",
     "trust_model_code",
     "bake_model",
+    "rebuild",
 )
 
 
@@ -249,7 +253,12 @@ class _Form:
             device_tolerance=self._tolerance(),
             trust_model_code=self._flag("trust_model_code"),
             bake_model=self._flag("bake_model"),
+            rebuild=self._flag("rebuild"),
         )
+        if request.rebuild and request.model_version is None:
+            self.broken("REQ002", "model_version", "A rebuild needs the version that it is of.")
+        if request.rebuild and request.dependencies is None:
+            self.broken("REQ002", "dependencies", "A rebuild needs the dependencies that it is made with.")
         self.refuse("the import request")
         return request
 

@@ -192,4 +192,12 @@ IMPORT_FORM: dict[str, Any] = {
         description="Makes one self-contained image, which takes as long as writing the model to the disk twice. "
         "Otherwise the model is mounted into its runtime's image.",
     ),
+    "rebuild": Param(
+        False,
+        type="boolean",
+        section=ADVANCED,
+        title="Rebuild",
+        description="Makes the image of a registered version again with the runtime dependencies given here, from the "
+        "package that it has. Everything else stays as it was imported.",
+    ),
 }

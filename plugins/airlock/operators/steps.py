@@ -46,8 +46,10 @@ class AcceptOperator(StepOperator):
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Return the accepted request."""
         # Airflow takes keys in conf that no Param declares; here they are seen and refused.
-        conf = self.conf if self.conf is not None else {**context["params"], **(context["dag_run"].conf or {})}
-        accepted = accept(conf, self.run_ref(context), registry=wiring.registry, clock=wiring.clock)
+        dag_run = context["dag_run"]
+        conf = self.conf if self.conf is not None else {**context["params"], **(dag_run.conf or {})}
+        by = getattr(dag_run, "triggering_user_name", None) or ""
+        accepted = accept(conf, self.run_ref(context), registry=wiring.registry, clock=wiring.clock, by=by)
         self.log.info("%s is reserved for %s", accepted.reservation, accepted.request.source)
         return encode(accepted)
 

@@ -51,6 +51,8 @@ def fetch(
         StorageUnavailable: The storage did not answer.
         StoreDamaged: The store cannot take it.
     """
+    if accepted.package_digest:
+        return _from_store(accepted, store, registry)
     package = stage(
         accepted.request.source,
         storage=storage,
@@ -65,6 +67,18 @@ def fetch(
         accepted.reservation,
         EventKind.NORMAL,
         f"Model files imported from {package.source}: {package.file_count} files, {package.size_bytes:,} bytes, {how}.",
+    )
+    return package
+
+
+def _from_store(accepted: Accepted, store: PackageStore, registry: Registry) -> Package:
+    """The package that a version has already, whatever became of its source."""
+    manifest = store.manifest(accepted.package_digest)
+    package = _package(accepted.request.source, manifest, 0)
+    registry.add_event(
+        accepted.reservation,
+        EventKind.NORMAL,
+        f"Model files taken from the store: {package.file_count} files, {package.size_bytes:,} bytes.",
     )
     return package
 
