@@ -82,6 +82,14 @@ class VersionBusy(PermanentError):
     """The version is not in a state in which this can be done to it."""
 
 
+class HandOffRefused(PermanentError):
+    """The version cannot be deployed as was asked."""
+
+
+class RunRefused(PermanentError):
+    """Airflow does not start the run: its own permissions, its own checks, or a paused or broken DAG."""
+
+
 class SourceRefused(PermanentError):
     """The storage answered, and the answer will not change by itself: no bucket, no permission, unsafe names."""
 

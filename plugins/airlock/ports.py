@@ -514,6 +514,21 @@ class Registry(Protocol):
         """
 
 
+class ImportRuns(Protocol):
+    """Runs of `import_model`, started in the name of whoever asks."""
+
+    async def start(self, conf: Mapping[str, Any], credentials: Mapping[str, str]) -> RunRef:
+        """Start a run.
+
+        Args:
+            conf: The import form.
+            credentials: The caller's own headers of sign-in: it is Airflow that decides by them, as for any caller.
+
+        Raises:
+            RunRefused: Airflow does not start it.
+        """
+
+
 class PackageUse(Protocol):
     """Which packages must be kept."""
 

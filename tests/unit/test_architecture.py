@@ -25,7 +25,10 @@ ALLOWED = {
     "codec": {"domain"},
     "adapters": {"adapters", "codec", "domain", "errors", "ports", "registry_ports"},
     "operators": {"adapters.settings", "adapters.wiring", "codec", "domain", "errors", "operators", "ports", "steps"},
-    "web": {"adapters.settings", "adapters.wiring", "codec", "domain", "errors", "ports", "registry_ports", "web"},
+    "web": {
+        "adapters.settings", "adapters.wiring", "codec", "domain", "errors", "ports", "registry_ports", "steps.check",
+        "web",
+    },
     "cli": {"adapters", "cli", "codec", "domain", "errors", "ports", "steps"},
     "__main__": {"adapters", "cli", "codec", "domain", "errors", "ports", "steps", "web"},
     "dags": {"operators"},

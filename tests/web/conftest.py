@@ -30,11 +30,20 @@ class Site:
     """The application, asked by somebody who may read; who may is tested against a running Airflow."""
 
     def __init__(self, registry: Any) -> None:
-        from airlock.web.access import may_read
+        from airlock.adapters.registry_edits import SqlRegistryEditor
+        from airlock.web import wired
+        from airlock.web.access import actor_of, may_change, may_read
+        from airlock.web.api.app import API_PREFIX
         from airlock.web.app import create_app
 
         self.app = create_app()
-        self.app.dependency_overrides[may_read.dependency] = lambda: None
+        (api,) = (route.app for route in self.app.routes if getattr(route, "path", "") == API_PREFIX)
+        #: Where tests put their own adapters, in the pages and in the API below them.
+        self.overrides = [self.app.dependency_overrides, api.dependency_overrides]
+        self.put(may_read.dependency, None)
+        self.put(may_change.dependency, None)
+        self.put(actor_of, "ada")
+        self.put(wired.editor, SqlRegistryEditor(registry.engine, registry.clock))
         from airlock.adapters.registry_reads import SqlRegistryReader
 
         self.registry = registry
@@ -44,7 +53,12 @@ class Site:
         """Show what this reader of a registry finds."""
         from airlock.web import wired
 
-        self.app.dependency_overrides[wired.registry] = lambda: reader
+        self.put(wired.registry, reader)
+
+    def put(self, dependency: Any, value: Any) -> None:
+        """Put a value in the place of what a route depends on."""
+        for overrides in self.overrides:
+            overrides[dependency] = lambda: value
 
     def line(self, *given: Any, **more: Any) -> Any:
         """The straight line of steps on fakes, but for the registry: what it imports, the site shows."""
@@ -53,10 +67,15 @@ class Site:
         return Line(*given, registry=self.registry, **more)
 
     def get(self, path: str) -> httpx.Response:
+        return self.ask("GET", path)
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request; what a defect raises is answered as the server answers it."""
+
         async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://airlock") as client:
-                return await client.get(path)
+                return await client.request(method, path, **more)
 
         return asyncio.run(go())
 

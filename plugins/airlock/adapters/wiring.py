@@ -14,7 +14,16 @@ from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import Scheme
-from airlock.ports import Clock, Expectations, ObjectStorage, PackageStore, Registry, Reports, RuntimeBackend
+from airlock.ports import (
+    Clock,
+    Expectations,
+    ImportRuns,
+    ObjectStorage,
+    PackageStore,
+    Registry,
+    Reports,
+    RuntimeBackend,
+)
 from airlock.registry_ports import RegistryEditor, RegistryReader
 
 if TYPE_CHECKING:
@@ -60,6 +69,13 @@ class Wiring:
         from airlock.adapters.registry_edits import SqlRegistryEditor
 
         return SqlRegistryEditor(self._registry_engine, self.clock)
+
+    @functools.cached_property
+    def import_runs(self) -> ImportRuns:
+        """Runs of `import_model`; in Airflow's API server only."""
+        from airlock.adapters.airflow_runs import AirflowRuns
+
+        return AirflowRuns()
 
     @functools.cached_property
     def store(self) -> PackageStore:

@@ -197,6 +197,24 @@ def parse_new_dependencies(raw: Any) -> tuple[Dependency, ...]:
     return dependencies or ()
 
 
+def parse_source(conf: Mapping[str, Any]) -> tuple[SourceLocation, str]:
+    """Check where a package lies.
+
+    Args:
+        conf: `source_location`, and `source_connection` or nothing for the default one.
+
+    Returns:
+        The location and the Connection's id.
+
+    Raises:
+        RequestRejected: One or both break their rules.
+    """
+    form = _Form(conf, ("source_location", "source_connection"))
+    source, connection = form.source(), form.connection()
+    form.refuse("the request")
+    return source or SourceLocation(bucket="", prefix=""), connection
+
+
 def parse_request(conf: Mapping[str, Any]) -> ImportRequest:
     """Check the form.
 
@@ -233,14 +251,14 @@ class _Form:
     def read(self) -> ImportRequest:
         self.unknown_fields()
         name = self._name()
-        source = self._source()
+        source = self.source()
         request = ImportRequest(
             model_name=name,
             model_version=self._version(),
             labels=self.labels(),
             description=self.description(),
             source=source or SourceLocation(bucket="", prefix=""),
-            source_connection=self._connection(),
+            source_connection=self.connection(),
             config_override=self._config_override(),
             install_type=self._choices("install_type", DEPLOYMENT_TYPES, "REQ009") or ("real-time",),
             minimum_specs=self._specs(),
@@ -322,7 +340,7 @@ class _Form:
             self.broken("REQ007", "description", "The description holds a character that is not allowed.", text)
         return text
 
-    def _source(self) -> SourceLocation | None:
+    def source(self) -> SourceLocation | None:
         text = self._text("source_location")
         if text is None:
             if self._given("source_location") is None:
@@ -333,7 +351,7 @@ class _Form:
             self.broken("REQ008", "source_location", "The location cannot be read.", text)
         return source
 
-    def _connection(self) -> str:
+    def connection(self) -> str:
         text = self._text("source_connection") or DEFAULT_CONNECTION
         if not _CONNECTION.fullmatch(text):
             self.broken("REQ003", "source_connection", "The id of an Airflow Connection is expected.", text)

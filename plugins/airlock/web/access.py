@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends
 
 DAG_ID = "import_model"
 
 #: Whoever may read the runs of `import_model` may read what they made.
 may_read = Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=DAG_ID))
+#: Whoever may start runs of `import_model` may change what they made.
+may_change = Depends(requires_access_dag("POST", DagAccessEntity.RUN, param_dag_id=DAG_ID))
+
+
+def actor_of(user: GetUserDep) -> str:
+    """The user's name, as Airflow gives it to runs that they start."""
+    return str(user.get_name())
+
+
+Actor = Annotated[str, Depends(actor_of)]

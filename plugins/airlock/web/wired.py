@@ -9,31 +9,39 @@ from fastapi import Depends
 
 from airlock.adapters.settings import from_airflow
 from airlock.adapters.wiring import Wiring
-from airlock.ports import Reports
+from airlock.ports import ImportRuns, Reports
 from airlock.registry_ports import RegistryEditor, RegistryReader
 
 
 @functools.cache
-def _wiring() -> Wiring:
+def wiring() -> Wiring:
+    """This process's adapters."""
     # Not at import: settings that cannot be used shall not keep Airflow from starting.
     return Wiring(from_airflow())
 
 
 def registry() -> RegistryReader:
     """The registry of this installation, for those who look."""
-    return _wiring().registry_reader
+    return wiring().registry_reader
 
 
 def editor() -> RegistryEditor:
     """The registry of this installation, for those who change models."""
-    return _wiring().registry_editor
+    return wiring().registry_editor
 
 
 def reports() -> Reports:
     """The reports of this installation's imports."""
-    return _wiring().reports
+    return wiring().reports
+
+
+def import_runs() -> ImportRuns:
+    """Runs of `import_model`."""
+    return wiring().import_runs
 
 
 WiredRegistry = Annotated[RegistryReader, Depends(registry)]
 WiredEditor = Annotated[RegistryEditor, Depends(editor)]
 WiredReports = Annotated[Reports, Depends(reports)]
+WiredRuns = Annotated[ImportRuns, Depends(import_runs)]
+WiredAdapters = Annotated[Wiring, Depends(wiring)]

@@ -1,0 +1,69 @@
+"""Runs of `import_model`, started through Airflow's own REST API inside the process that serves it.
+
+The request never leaves the process and carries the caller's own sign-in, so that Airflow's auth manager decides about
+it as about any other, checks the form, and records who started the run. A session of our own on Airflow's database
+would decide nothing and break with its schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from airlock.domain.findings import shown
+from airlock.domain.version import RunRef
+from airlock.errors import RunRefused
+
+DAG_ID = "import_model"
+PATH = f"/api/v2/dags/{DAG_ID}/dagRuns"
+#: What a caller is known by: a token of their own, or the session's cookie.
+SIGN_IN = ("authorization", "cookie")
+MAX_REASON_CHARACTERS = 1000
+
+
+class AirflowRuns:
+    """Runs in this Airflow; in its API server only.
+
+    Args:
+        app: The ASGI application; Airflow's own, as it serves, where none is given.
+    """
+
+    def __init__(self, app: Any = None) -> None:
+        self._app = app
+
+    async def start(self, conf: Mapping[str, Any], credentials: Mapping[str, str]) -> RunRef:
+        """Start a run in the name of whoever asks."""
+        headers = {name: credentials[name] for name in SIGN_IN if name in credentials}
+        transport = httpx.ASGITransport(self._application(), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
+            body = {"logical_date": None, "conf": dict(conf)}
+            answer = await client.post(PATH, content=json.dumps(body), headers={
+                **headers, "content-type": "application/json",
+            })  # fmt: skip
+        if answer.status_code != httpx.codes.OK:
+            reason = shown(_reason(answer), MAX_REASON_CHARACTERS)
+            raise RunRefused(
+                "RUN002",
+                f"Airflow does not start a run of {DAG_ID} (HTTP {answer.status_code}): {reason}",
+                "Look whether the DAG is there, active and allowed to you.",
+            )
+        return RunRef(dag_id=DAG_ID, run_id=answer.json()["dag_run_id"])
+
+    def _application(self) -> Any:
+        if self._app is None:
+            # The module that the server was started with: importing it again gives the same application.
+            from airflow.api_fastapi.main import app
+
+            self._app = app
+        return self._app
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text
+    return detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
