@@ -31,6 +31,12 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=2_000_000_000, help="bytes of the one long object")
     parser.add_argument("--huge", type=int, default=10_000_000_000, help="bytes of the package for memory; 0 for none")
     parser.add_argument("--only", choices=GROUPS, action="append", help="one group of rows; may be given several times")
+    parser.add_argument(
+        "--server",
+        choices=("light", "swift"),
+        default="light",
+        help="what serves the objects of the fetch (default light: nginx)",
+    )
     arguments = parser.parse_args()
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=state_dir()))
@@ -56,7 +62,7 @@ def main() -> int:
 
 
 def _fetch(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
-    with fetch.fetch_bench(folder / "fetch", s5cmd) as bench:
+    with fetch.fetch_bench(folder / "fetch", s5cmd, arguments.server) as bench:
         yield from fetch.rows(
             bench, runs=arguments.runs, big_bytes=arguments.size, huge_bytes=arguments.huge, tell=_tell
         )

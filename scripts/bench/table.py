@@ -15,7 +15,7 @@ class Row:
     Attributes:
         name: What was measured.
         value: What came out, in `unit`.
-        unit: `ratio`, `s`, `MB` or `bytes`.
+        unit: `ratio`, `s`, `MB` or `requests`.
         target: The value may be this at most.
         ours: Our side in seconds where two were measured, else None.
         anchor: The other side in seconds, else None.
