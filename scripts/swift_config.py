@@ -18,6 +18,9 @@ PROXY_PIPELINE = (
     "symlink proxy-server"
 )
 
+#: A bucket may also be named by its host, `<bucket>.` before this; nobody resolves it, so clients need a proxy for it.
+STORAGE_DOMAIN = "storage.test"
+
 # One partition, one copy, one device: all the ring that one folder needs. In one process, because nine calls of
 # swift-ring-builder cost seconds of imports.
 _MAKE_RINGS = """
@@ -117,6 +120,7 @@ allow_account_management = true
 [filter:s3api]
 use = egg:swift#s3api
 location = {region}
+storage_domain = {STORAGE_DOMAIN}
 allow_multipart_uploads = true
 max_bucket_listing = 1000
 max_multi_delete_objects = 1000

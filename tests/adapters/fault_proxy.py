@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +24,7 @@ class Answer:
         headers: Its headers.
         body: Its body.
         cut_after: Send so many bytes of the body and close, None for all.
+        reset: Whether that ends with a reset of the connection instead of an ordinary close.
         pause_after: Send so many bytes of the body and then nothing more, None for all.
         piece: Send the body in pieces of so many bytes with a short wait after each, 0 for at once.
     """
@@ -30,6 +34,7 @@ class Answer:
     headers: dict[str, str]
     body: bytes
     cut_after: int | None = None
+    reset: bool = False
     pause_after: int | None = None
     piece: int = 0
 
@@ -42,17 +47,23 @@ class Answer:
 
 @dataclass
 class FaultProxy:
-    """Passes every request on; answers to object reads go through `fault`.
+    """Passes every request on; answers to object reads go through `fault`, those to listings through `listing_fault`.
 
     Attributes:
         target: The real server's address.
         fault: Changes an answer in place.
+        listing_fault: The same for listings, which are not counted.
         asked: Path and range of every object read, in order.
+        hosts: Host of every request.
+        headers: Names of all headers that clients sent, in lower case.
     """
 
     target: str
     fault: Callable[[Answer], None] = lambda answer: None
+    listing_fault: Callable[[Answer], None] = lambda answer: None
     asked: list[tuple[str, str]] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    headers: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,12 +87,16 @@ class FaultProxy:
         self._thread.join()
 
     def take(self, path: str, headers: dict[str, str], response: http.client.HTTPResponse, body: bytes) -> Answer:
+        self.hosts.add(headers.get("host", ""))
+        self.headers.update(headers)
         answer = Answer(number=0, status=response.status, headers=dict(response.getheaders()), body=body)
         if path.count("/") > 1 and "?" not in path:
             with self._lock:
                 answer.number = len(self.asked)
                 self.asked.append((path, headers.get("range", "")))
             self.fault(answer)
+        else:
+            self.listing_fault(answer)
         return answer
 
 
@@ -91,6 +106,9 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             address = urlsplit(proxy.target)
+            if self.path.startswith("http://"):
+                # Asked as a proxy that clients know, for a server of any name.
+                self.path = self.path.split("/", 3)[3].join(["/", ""])
             upstream = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
             try:
                 # The signature covers the host that the client knows.
@@ -122,6 +140,10 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(answer.body[position : position + answer.piece])
                 if answer.pause_after is not None:
                     proxy.stopped.wait(60)
+                if answer.reset:
+                    # What the client has not read by then is lost, as with a firewall or a server that crashed.
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    os.close(self.connection.detach())
             except OSError:
                 return
 

@@ -67,6 +67,11 @@ def cut(answer: Answer) -> None:
     answer.cut_after = len(answer.body) // 3
 
 
+def reset(answer: Answer) -> None:
+    cut(answer)
+    answer.reset = True
+
+
 def stall(answer: Answer) -> None:
     answer.pause_after = len(answer.body) // 2
 
@@ -96,7 +101,7 @@ def another_range(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [cut, stall, slow_down, page_of_a_captive_portal, another_range], ids=lambda fault: fault.__name__
+    "fault", [cut, reset, stall, slow_down, page_of_a_captive_portal, another_range], ids=lambda fault: fault.__name__
 )
 def test_what_breaks_off_twice_goes_on_where_it_stopped_and_is_right(
     read: Callable[[], bytes], proxy: FaultProxy, fault: Callable[[Answer], None]
@@ -159,6 +164,42 @@ def test_a_refusal_midway_is_told_as_what_it_is(
     with pytest.raises(SourceRefused, match=expected):
         read()
     assert len(proxy.asked) == 1
+
+
+#: Status and code as servers send them, and what is made of it. AWS answers with 400 where others answer with 403.
+REFUSALS = [
+    (400, "ExpiredToken", r"SRC003.*session token has expired.*Renew"),
+    (400, "InvalidToken", r"SRC003.*session token is not valid"),
+    (400, "AuthorizationHeaderMalformed", r"SRC003.*another region.*Correct (the )?region"),
+    (403, "RequestTimeTooSkewed", r"SRC003.*clock"),
+    (403, "InvalidObjectState", r"SRC002.*Restore"),
+]
+
+
+@pytest.mark.parametrize("status,code,expected", REFUSALS, ids=lambda value: str(value)[:30])
+def test_expired_credentials_and_a_wrong_region_are_told_at_once_with_what_to_do(
+    read: Callable[[], bytes], proxy: FaultProxy, status: int, code: str, expected: str
+) -> None:
+    proxy.fault = lambda answer: answer.refuse(status, code)
+    with pytest.raises(SourceRefused, match=expected):
+        read()
+    proxy.listing_fault = lambda answer: answer.refuse(status, code)
+    with pytest.raises(SourceRefused, match=expected):
+        read()
+    assert len(proxy.asked) == 1, "neither is tried again, and after the listing nothing is asked for"
+
+
+def test_a_bucket_of_another_region_is_told(read: Callable[[], bytes], proxy: FaultProxy) -> None:
+    proxy.listing_fault = lambda answer: answer.refuse(301, "PermanentRedirect")
+    with pytest.raises(SourceRefused, match=r"SRC003.*another region.*Correct (the )?region"):
+        read()
+
+
+def test_credentials_that_expire_midway_end_the_copy(read: Callable[[], bytes], proxy: FaultProxy) -> None:
+    proxy.fault = lambda answer: cut(answer) if answer.number == 0 else answer.refuse(400, "ExpiredToken")
+    with pytest.raises(SourceRefused, match="SRC003"):
+        read()
+    assert len(proxy.asked) == 2
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["deleted", "replaced"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,9 @@ _REFUSED = {
     "ExpiredToken": ("SRC003", "The session token has expired.", "Renew the token in {who}."),
     "InvalidToken": ("SRC003", "The session token is not valid.", "Renew the token in {who}."),
     "AuthorizationHeaderMalformed": ("SRC003", "The storage wants another region.", "Correct the region in {who}."),
+    "PermanentRedirect": ("SRC003", "The bucket lies in another region.", "Correct region or endpoint in {who}."),
+    "RequestTimeTooSkewed": ("SRC003", "The storage finds the worker's clock wrong.", "Set the worker's clock."),
+    "InvalidObjectState": ("SRC002", "The object lies in an archive of the storage.", "Restore it there first."),
 }
 #: Statuses that stand for a refusal where a server gives no code of its own.
 _REFUSED_STATUS = {401: "InvalidAccessKeyId", 403: "AccessDenied", 404: "NoSuchBucket"}
@@ -81,15 +84,21 @@ class BucketClient:
     def list(self, location: SourceLocation) -> Iterator[ListedObject]:
         """Every object below the folder, in key order."""
         client = self._client()
+        asked = {"Bucket": location.bucket, "Prefix": location.prefix, "PaginationConfig": {"PageSize": self.page_size}}
+        last = ""
         with self._translated(f"{location}"):
-            pages = client.get_paginator("list_objects_v2").paginate(
-                Bucket=location.bucket, Prefix=location.prefix, PaginationConfig={"PageSize": self.page_size}
-            )
-            for page in pages:
+            # What reading cannot do with this client is told before anything is asked for.
+            self._reader(location.bucket)
+            for page in client.get_paginator("list_objects_v2").paginate(**asked):
                 for item in page.get("Contents", ()):
-                    yield ListedObject(
-                        key=item["Key"], size_bytes=item["Size"], etag=str(item.get("ETag", "")).strip('"')
-                    )
+                    last = item["Key"]
+                    yield _listed(item)
+                if not page.get("IsTruncated") or page.get("NextContinuationToken"):
+                    continue
+                # A server that knows only the first form of a listing answers with that; its first page is not all.
+                for rest in client.get_paginator("list_objects").paginate(**asked, Marker=last):
+                    yield from map(_listed, rest.get("Contents", ()))
+                return
 
     def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
         """The object's bytes from `start` up to but without `stop`; `ObjectReader.read` says how."""
@@ -142,3 +151,7 @@ class BucketClient:
                 known[0], f"{what}: {known[1]} (with the credentials of {self.who})", known[2].format(who=self.who)
             )
         return StorageUnavailable("SRC004", f"The storage answered {code} for {what}.", "")
+
+
+def _listed(item: Mapping[str, Any]) -> ListedObject:
+    return ListedObject(key=item["Key"], size_bytes=item["Size"], etag=str(item.get("ETag", "")).strip('"'))

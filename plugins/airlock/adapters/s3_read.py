@@ -31,7 +31,7 @@ from obstore.store import S3Store
 
 from airlock.domain.findings import shown
 from airlock.domain.package import ListedObject
-from airlock.errors import AirlockError, SourceChanged, StorageUnavailable
+from airlock.errors import AirlockError, SourceChanged, SourceRefused, StorageUnavailable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Credential
@@ -46,6 +46,8 @@ LONGEST_WAIT_S = 10.0
 STALL_S = 20.0
 #: Credentials are asked for again after this long; the Connection's own session renews them.
 CREDENTIALS_S = 300.0
+#: botocore's names for what S3 itself gave up in 2020.
+_SIGNATURES_2 = ("s3", "s3-query", "v2")
 _ERROR_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 
 
@@ -83,7 +85,16 @@ class Access:
             client: The client.
             bucket: The bucket.
             verify: Its certificates: a file, False for none checked, else the system's.
+
+        Raises:
+            SourceRefused: It signs in the way of version 2.
         """
+        if client.meta.config.signature_version in _SIGNATURES_2:
+            raise SourceRefused(
+                "SRC005",
+                "The Connection's `signature_version` is that of signature version 2, which is not supported.",
+                "Leave it out: objects are read with version 4.",
+            )
         # The client itself says where a bucket lies under its addressing style, instead of a second copy of that rule.
         url = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
         config = client.meta.config
@@ -262,8 +273,13 @@ class _Told:
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError, PermissionError)):
             found = _ERROR_CODE.search(str(error))
             raise self._refused(found[1] if found else "AccessDenied", self._name) from None
-        # Whatever else its library raises is a matter of the wire: OSError, time-outs, unexpected answers.
+        # Whatever else its library raises is a matter of the wire: OSError, time-outs, unexpected answers. But some
+        # servers refuse with the status of a bad request.
         if isinstance(error, (BaseError, OSError)):
+            found = _ERROR_CODE.search(str(error))
+            refusal = self._refused(found[1], self._name) if found else None
+            if isinstance(refusal, SourceRefused):
+                raise refusal from None
             raise _BrokenOff(f"{type(error).__name__}: {error}") from None
 
 
