@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-runtimes bench bench-validation fuzz check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes test-kills bench bench-validation fuzz check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -25,6 +25,8 @@ TESTS ?= tests
 ONLY ?=
 LARGE ?=
 MEASURE ?=
+# make test-kills KILLS=200
+KILLS ?= 50
 # make fuzz FUZZ_S=60
 FUZZ_S ?= 600
 # make base-images PYTHONS="3.7 3.11"; without it all that the catalogue names
@@ -61,6 +63,9 @@ bench: setup-dev ## Speed against other tools, both sides in one run; writes bui
 
 bench-validation: setup-dev ## Speed and memory of validation against its targets; writes build/bench-validation.json
 	@exec $(VENV_PYTHON) -m scripts.bench_validation
+
+test-kills: setup-dev ## SIGKILL at 50 random moments of a fetch, and a fetch of 10,000 objects (KILLS=50)
+	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_kills.py tests/adapters/test_many_objects.py --kills $(KILLS) --many
 
 fuzz: setup-dev ## Ten minutes of hostile input made up by chance (FUZZ_S=600)
 	@AIRLOCK_FUZZ_S=$(FUZZ_S) exec $(VENV_PYTHON) -m pytest tests/fuzz -rP

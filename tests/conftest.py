@@ -46,11 +46,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--runtimes", action="store_true", help="test every runtime of the catalogue, not only a few")
     parser.addoption("--large", action="store_true", help="with --runtimes: build those of many gigabytes, too")
+    parser.addoption("--many", action="store_true", help="fetch ten thousand objects from the S3 server, too")
+    parser.addoption("--kills", type=int, default=4, help="how often an importer is killed in the middle")
     parser.addoption("--measure", action="store_true", help="record each runtime's figures in the catalogue's page")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left = [name for name in ("runtimes", "large") if not config.getoption(f"--{name}")]
+    left = [name for name in ("runtimes", "large", "many") if not config.getoption(f"--{name}")]
     more = [item for item in items if any(item.get_closest_marker(name) for name in left)]
     config.hook.pytest_deselected(items=more)
     items[:] = [item for item in items if item not in more]

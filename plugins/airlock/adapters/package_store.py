@@ -218,8 +218,8 @@ class PackageFolderStore:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
             sync_folder(self.folders.packages)
-            self.folders.write_manifest(manifest)
-            write_json(self.folders.listings / f"{listing}.json", {"digest": digest})
+            self.folders.write_manifest(manifest, folder.parent)
+            write_json(self.folders.listings / f"{listing}.json", {"digest": digest}, folder.parent)
 
     def _sweep(self, age_s: float) -> int:
         """Remove copies whose importers are gone and that nobody took up for this long.

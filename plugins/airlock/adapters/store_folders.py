@@ -26,8 +26,6 @@ from airlock.adapters.disk import sync_folder
 from airlock.domain.package import FileEntry, Manifest
 from airlock.errors import StoreDamaged
 
-#: Beginning of the names of files that are being written.
-UNFINISHED = "."
 #: Beginning of the names of packages that were taken out because they are damaged.
 DAMAGED = "damaged-"
 #: How long the copy of an import that broke off is kept for its next try.
@@ -88,10 +86,15 @@ class StoreFolders:
             )
         return manifest
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Make a package's folder a package."""
+    def write_manifest(self, manifest: Manifest, spare: Path) -> None:
+        """Make a package's folder a package.
+
+        Args:
+            manifest: Its files.
+            spare: A folder for the file while it is not whole.
+        """
         rows = [[entry.path, entry.size_bytes, entry.sha256] for entry in manifest.files]
-        write_json(self.manifest_path(manifest.digest()), rows)
+        write_json(self.manifest_path(manifest.digest()), rows, spare)
 
     def digest_of(self, listing: Path) -> str:
         """The package that a listing's file names; empty where it cannot be read."""
@@ -106,8 +109,7 @@ class StoreFolders:
 
     def digests(self) -> list[str]:
         """Every name in the folder of packages, with its manifest, its files or both."""
-        names = {path.name.removesuffix(".json") for path in self.packages.iterdir()}
-        return sorted(name for name in names if not name.startswith(UNFINISHED))
+        return sorted({path.name.removesuffix(".json") for path in self.packages.iterdir()})
 
     def take_away(self, digest: str, now: float, prefix: str = "") -> Path:
         """Take a package's names away, under the lock; its files lie in the folder that is returned."""
@@ -178,9 +180,15 @@ def last_change(folder: Path) -> float:
     return (journal if journal.exists() else folder).stat().st_mtime
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=UNFINISHED, delete=False, encoding="utf-8") as file:
+def write_json(path: Path, value: Any, spare: Path) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: Where it belongs.
+        value: What it holds.
+        spare: A folder of the same file system, where it lies until it is whole.
+    """
+    with tempfile.NamedTemporaryFile("w", dir=spare, delete=False, encoding="utf-8") as file:
         try:
             json.dump(value, file, ensure_ascii=False, separators=(",", ":"))
             file.flush()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airlock.adapters.incoming_files import READ_BYTES
-from airlock.adapters.store_folders import DAMAGED, UNFINISHED, Inode, StoreFolders, files_below, inode_of, remove
+from airlock.adapters.store_folders import DAMAGED, Inode, StoreFolders, files_below, inode_of, remove
 from airlock.domain.package import FileEntry, Manifest
 from airlock.errors import StoreDamaged
 from airlock.ports import Clock, PackageUse
@@ -26,12 +26,14 @@ class Problem:
         path: Where, relative to the store.
         message: What, as a sentence.
         repaired: What was done about it, as a sentence; empty where nothing was.
+        harmless: Whether it is what a killed importer leaves: the next import or removal deals with it.
     """
 
     code: str
     path: str
     message: str
     repaired: str = ""
+    harmless: bool = False
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class Verified:
     @property
     def clean(self) -> bool:
         """Whether nothing is left to be done."""
-        return all(problem.repaired for problem in self.problems)
+        return all(problem.repaired or problem.harmless for problem in self.problems)
 
 
 class StoreVerifier:
@@ -90,7 +92,7 @@ class StoreVerifier:
             self._verify_package(digest, hashes, found, repair)
         self._verify_files(hashes, found, repair)
         self._verify_listings(found, repair)
-        self._verify_strays(found, repair)
+        self._verify_strays(found)
         self._compare_with_registry(found)
         return found
 
@@ -175,13 +177,19 @@ class StoreVerifier:
             )
             with self.folders.alone():
                 if manifest.digest() == digest:
-                    self.folders.write_manifest(manifest)
+                    self.folders.write_manifest(manifest, self.folders.removed)
                     done = "Its files are those of its name; the manifest was written again."
                 else:
                     away = self.folders.take_away(digest, self._clock.now(), DAMAGED)
                     done = f"It was moved to {self._name(away)}."
         found.problems.append(
-            Problem(code="STO008", path=self._name(folder), message="The package has no manifest.", repaired=done)
+            Problem(
+                code="STO008",
+                path=self._name(folder),
+                message="The package has no manifest: its importer was killed.",
+                repaired=done,
+                harmless=True,
+            )
         )
 
     def _verify_files(self, hashes: dict[Inode, str], found: Verified, repair: bool) -> None:
@@ -204,8 +212,6 @@ class StoreVerifier:
 
     def _verify_listings(self, found: Verified, repair: bool) -> None:
         for path in sorted(self.folders.listings.glob("*")):
-            if path.name.startswith(UNFINISHED):
-                continue
             digest = self.folders.digest_of(path)
             if path.suffix == ".json" and self.folders.has(digest):
                 continue
@@ -224,30 +230,13 @@ class StoreVerifier:
                 )
             )
 
-    def _verify_strays(self, found: Verified, repair: bool) -> None:
-        """Files that a killed importer did not finish, and what does not belong here at all."""
-        for folder in (self.folders.packages, self.folders.listings):
-            for path in sorted(folder.glob(f"{UNFINISHED}*")):
-                with self.folders.alone():
-                    # Whoever writes one has the lock's other side.
-                    if not path.exists():
-                        continue
-                    if repair:
-                        remove(path)
-                found.problems.append(
-                    Problem(
-                        code="STO010",
-                        path=self._name(path),
-                        message="An importer was killed while it wrote this file.",
-                        repaired="It was removed." if repair else "",
-                    )
-                )
+    def _verify_strays(self, found: Verified) -> None:
         own = vars(self.folders).values()
-        for path in sorted(self.folders.root.iterdir()):
-            if path not in own:
-                found.problems.append(
-                    Problem(code="STO007", path=path.name, message="It is no part of the store; remove it by hand.")
-                )
+        found.problems += [
+            Problem(code="STO007", path=path.name, message="It is no part of the store; remove it by hand.")
+            for path in sorted(self.folders.root.iterdir())
+            if path not in own
+        ]
 
     def _compare_with_registry(self, found: Verified) -> None:
         for digest in sorted(self._use.packages_in_use()):

@@ -108,8 +108,8 @@ def _verify(chosen: argparse.Namespace) -> int:
 def _verified_lines(found: Verified) -> Iterable[str]:
     for problem in found.problems:
         yield f"{problem.code} {_safe(problem.path)}: {problem.message}{_done(problem)}"
-    left = sum(not problem.repaired for problem in found.problems)
-    repaired = len(found.problems) - left
+    left = sum(not (problem.repaired or problem.harmless) for problem in found.problems)
+    repaired = sum(bool(problem.repaired) for problem in found.problems)
     verdict = f"{left} problems" if left else "clean"
     also = f", {repaired} repaired" if repaired else ""
     yield f"{verdict}{also}: {found.packages:,} packages, {found.files:,} files, {found.bytes:,} bytes read."
