@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from airlock.domain.archives import ArchiveForm, ArchiveMember
 from airlock.domain.baking import BakePlan
@@ -24,6 +24,9 @@ from airlock.domain.request import ImportRequest
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind, Reservation, RunRef
+
+#: A piece of an object: often the memory of whoever read it, which is good until the next piece is asked for.
+Chunk: TypeAlias = bytes | memoryview
 
 
 class Clock(Protocol):
@@ -54,7 +57,7 @@ class ObjectStorage(Protocol):
             StorageUnavailable: No answer, or the storage's own error.
         """
 
-    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
+    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[Chunk, None, None]:
         """The object's bytes from `start` up to but without `stop`, in order. May be called by several threads.
 
         Raises:
@@ -74,7 +77,7 @@ class IncomingFile:
     """
 
     size_bytes: int
-    read: Callable[[int, int], Generator[bytes, None, None]]
+    read: Callable[[int, int], Generator[Chunk, None, None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,11 @@ import ctypes
 import os
 from pathlib import Path
 
+_LIBRARY = ctypes.CDLL(None, use_errno=True)
+_SYNC_FILE_RANGE_WRITE = 2
 
-def write_all(descriptor: int, data: bytes, position: int | None) -> None:
+
+def write_all(descriptor: int, data: bytes | memoryview, position: int | None) -> None:
     """Write all of the bytes, at a position or behind what was written last."""
     view = memoryview(data)
     while view:
@@ -16,14 +19,22 @@ def write_all(descriptor: int, data: bytes, position: int | None) -> None:
         position = None if position is None else position + count
 
 
+def begin_writing(descriptor: int, start: int, stop: int) -> None:
+    """Ask the system to write a part of a file to the disk now, so that less is left for a sync; nobody waits."""
+    if hasattr(_LIBRARY, "sync_file_range"):
+        # It only hints; what fails here fails again, and louder, when the file is synced.
+        _LIBRARY.sync_file_range(
+            descriptor, ctypes.c_int64(start), ctypes.c_int64(stop - start), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE)
+        )
+
+
 def sync_file_system(folder: Path) -> None:
     """Wait until everything that was written to the folder's file system is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        library = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(library, "syncfs"):
+        if not hasattr(_LIBRARY, "syncfs"):
             os.sync()
-        elif library.syncfs(descriptor):
+        elif _LIBRARY.syncfs(descriptor):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(folder))
     finally:

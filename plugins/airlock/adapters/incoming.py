@@ -20,13 +20,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from airlock.adapters.disk import sync_file_system, write_all
+from airlock.adapters.disk import begin_writing, sync_file_system, write_all
 from airlock.adapters.incoming_files import Jobs, LongFile, Range, blocks, sha256_of
 from airlock.adapters.incoming_journal import Journal, Written, read_journal
 from airlock.domain.package import FileEntry
 from airlock.domain.progress import Progress
 from airlock.errors import SourceChanged
-from airlock.ports import Clock, IncomingFile
+from airlock.ports import Chunk, Clock, IncomingFile
 
 #: What one request brings. Small enough that whoever hashes stays close to whoever writes.
 RANGE_BYTES = 16 * 1024 * 1024
@@ -183,7 +183,7 @@ class IncomingPackage:
             write_all(file.descriptor, chunk, position)
             position += len(chunk)
 
-    def _chunks(self, source: IncomingFile, start: int, stop: int) -> Iterator[bytes]:
+    def _chunks(self, source: IncomingFile, start: int, stop: int) -> Iterator[Chunk]:
         if start == stop:
             return
         received = 0
@@ -225,6 +225,7 @@ class IncomingPackage:
             wanted = file.range(file.hashed)
             for block in blocks(file.descriptor, wanted):
                 file.hash.update(block)
+            begin_writing(file.descriptor, wanted.start, wanted.stop)
             file.hashed += 1
             self._journal.reached(file.path, file.hashed, file.hash.hexdigest())
         if file.hashed < file.ranges or file.path in self._entries:
@@ -245,16 +246,20 @@ class IncomingPackage:
         short: deque[str] = deque()
         long: deque[LongFile] = deque()
         kept = 0
+        # Most copies are the first of their listing; thousands of files are looked for only where some may be.
+        used = any(self._package.iterdir())
+        for folder in {(self._package / path).parent for path in self._files}:
+            folder.mkdir(parents=True, exist_ok=True)
         for path, incoming in self._files.items():
             target = self._package / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            there = target.is_file() and not target.is_symlink()
+            there = used and target.is_file() and not target.is_symlink()
             if incoming.size_bytes <= self._range_bytes:
                 if there and path in before.whole and sha256_of(target, incoming.size_bytes) == before.whole[path]:
                     kept += incoming.size_bytes
                     self._finish(path, incoming.size_bytes, before.whole[path])
                     continue
-                target.unlink(missing_ok=True)
+                if used:
+                    target.unlink(missing_ok=True)
                 short.append(path)
                 continue
             file = LongFile(path, target, incoming, self._range_bytes)

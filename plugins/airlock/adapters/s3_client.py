@@ -27,6 +27,7 @@ from airlock.adapters.s3_read import Access, ObjectReader
 from airlock.domain.package import ListedObject
 from airlock.domain.source import SourceLocation
 from airlock.errors import AirlockError, SourceRefused, StorageUnavailable
+from airlock.ports import Chunk
 
 _REFUSED = {
     "NoSuchBucket": ("SRC001", "The bucket does not exist.", "Correct `source_location`, or create the bucket."),
@@ -100,7 +101,7 @@ class BucketClient:
                     yield from map(_listed, rest.get("Contents", ()))
                 return
 
-    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
+    def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[Chunk, None, None]:
         """The object's bytes from `start` up to but without `stop`; `ObjectReader.read` says how."""
         return self._reader(location.bucket).read(item, start, stop)
 

@@ -32,6 +32,7 @@ from obstore.store import S3Store
 from airlock.domain.findings import shown
 from airlock.domain.package import ListedObject
 from airlock.errors import AirlockError, SourceChanged, SourceRefused, StorageUnavailable
+from airlock.ports import Chunk
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Credential
@@ -168,7 +169,7 @@ class ObjectReader:
         until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=CREDENTIALS_S)
         return {"access_key_id": access_key, "secret_access_key": secret_key, "token": token, "expires_at": until}
 
-    def read(self, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
+    def read(self, item: ListedObject, start: int, stop: int) -> Generator[Chunk, None, None]:
         """An object's bytes from `start` up to but without `stop`.
 
         Raises:
@@ -193,7 +194,7 @@ class ObjectReader:
                     ) from None
                 self._sleep(_wait(failures))
 
-    def _request(self, item: ListedObject, start: int, stop: int) -> Iterator[bytes]:
+    def _request(self, item: ListedObject, start: int, stop: int) -> Iterator[Chunk]:
         whole = (start, stop) == (0, item.size_bytes)
         with self._told(item):
             answer = obstore.get(
@@ -207,18 +208,22 @@ class ObjectReader:
                 },
             )
             self._check(item, answer, start, stop)
-            stream = iter(answer.stream(min_chunk_size=CHUNK_BYTES))
+            # A small body whole: each step of a stream is a call of its own.
+            stream = iter(
+                (answer.bytes(),) if stop - start <= CHUNK_BYTES else answer.stream(min_chunk_size=CHUNK_BYTES)
+            )
         position = start
         while True:
             with self._told(item):
                 chunk = next(stream, None)
             if chunk is None:
                 return
-            # More than was asked for is cut: the range of the answer was checked, so it is the server's own slip.
-            chunk = bytes(chunk)[: stop - position]
-            position += len(chunk)
-            if chunk:
-                yield chunk
+            # The client's own memory, not copied. More than was asked for is cut: the range of the answer was checked,
+            # so it is the server's own slip.
+            view = memoryview(chunk)[: stop - position]
+            position += len(view)
+            if view:
+                yield view
 
     def _check(self, item: ListedObject, answer: obstore.GetResult, start: int, stop: int) -> None:
         """Compare an answer with what was asked for; a server that reads over a condition is noticed here."""
