@@ -59,7 +59,7 @@ test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in an
 		tests/serving/test_transformers_engine.py --runtimes $(if $(LARGE),--large) $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
 
 bench: setup-dev ## Speed against other tools, both sides in one run; writes build/bench.json (BENCH="--runs 3")
-	@exec $(VENV_PYTHON) -m scripts.bench $(BENCH)
+	@PYTHONPATH=plugins exec $(VENV_PYTHON) -m scripts.bench $(BENCH)
 
 bench-validation: setup-dev ## Speed and memory of validation against its targets; writes build/bench-validation.json
 	@exec $(VENV_PYTHON) -m scripts.bench_validation

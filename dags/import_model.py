@@ -10,6 +10,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, TriggerRule
 
 from airlock.operators.form import IMPORT_FORM, IMPORT_FORM_DOC
+from airlock.operators.pools import pool_of
 from airlock.operators.steps import (
     AcceptOperator,
     BuildOperator,
@@ -56,12 +57,13 @@ with DAG(
         SmokeOperator(
             task_id=f"smoke_{device}",
             device=device,
-            queue=queue,
+            queue=device,
+            pool=pool_of(device),
             execution_timeout=timedelta(hours=2),
             image=image.output,
             **known,
         )
-        for device, queue in (("cpu", "cpu"), ("gpu", "gpu"), ("ascend", "ascend"))
+        for device in ("cpu", "gpu", "ascend")
     ]
     version = RegisterOperator(
         task_id="register",

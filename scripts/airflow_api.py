@@ -116,6 +116,15 @@ class AirflowApi:
         parsed = dag["last_parsed_time"]
         return not dag["is_stale"] and parsed is not None and moment(parsed) >= since
 
+    def make_pool(self, name: str, slots: int, description: str) -> None:
+        """Makes a pool of tasks; one that is there stays as it is."""
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        try:
+            self.request("POST", "/api/v2/pools", body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
         """Starts a run of a DAG and returns its id."""
         body: dict[str, Any] = {"logical_date": None, "conf": conf}

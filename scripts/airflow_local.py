@@ -175,9 +175,24 @@ class AirflowLocal:
                     grace_s=GRACE_S if name == "scheduler" else SHORT_GRACE_S,
                 )
             self._wait_until_healthy(self.launched_at)
+            self._make_pools()
         except BaseException:
             self.stop()
             raise
+
+    def _make_pools(self) -> None:
+        """Makes the pools that the test tasks wait in, with slots for what this machine has."""
+        cpus = len(os.sched_getaffinity(0))
+        slots = {
+            "airlock_cpu": max(1, cpus // 2),
+            "airlock_gpu": len(list(Path("/dev").glob("nvidia[0-9]*"))),
+            "airlock_ascend": len(list(Path("/dev").glob("davinci[0-9]*"))),
+        }
+        pools: dict[str, dict[str, Any]] = json.loads((ROOT / "include" / "pools.json").read_text(encoding="utf-8"))
+        api = self.api()
+        for name, pool in pools.items():
+            # One slot at least: a task without its device is skipped, and must run for that.
+            api.make_pool(name, max(1, slots.get(name, pool["slots"])), pool["description"])
 
     def stop(self) -> None:
         """Ends Airflow and every task; returns when no process is left."""

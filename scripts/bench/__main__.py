@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from airlock.errors import AirlockError
 from scripts import bootstrap
-from scripts.bench import bake, fetch, imports
+from scripts.bench import bake, fetch, imports, serving, smoke
 from scripts.bench.measure import RunFailed
 from scripts.bench.table import Row, as_text, write_json
 from scripts.children import Interrupted, interruptible
@@ -50,7 +51,7 @@ def main() -> int:
                     _tell(as_text([row]).splitlines()[1])
     except Interrupted as interrupted:
         return interrupted.exit_code
-    except (LocalError, RunFailed, OSError) as error:
+    except (AirlockError, LocalError, RunFailed, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     finally:
@@ -78,11 +79,22 @@ def _imports(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterat
         yield from imports.rows(bench, example, runs=arguments.runs, big_bytes=arguments.size, tell=_tell)
 
 
+def _smoke(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    yield from smoke.rows(smoke.smoke_bench(folder / "smoke", _tell), runs=arguments.runs, tell=_tell)
+
+
+def _serving(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    bench = serving.ServingBench(folder / "serving", state_dir() / "bench" / "serving", _tell)
+    yield from serving.rows(bench, runs=min(3, arguments.runs), tell=_tell)
+
+
 #: In this order; each cleans up before the next begins.
 GROUPS: dict[str, Callable[[argparse.Namespace, Path, Path], Iterator[Row]]] = {
     "fetch": _fetch,
     "bake": _bake,
     "imports": _imports,
+    "smoke": _smoke,
+    "serving": _serving,
 }
 
 

@@ -168,6 +168,7 @@ class Bench:
     kind: str
     folder: Path
     token: str
+    isolation: str = "none"
     lines: list[str] = field(default_factory=list)
     _images: dict[str, Image] = field(default_factory=dict)
 
@@ -178,6 +179,7 @@ class Bench:
             "runtimes_dir": str(self.folder / "runtimes"),
             "work_dir": str(self.folder / "work"),
             "build_timeout_s": "300",
+            "process_isolation": self.isolation,
             "build_network": os.environ.get("AIRFLOW__AIRLOCK__BUILD_NETWORK", ""),
         }
         return load_settings(lambda key: values.get(key, ""))
@@ -242,16 +244,22 @@ class Bench:
     def serve(self, package: str = "adds", **options: Any) -> AbstractContextManager[RunningService]:
         return self.backend().serve(self.launch(package, **options))
 
-    def leftovers(self, run: str = "run") -> list[str]:
-        """Whatever a run has left: folders, containers, processes."""
+    def containers(self, run: str) -> list[str]:
+        """The containers of a run."""
         import docker
 
+        client = docker.from_env()
+        try:
+            label = f"io.airlock.run=test-{self.token}/{run}"
+            return [container.name for container in client.containers.list(all=True, filters={"label": label})]
+        finally:
+            client.close()
+
+    def leftovers(self, run: str = "run") -> list[str]:
+        """Whatever a run has left: folders, containers, processes."""
         found = [str(path) for path in (self.folder / "work" / "runs").glob("*/*")]
         if self.kind == "docker":
-            client = docker.from_env()
-            label = f"io.airlock.run=test-{self.token}/{run}"
-            found += [container.name for container in client.containers.list(all=True, filters={"label": label})]
-            client.close()
+            found += self.containers(run)
         else:
             found += [str(pid) for pid in processes_with(b"AIRLOCK_TEST_TOKEN=" + self.token.encode())]
         return found
@@ -296,7 +304,7 @@ def detached_processes(bench: Bench) -> list[int]:
 def another_process(bench: Bench, function: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """One of the functions below, run in a Python of its own."""
     process = subprocess.Popen(
-        [sys.executable, __file__, function, bench.kind, str(bench.folder), bench.token, *arguments],
+        [sys.executable, __file__, function, bench.kind, str(bench.folder), bench.token, bench.isolation, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "plugins")},
         stdout=subprocess.PIPE,
         text=True,
@@ -354,5 +362,5 @@ def _bake(bench: Bench, package: str) -> None:
 FUNCTIONS: dict[str, Callable[..., None]] = {"serve": _serve_and_wait, "build": _build, "bake": _bake}
 
 if __name__ == "__main__":
-    name, kind, folder, token, *rest = sys.argv[1:]
-    FUNCTIONS[name](Bench(kind, Path(folder), token), *rest)
+    name, kind, folder, token, isolation, *rest = sys.argv[1:]
+    FUNCTIONS[name](Bench(kind, Path(folder), token, isolation), *rest)

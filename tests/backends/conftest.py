@@ -13,6 +13,7 @@ import user_images as images
 from backend_bench import BASE_IMAGE, Bench
 from image_bench import Images
 
+from airlock.adapters import bubblewrap
 from airlock.adapters.docker_client import docker_answers
 
 
@@ -41,8 +42,8 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(kind: str, folder: Path) -> Iterator[Bench]:
-    bench = Bench(kind, folder / kind, uuid.uuid4().hex[:12])
+def _make(kind: str, folder: Path, isolation: str = "none") -> Iterator[Bench]:
+    bench = Bench(kind, folder / (kind if isolation == "none" else "room"), uuid.uuid4().hex[:12], isolation=isolation)
     yield bench
     if kind == "docker":
         import docker
@@ -70,7 +71,14 @@ def process_bench(short_folder: Path) -> Iterator[Bench]:
     yield from _make("process", short_folder)
 
 
-@pytest.fixture(scope="session", params=["docker", "process"])
+@pytest.fixture(scope="session")
+def bubblewrap_bench(short_folder: Path) -> Iterator[Bench]:
+    if not bubblewrap.is_usable():
+        pytest.skip("bubblewrap is not installed or may not make namespaces")
+    yield from _make("process", short_folder, "bubblewrap")
+
+
+@pytest.fixture(scope="session", params=["docker", "process", "bubblewrap"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     """Each backend in turn."""
     found: Bench = request.getfixturevalue(f"{request.param}_bench")

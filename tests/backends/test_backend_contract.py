@@ -285,11 +285,26 @@ def test_what_a_killed_worker_leaves_is_swept(bench: Bench) -> None:
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
     run = RunRef(dag_id=f"test-{bench.token}", run_id="killed")
-    assert bench.backend().sweep(RunRef(dag_id=run.dag_id, run_id="another")) == 0
     assert bench.backend().sweep(run) >= 1
     assert bench.leftovers("killed") == []
     assert detached_processes(bench) == []
     assert bench.backend().sweep(run) == 0
+
+
+def test_what_a_killed_worker_of_another_run_leaves_is_gone_after_the_next_run(bench: Bench) -> None:
+    bench.image()
+    with another_process(bench, "serve", "never-tried-again") as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline().startswith("ready ")
+        with bench.serve(task="meanwhile") as service:
+            until_ready(service)
+        assert len(bench.leftovers("never-tried-again")) > 1, "whoever still lives keeps what it has"
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+    with bench.serve(task="later") as service:
+        until_ready(service)
+    assert bench.leftovers("never-tried-again") == []
+    assert detached_processes(bench) == []
 
 
 def test_a_second_try_of_a_task_takes_the_place_of_the_first(bench: Bench) -> None:

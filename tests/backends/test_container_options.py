@@ -236,10 +236,10 @@ def test_a_plain_machine_has_a_cpu(tmp_path: Path) -> None:
 
 def test_a_gpu_counts_where_the_engine_can_hand_it_on(tmp_path: Path) -> None:
     root = _machine(tmp_path, "/dev/nvidia0", "/dev/nvidiactl")
-    assert host_devices({"NCPU": 4, "Runtimes": {"runc": {}}}, root).devices() == {Device.CPU}
-    assert host_devices({"NCPU": 4, "Runtimes": {"runc": {}, "nvidia": {}}}, root).gpu == "nvidia"
+    assert host_devices({"NCPU": 4, "Runtimes": {"runc": {}}}, root=root).devices() == {Device.CPU}
+    assert host_devices({"NCPU": 4, "Runtimes": {"runc": {}, "nvidia": {}}}, root=root).gpu == "nvidia"
     cdi = {"NCPU": 4, "Runtimes": {}, "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]}
-    assert host_devices(cdi, root).gpu == "cdi"
+    assert host_devices(cdi, root=root).gpu == "cdi"
 
 
 def test_the_toolkit_without_a_gpu_is_no_device(tmp_path: Path) -> None:
@@ -250,8 +250,26 @@ def test_ascend_devices_are_found_with_what_belongs_to_them(tmp_path: Path) -> N
     root = _machine(
         tmp_path, "/dev/davinci0", "/dev/davinci10", "/dev/davinci_manager", "/usr/local/Ascend/driver/version.info"
     )
-    found = host_devices({"NCPU": 4, "Runtimes": {"ascend": {}}}, root)
+    found = host_devices({"NCPU": 4, "Runtimes": {"ascend": {}}}, root=root)
     assert found.davinci == ("/dev/davinci0", "/dev/davinci10")
     assert found.ascend_runtime
     assert found.ascend_files == ("/dev/davinci_manager", "/usr/local/Ascend/driver")
     assert found.devices() == {Device.CPU, Device.ASCEND}
+
+
+@pytest.mark.parametrize(
+    "access,runtimes,devices,by_runtime",
+    [
+        ("auto", {"ascend": {}}, 1, True),
+        ("auto", {}, 1, False),
+        ("devices", {"ascend": {}}, 1, False),
+        ("runtime", {"ascend": {}}, 1, True),
+        ("runtime", {}, 0, False),
+    ],
+)
+def test_how_ascend_devices_are_handed_on_can_be_set(
+    tmp_path: Path, access: str, runtimes: dict[str, Any], devices: int, by_runtime: bool
+) -> None:
+    found = host_devices({"Runtimes": runtimes}, access, _machine(tmp_path, "/dev/davinci0"))
+    assert (len(found.davinci), found.ascend_runtime) == (devices, by_runtime)
+    assert (Device.ASCEND in found.devices()) == bool(devices)

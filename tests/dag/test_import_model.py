@@ -30,6 +30,9 @@ def test_the_dag_is_one_straight_line_with_three_tests_beside_each_other(install
     assert dag.get_task("register").upstream_task_ids == {"smoke_cpu", "smoke_gpu", "smoke_ascend"} | {
         "accept", "fetch", "validate", "detect", "build",
     }  # fmt: skip
+    for device in ("cpu", "gpu", "ascend"):
+        task = dag.get_task(f"smoke_{device}")
+        assert (task.queue, task.pool) == (device, "default_pool")
     assert dag.get_task("close").is_teardown
 
 

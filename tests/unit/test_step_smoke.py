@@ -160,7 +160,7 @@ def test_the_service_is_started_as_the_request_says() -> None:
 
 def test_a_service_that_loads_in_the_background_is_waited_for() -> None:
     line = Line()
-    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, load_s=2, loading_answers=20)
+    line.backend.behaviour = Behaviour(answer=IRIS_ANSWER, load_s=2, loading_answers=60)
     report = line.smoke(line.until_built())
     assert report.ready_s is not None
     assert report.ready_s > 5

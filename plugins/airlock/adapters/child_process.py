@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from airlock.ports import Clock
 STOP_GRACE_S = 2.0
 #: The keeper itself needs hardly any time once the grace is over: this much more means that it hangs.
 KEEPER_LAG_S = 10.0
+#: After so many times through the list only what the keeper has not yet taken note of is left.
+KILL_ROUNDS = 50
 MAX_LINE_BYTES = 64 * 1024
 
 
@@ -105,9 +108,16 @@ class Child:
 
     def kill(self) -> None:
         """End it with everything below it, at once and without a grace."""
-        for pid in process_keeper.descendants(self._process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for _ in range(KILL_ROUNDS):
+            below = process_keeper.descendants(self._process.pid)
+            if not below:
+                return
+            # What is stopped makes no more: else a bomb of forks would always be ahead of who goes through its list.
+            for sent in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in below:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, sent)
+            time.sleep(0.01)
 
     def close(self) -> None:
         """End it and close its output."""

@@ -16,6 +16,7 @@ from airlock.adapters.docker_bake import image_gone
 from airlock.adapters.docker_build import remove_old_litter
 from airlock.adapters.docker_client import (
     ENGINE_ERRORS,
+    OWNER_LABEL,
     RUN_LABEL,
     TASK_LABEL,
     ClientFactory,
@@ -30,6 +31,7 @@ from airlock.adapters.host_devices import host_devices
 from airlock.adapters.image_credentials import CredentialsOf, nobody
 from airlock.adapters.image_repository import ImageRepository
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.owner import LONGEST_TEST_S, is_gone
 from airlock.adapters.relayed_service import RelayedService
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
@@ -104,7 +106,7 @@ class DockerBackend:
 
     @functools.cached_property
     def _host(self) -> HostDevices:
-        return host_devices(self._info)
+        return host_devices(self._info, self._settings.ascend_access)
 
     @functools.cached_property
     def _info(self) -> dict[str, object]:
@@ -189,6 +191,7 @@ class DockerBackend:
             BackendUnavailable: The engine does not answer, or refuses to start it.
             BuildFailed: The image is neither here nor in a registry.
         """
+        self._remove_abandoned()
         self._remove(launch.run, launch.task)
         image = self._images.have(launch.image, log.info)
         package = self._package_folder(launch.package_digest)
@@ -251,6 +254,7 @@ class DockerBackend:
             ImageRefused: The engine cannot start it, or it is gone and cannot be pulled again.
             BackendUnavailable: The engine does not answer.
         """
+        self._remove_abandoned()
         self._remove(launch.run, launch.task)
         with self._user_images.serve(launch) as service:
             yield service
@@ -274,7 +278,24 @@ class DockerBackend:
             old = remove_old_litter(self._client, self._clock.now() - self._settings.build_timeout_s - OLD_LITTER_S)
         if old:
             log.info("Removed %d leftovers of builds whose workers were killed.", old)
-        return self._remove(run, None)
+        return self._remove(run, None) + self._remove_abandoned()
+
+    def _remove_abandoned(self) -> int:
+        """Remove what processes left that were killed, in any run: theirs may never be tried again."""
+        with engine_errors("looking for leftovers"):
+            found = self._client.api.containers(all=True, filters={"label": [RUN_LABEL, OWNER_LABEL]})
+        now = self._clock.now()
+        count = 0
+        for container in found:
+            gone = is_gone(container["Labels"][OWNER_LABEL])
+            if gone or (gone is None and container["Created"] < now - LONGEST_TEST_S):
+                count += self._remove_container(container["Id"])
+        for folder in self._folders.abandoned(now):
+            self._folders.remove(folder)
+            count += 1
+        if count:
+            log.warning("Removed %d leftovers of tests whose processes were killed.", count)
+        return count
 
     def _remove(self, run: RunRef, task: str | None) -> int:
         wanted = [f"{RUN_LABEL}={run}"] + ([f"{TASK_LABEL}={task}"] if task is not None else [])

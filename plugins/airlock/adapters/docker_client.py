@@ -21,6 +21,8 @@ from airlock.errors import BackendUnavailable
 RUN_LABEL = "io.airlock.run"
 TASK_LABEL = "io.airlock.task"
 TRY_LABEL = "io.airlock.try"
+#: The process that started it, as `owner.this_process` writes it.
+OWNER_LABEL = "io.airlock.owner"
 VERSION_LABEL = "io.airlock.version"
 
 #: What the client raises when the engine refuses, goes away, or dies in the middle of an answer. The last kind comes

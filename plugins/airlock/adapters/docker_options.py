@@ -13,7 +13,8 @@ from typing import Any
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 import airlock
-from airlock.adapters.docker_client import RUN_LABEL, TASK_LABEL, TRY_LABEL, VERSION_LABEL
+from airlock.adapters.docker_client import OWNER_LABEL, RUN_LABEL, TASK_LABEL, TRY_LABEL, VERSION_LABEL
+from airlock.adapters.owner import this_process
 from airlock.domain.device import Device
 from airlock.domain.image import HOME_FOLDER, LAYER_LABEL, PACKAGE_FOLDER, SERVICE_USER
 from airlock.domain.version import RunRef
@@ -141,6 +142,7 @@ def labels(run: RunRef, task: str, attempt: int) -> dict[str, str]:
         RUN_LABEL: str(run),
         TASK_LABEL: task,
         TRY_LABEL: str(attempt),
+        OWNER_LABEL: this_process(),
         VERSION_LABEL: airlock.__version__,
         # An image's own label would make the container look like litter of a build.
         LAYER_LABEL: "",

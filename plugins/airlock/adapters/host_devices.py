@@ -13,21 +13,24 @@ from airlock.adapters.docker_options import ASCEND_CONTROL_DEVICES, ASCEND_MOUNT
 _DAVINCI = re.compile(r"davinci[0-9]+")
 
 
-def host_devices(info: Mapping[str, Any], root: Path = Path("/")) -> HostDevices:
+def host_devices(info: Mapping[str, Any], ascend_access: str = "auto", root: Path = Path("/")) -> HostDevices:
     """The devices of an engine's host.
 
     Args:
         info: The engine's answer to `info`.
+        ascend_access: How containers get Ascend devices: by the engine's `runtime` of that name, by their `devices` and
+            driver files, or `auto`, by the runtime where the engine has it.
         root: Where the machine's files are; another place in tests.
     """
     runtimes = info.get("Runtimes") or {}
     files = tuple(path for path in (*ASCEND_CONTROL_DEVICES, *ASCEND_MOUNTS) if (root / path.lstrip("/")).exists())
-    davinci = ascend_devices(root)
+    has_runtime = "ascend" in runtimes
+    davinci = ascend_devices(root) if ascend_access != "runtime" or has_runtime else ()
     return HostDevices(
         cpus=float(info.get("NCPU") or os.cpu_count() or 1),
         gpu=_gpu_way(info, runtimes) if has_gpu(root) else "",
         davinci=davinci,
-        ascend_runtime="ascend" in runtimes,
+        ascend_runtime=has_runtime and ascend_access != "devices",
         ascend_files=files,
         ascend_groups=tuple(sorted({os.stat(root / path.lstrip("/")).st_gid for path in davinci})),
     )

@@ -1,8 +1,9 @@
-"""Child processes as a backend, for a machine without a container engine. Nothing isolates them."""
+"""Child processes as a backend, for a machine without a container engine; isolated where bubblewrap works."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -10,18 +11,21 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from airlock.adapters.bubblewrap import Room, in_room, interpreter_folders, is_usable
 from airlock.adapters.build_log import BuildLog
 from airlock.adapters.child_process import Child
+from airlock.adapters.docker_options import ASCEND_CONTROL_DEVICES
 from airlock.adapters.file_lock import file_lock
 from airlock.adapters.host_devices import ascend_devices, has_gpu
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.owner import LONGEST_TEST_S
 from airlock.adapters.process_environment import EnvironmentMaker, Made, copy_serving_code, read_marker
 from airlock.adapters.process_lease import LEASE_VARIABLE, end_lease, kill_marked, write_lease
-from airlock.adapters.process_service import ChildService
+from airlock.adapters.process_service import ChildService, Limits
 from airlock.adapters.run_folders import RunFolders, socket_path
 from airlock.adapters.serving_code import serving_digest
 from airlock.adapters.settings import Settings
@@ -42,13 +46,15 @@ from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import Manifest
 from airlock.domain.user_image import needs_engine
 from airlock.domain.version import RunRef
-from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable
+from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable, SettingInvalid
 from airlock.ports import Clock, ImageLaunch, Launch, RunningImage
 
 DEFAULT_CPUS = 2.0
 MEGABYTE = 1_000_000
 MAX_OPEN_FILES = 4096
-MAX_FILE_BYTES = 2_000_000_000
+#: As in a container.
+MAX_PROCESSES = 512
+LEAST_SCRATCH_BYTES = 256 * MEGABYTE
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Where engines find what is no part of a Python environment.
 _KEPT_VARIABLES: Mapping[Device, tuple[str, ...]] = {
@@ -89,9 +95,25 @@ class ProcessBackend:
         """Virtual environments and child processes."""
         return BackendKind.PROCESS
 
-    @property
+    @functools.cached_property
     def isolation(self) -> Isolation:
-        """None."""
+        """Bubblewrap where it is wanted and works, else none.
+
+        Raises:
+            SettingInvalid: It is demanded and does not work.
+        """
+        wanted = self._settings.process_isolation
+        if wanted == "none":
+            return Isolation.NONE
+        if is_usable():
+            return Isolation.BUBBLEWRAP
+        if wanted == "bubblewrap":
+            raise SettingInvalid(
+                "SET020",
+                "`[airlock] process_isolation` demands bubblewrap, and `bwrap` is not installed or may not make "
+                "namespaces here.",
+                "Install it (Debian: `bubblewrap`) and allow user namespaces, or write `auto`.",
+            )
         return Isolation.NONE
 
     @property
@@ -131,7 +153,10 @@ class ProcessBackend:
         machine = self.machine
         if machine not in plan.runtime.architectures:
             raise RuntimeUnavailable("BLD008", *other_machine(plan.runtime, machine))
-        log("Isolation: none. The package's code will run as an ordinary process of this worker.")
+        if self.isolation is Isolation.NONE:
+            log("Isolation: none. The package's code will run as an ordinary process of this worker.")
+        else:
+            log(f"Isolation: {self.isolation.value}.")
         made = self._whole(plan)
         if made is not None:
             # A second environment holds everything that the first one does, so that it needs no look.
@@ -244,6 +269,7 @@ class ProcessBackend:
                 f"The environment {launch.image.reference} is no longer on this worker.",
                 "Run the import's build task again.",
             )
+        self._remove_abandoned()
         self._remove(launch.run, launch.task)
         package = self._package_folder(launch.package_digest)
         folder = self._folders.make(launch.run, launch.task)
@@ -253,20 +279,31 @@ class ProcessBackend:
         try:
             socket = Path(socket_path(folder))
             home = folder / "home" / "mind"
-            temporary = folder / "tmp"
+            temporary = Path("/tmp") if self._in_rooms else folder / "tmp"  # noqa: S108 - its own, in its room
             for path in (socket.parent, home, temporary):
-                path.mkdir(parents=True)
+                path.mkdir(parents=True, exist_ok=True)
             write_lease(folder, token, None)
             environment = self._folder(_environment_key(launch.image))
             serving = self._folder(launch.image.reference)
-            child = Child(
-                [str(environment / "bin" / "python"), "-m", "model_service.server"],
-                env=_variables(launch, environment, serving, package, home, temporary, socket, token),
-                cwd=home,
-                limits=_limits(launch),
-            )
+            variables = _variables(launch, environment, serving, package, home, temporary, socket, token)
+            argv = [str(environment / "bin" / "python"), "-m", "model_service.server"]
+            scratch = _scratch_bytes(launch)
+            if self._in_rooms:
+                room = Room(
+                    read_only=(*interpreter_folders(environment), str(serving), package, *_libraries(variables)),
+                    writable=(str(socket.parent),),
+                    private={str(home): scratch, str(temporary): scratch},
+                    devices=_device_files(launch.device),
+                    folder=str(home),
+                )
+                argv = in_room(argv, room)
+                argv[0] = shutil.which(argv[0]) or argv[0]
+            child = Child(argv, env=variables, cwd=home, limits=_limits(launch))
             write_lease(folder, token, child.keeper_pid)
-            service = ChildService(child, str(socket), launch.memory_mb * MEGABYTE)
+            limits = Limits(
+                memory_bytes=launch.memory_mb * MEGABYTE, processes=MAX_PROCESSES, disk_bytes=scratch, folder=folder
+            )
+            service = ChildService(child, str(socket), limits)
             yield service
         finally:
             if service is not None:
@@ -275,6 +312,10 @@ class ProcessBackend:
                 child.close()
             kill_marked(token)
             self._folders.remove(folder)
+
+    @property
+    def _in_rooms(self) -> bool:
+        return self.isolation is Isolation.BUBBLEWRAP
 
     def obtain(self, reference: ImageReference, log: Callable[[str], None]) -> Image:
         """No image runs here.
@@ -294,11 +335,18 @@ class ProcessBackend:
 
     def sweep(self, run: RunRef) -> int:
         """End the processes and remove the folders of a run."""
-        return self._remove(run, None)
+        return self._remove(run, None) + self._remove_abandoned()
+
+    def _remove_abandoned(self) -> int:
+        """End and remove what workers left that were killed, in any run: theirs may never be tried again."""
+        return self._end(self._folders.abandoned(self._clock.now()))
 
     def _remove(self, run: RunRef, task: str | None) -> int:
+        return self._end(self._folders.found(run, task))
+
+    def _end(self, folders: Iterable[Path]) -> int:
         count = 0
-        for folder in self._folders.found(run, task):
+        for folder in folders:
             end_lease(folder)
             self._folders.remove(folder)
             count += 1
@@ -314,13 +362,45 @@ def _key(layer: Layer) -> str:
     return layer.tag.rpartition(":")[2]
 
 
+def _scratch_bytes(launch: Launch) -> int:
+    """Bytes that the service may write into its home, and into `/tmp`; as in a container."""
+    return max(LEAST_SCRATCH_BYTES, launch.memory_mb * MEGABYTE // 2)
+
+
 def _limits(launch: Launch) -> dict[str, int]:
-    limits = {"NOFILE": MAX_OPEN_FILES, "FSIZE": MAX_FILE_BYTES}
+    cpus = math.ceil(launch.cpus or DEFAULT_CPUS)
+    limits = {"NOFILE": MAX_OPEN_FILES, "FSIZE": _scratch_bytes(launch), "CPU": int(LONGEST_TEST_S) * cpus}
+    # The kernel counts every process and thread of the user, and none of root's: the count that holds is watched.
+    limits["NPROC"] = _processes_of_this_user() + MAX_PROCESSES
     if launch.device is Device.CPU:
         # Not the limit that counts, which is watched: only what stops a single allocation that would fill the machine
         # between two looks. Address space says nothing (libraries reserve gigabytes that they never touch).
         limits["DATA"] = 2 * launch.memory_mb * MEGABYTE + 2_000 * MEGABYTE
     return limits
+
+
+def _processes_of_this_user() -> int:
+    """Processes and threads that this user has now, anywhere on the machine."""
+    count = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if entry.stat().st_uid == os.getuid():
+                    count += len(os.listdir(entry / "task"))
+    return count
+
+
+def _libraries(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Folders that the variables name where engines find what is no part of a Python environment."""
+    named = (variables.get(name, "") for names in _KEPT_VARIABLES.values() for name in names if not name.endswith("S"))
+    folders = {path for text in named for path in text.split(":") if os.path.isabs(path) and path != "/"}
+    return tuple(sorted(folders))
+
+
+def _device_files(device: Device) -> tuple[str, ...]:
+    if device is Device.GPU:
+        return tuple(sorted(str(path) for path in Path("/dev").glob("nvidia*")))
+    return (*ascend_devices(), *ASCEND_CONTROL_DEVICES) if device is Device.ASCEND else ()
 
 
 def _variables(

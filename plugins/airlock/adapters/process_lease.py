@@ -8,6 +8,8 @@ import os
 import signal
 from pathlib import Path
 
+from airlock.adapters.owner import start_time
+
 LEASE_FILE = "lease.json"
 #: Every process of a service carries it in its environment, so that even one that detached itself is found.
 LEASE_VARIABLE = "AIRLOCK_LEASE"
@@ -21,7 +23,7 @@ def write_lease(folder: Path, token: str, pid: int | None) -> None:
         token: The value of `AIRLOCK_LEASE` in its environment.
         pid: The process that everything of it is below.
     """
-    lease = {"token": token, "pid": pid, "started": None if pid is None else _start_time(pid)}
+    lease = {"token": token, "pid": pid, "started": None if pid is None else start_time(pid)}
     partial = folder / f"{LEASE_FILE}.partial"
     partial.write_text(json.dumps(lease))
     partial.replace(folder / LEASE_FILE)
@@ -34,18 +36,10 @@ def end_lease(folder: Path) -> None:
         token, pid, started = str(lease["token"]), lease["pid"], lease["started"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if isinstance(pid, int) and started is not None and _start_time(pid) == started:
+    if isinstance(pid, int) and started is not None and start_time(pid) == started:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     kill_marked(token)
-
-
-def _start_time(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks since boot: with its id, it names one process for ever."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
 
 
 def kill_marked(token: str) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from airlock.adapters.child_process import Child
@@ -22,8 +23,27 @@ log = logging.getLogger(__name__)
 MAX_TAIL_BYTES = 64 * 1024
 #: Fast allocations between two looks overshoot the limit by what memory can be filled with meanwhile.
 WATCH_S = 0.1
+#: The disk is looked at each so many looks.
+DISK_TURNS = 5
 _KILLED_STATUS = 137
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a service may use, over all its processes together; more ends it.
+
+    Attributes:
+        memory_bytes: Memory.
+        processes: How many there may be.
+        disk_bytes: Bytes of the files in its folder.
+        folder: The folder.
+    """
+
+    memory_bytes: int
+    processes: int
+    disk_bytes: int
+    folder: Path
 
 
 class ChildService:
@@ -32,13 +52,14 @@ class ChildService:
     Args:
         child: The process, started.
         socket: Path of its socket.
-        memory_bytes: Memory limit over all its processes.
+        limits: What it may use.
     """
 
-    def __init__(self, child: Child, socket: str, memory_bytes: int) -> None:
+    def __init__(self, child: Child, socket: str, limits: Limits) -> None:
         self._child = child
         self._socket = socket
-        self._memory_bytes = memory_bytes
+        self._limits = limits
+        self._note = ""
         self._peak_bytes = 0
         self._out_of_memory = False
         self._tail = bytearray()
@@ -65,6 +86,8 @@ class ChildService:
         """How it ended, None while it runs."""
         if self._out_of_memory:
             return ServiceExit(status=_KILLED_STATUS, out_of_memory=True)
+        if self._note:
+            return ServiceExit(status=_KILLED_STATUS, out_of_memory=False)
         status = self._child.status()
         return None if status is None else ServiceExit(status=status, out_of_memory=False)
 
@@ -75,7 +98,7 @@ class ChildService:
             self._threads[0].join(timeout=1)
         with self._lock:
             text = bytes(self._tail).decode("utf-8", "replace")
-        return "".join(text.splitlines(keepends=True)[-lines:])
+        return "".join(text.splitlines(keepends=True)[-lines:]) + self._note
 
     def peak_memory_bytes(self) -> int | None:
         """Highest memory seen so far, shared pages counted once."""
@@ -100,24 +123,46 @@ class ChildService:
                     self._tail += chunk
                     del self._tail[:-MAX_TAIL_BYTES]
 
+    def _end(self, why: str) -> None:
+        self._note = f"\nairlock: the service was ended because {why}.\n"
+        log.warning("A service is ended because %s.", why)
+        self._child.kill()
+
     def _watch(self) -> None:
         seen = 0.0
+        turn = 0
         while not self._over.wait(WATCH_S) and self._child.status() is None:
             pids = descendants(self._child.keeper_pid)
+            turn += 1
+            if len(pids) > self._limits.processes:
+                self._end(f"it had more than {self._limits.processes} processes")
+                return
+            if turn % DISK_TURNS == 0 and _bytes_below(self._limits.folder) > self._limits.disk_bytes:
+                self._end(f"it wrote more than {self._limits.disk_bytes:,} bytes into its folder")
+                return
             resident = sum(_resident(pid) for pid in pids)
             # The exact figure stops a process while it is read; it is taken only where it can matter.
-            if resident <= min(seen, self._memory_bytes):
+            if resident <= min(seen, self._limits.memory_bytes):
                 continue
             seen = resident * 1.02
             used = sum(_proportional(pid) for pid in pids)
             self._peak_bytes = max(self._peak_bytes, used)
-            if used > self._memory_bytes:
-                log.warning(
-                    "A service used %d bytes of memory, %d were allowed: it is ended.", used, self._memory_bytes
-                )
+            allowed = self._limits.memory_bytes
+            if used > allowed:
+                log.warning("A service used %d bytes of memory, %d were allowed: it is ended.", used, allowed)
                 self._out_of_memory = True
                 self._child.kill()
                 return
+
+
+def _bytes_below(folder: Path) -> int:
+    """Bytes on the disk of the files in a folder; links are not followed."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512
+    return total
 
 
 def _resident(pid: int) -> int:

@@ -9,9 +9,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from airlock.adapters.owner import LONGEST_TEST_S, is_gone, this_process
 from airlock.adapters.service_client import MAX_SOCKET_PATH_BYTES
 from airlock.domain.version import RunRef
 from airlock.errors import SettingInvalid
+
+#: Says which process made a folder.
+OWNER_FILE = "owner"
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class RunFolders:
         parent = self._root / _short(str(run))
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder = Path(tempfile.mkdtemp(prefix=f"{_short(task)}-", dir=parent))
+        (folder / OWNER_FILE).write_text(this_process())
         if len(os.fsencode(socket_path(folder))) > MAX_SOCKET_PATH_BYTES:
             self.remove(folder)
             raise SettingInvalid(
@@ -51,6 +56,14 @@ class RunFolders:
         pattern = "*" if task is None else f"{_short(task)}-*"
         return tuple(sorted(path for path in parent.glob(pattern) if path.is_dir() and not path.is_symlink()))
 
+    def abandoned(self, now: float) -> tuple[Path, ...]:
+        """The folders of any run whose process has ended without removing them.
+
+        Args:
+            now: Seconds since 1970.
+        """
+        return tuple(path for path in sorted(self._root.glob("*/*")) if path.is_dir() and _is_abandoned(path, now))
+
     def remove(self, folder: Path) -> None:
         """Remove a folder with whatever a service left in it; one that resists is logged and stays."""
         _remove_tree(folder)
@@ -64,6 +77,18 @@ class RunFolders:
 def socket_path(folder: Path) -> str:
     """Where the service of a folder listens. Its own folder, because a container gets it whole."""
     return str(folder / "s" / "http.sock")
+
+
+def _is_abandoned(folder: Path, now: float) -> bool:
+    try:
+        old = folder.stat().st_mtime < now - LONGEST_TEST_S
+        gone = is_gone((folder / OWNER_FILE).read_text())
+    except FileNotFoundError:
+        # Just made, or just removed.
+        return False
+    except (OSError, ValueError):
+        gone = None
+    return old if gone is None else gone
 
 
 def _short(text: str) -> str:

@@ -15,6 +15,8 @@ from airlock.errors import SettingInvalid
 SECTION = "airlock"
 GIGABYTE = 1_000_000_000
 BACKENDS = ("auto", "docker", "process")
+PROCESS_ISOLATIONS = ("auto", "bubblewrap", "none")
+ASCEND_ACCESSES = ("auto", "devices", "runtime")
 PULL_POLICIES = ("missing", "always", "never")
 
 
@@ -26,6 +28,9 @@ class Settings:
         store: Folder of the package store.
         registry_url: SQLAlchemy URL of the registry.
         backend: `auto`, `docker` or `process`.
+        process_isolation: Whether the process backend uses bubblewrap: `auto`, where it can; `bubblewrap`; `none`.
+        ascend_access: How containers get Ascend devices: `auto`, `devices` or `runtime`.
+        device_pools: Whether the test tasks run in Airflow pools of their own, one for each device.
         runtimes_dir: Environments of the process backend.
         work_dir: Short-lived files, locks and build logs.
         include_dir: Specifications, catalogue and serving code.
@@ -54,6 +59,9 @@ class Settings:
     store: Path
     registry_url: str
     backend: str
+    process_isolation: str
+    ascend_access: str
+    device_pools: bool
     runtimes_dir: Path
     work_dir: Path
     include_dir: Path
@@ -121,10 +129,16 @@ def load_settings(get: Callable[[str], str]) -> Settings:
             raise SettingInvalid("SET001", f"`[airlock] {key}` is {value!r}.", f"Write one of {', '.join(allowed)}.")
         return value
 
+    def flag(key: str) -> bool:
+        return choice(key, ("false", "true", "0", "1")) in ("true", "1")
+
     return Settings(
         store=path("store", home / "store"),
         registry_url=get("registry_url") or f"sqlite:///{home / 'registry.db'}",
         backend=choice("backend", BACKENDS),
+        process_isolation=choice("process_isolation", PROCESS_ISOLATIONS),
+        ascend_access=choice("ascend_access", ASCEND_ACCESSES),
+        device_pools=flag("device_pools"),
         runtimes_dir=path("runtimes_dir", home / "runtimes"),
         work_dir=path("work_dir", home / "work"),
         include_dir=path("include_dir", Path(__file__).resolve().parents[3] / "include"),
@@ -147,7 +161,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         pip_find_links=get("pip_find_links"),
         pip_cert=get("pip_cert"),
         pip_trusted_host=get("pip_trusted_host"),
-        pip_no_index=choice("pip_no_index", ("false", "true", "0", "1")) in ("true", "1"),
+        pip_no_index=flag("pip_no_index"),
     )
 
 

@@ -149,8 +149,10 @@ class Wiring:
             )
         from airlock.adapters.process_backend import ProcessBackend
 
+        backend = ProcessBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)
         log.warning(
-            "No container engine is used (backend %s): models run as ordinary processes, isolation none.",
+            "No container engine is used (backend %s): models run as child processes, isolation %s.",
             settings.backend,
+            backend.isolation.value,
         )
-        return ProcessBackend(settings=settings, install=install, package_folder=self.store.folder, clock=self.clock)
+        return backend

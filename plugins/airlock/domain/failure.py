@@ -28,7 +28,10 @@ _TOLD_BY_LOG = (
         "It tries to reach a network, and a test has none: bring the data in the package.",
     ),
     (r"Read-only file system", "It writes where it may not: /tmp and /home/mind can be written to."),
-    (r"No space left on device", "It writes more than its private disk holds, which is half of its memory."),
+    (
+        r"No space left on device|File too large",
+        "It writes more than its private disk holds, which is half of its memory.",
+    ),
     (r"Permission denied|PermissionError", "It uses something that its user may not: it runs as nobody."),
     (
         r"Resource temporarily unavailable|can't start new thread|pthread_create failed",

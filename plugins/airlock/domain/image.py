@@ -49,6 +49,7 @@ class Isolation(enum.StrEnum):
     """What stands between the user's code and the host."""
 
     CONTAINER = "container"
+    BUBBLEWRAP = "bubblewrap"
     NONE = "none"
 
 

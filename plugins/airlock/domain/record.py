@@ -12,7 +12,7 @@ from airlock.domain.device import Device
 from airlock.domain.device_comparison import DeviceComparison
 from airlock.domain.expectations import SuiteReport
 from airlock.domain.findings import Finding, Severity
-from airlock.domain.image import Image
+from airlock.domain.image import Image, Isolation
 from airlock.domain.package import Package
 from airlock.domain.parameters import ApiParameters
 from airlock.domain.request import Document, ImportRequest
@@ -93,6 +93,11 @@ class ModelVersion:
     registered_at: float
     comparisons: tuple[DeviceComparison, ...] = ()
 
+    def isolation(self) -> Isolation:
+        """What stood between the code and the host; of several tests, the least."""
+        strength = list(Isolation)
+        return max((report.isolation for report in self.reports if report.image is not None), key=strength.index)
+
     def device_results(self) -> dict[str, str]:
         """Device → verdict, for every device there is."""
         ran = {report.device: report.verdict for report in self.reports}
@@ -128,7 +133,7 @@ class ModelVersion:
             "engine_version": self.detection.engine_version,
             "runtime": self.detection.runtime,
             "backend": self.image.backend.value,
-            "isolation": self.image.isolation.value,
+            "isolation": self.isolation().value,
             "devices": self.device_results(),
             "latency_ms": timed.p50 if timed else None,
             "package_digest": f"sha256:{self.package.digest}",

@@ -26,6 +26,8 @@ from airlock.errors import BackendUnavailable, SmokeFailed
 from airlock.ports import Clock, RunningService, ServiceExit
 
 POLL_S = 0.2
+#: At first more often: a small model is there within a second or two.
+EARLY_S, EARLY_POLL_S = 3.0, 0.05
 HEALTH_TIMEOUT_S = 5.0
 #: The serving code sets it while threads that the package's constructor started are still at work.
 LOADING_STATUS = 503
@@ -78,6 +80,7 @@ class Conversation:
     def until_ready(self, sample: Sample, deadline: float) -> None:
         """Send until the first successful prediction: packages load in the background, an open port is not enough."""
         loaded = self.own
+        started = self.clock.monotonic()
         while True:
             self.alive("SMK010", "before it was ready")
             left = deadline - self.clock.monotonic()
@@ -100,7 +103,8 @@ class Conversation:
             elif answer.silence is Silence.TIMED_OUT:
                 # It may have waited for the model for most of its time. The next one does not, once the model is there.
                 loaded = self._is_loaded()
-            self.clock.sleep(POLL_S)
+            early = self.clock.monotonic() - started < EARLY_S
+            self.clock.sleep(EARLY_POLL_S if early else POLL_S)
 
     def send(self, request: HttpRequest, timeout_s: float) -> HttpResponse | NoResponse:
         """Send a request and remember it with what came of it."""

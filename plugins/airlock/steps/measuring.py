@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airlock.domain.device import Device
 from airlock.domain.expectations import SuiteReport
 from airlock.domain.findings import Finding, Place, Severity
-from airlock.domain.image import Image
+from airlock.domain.image import Image, Isolation
 from airlock.domain.judging import same_body
 from airlock.domain.measured_specs import specs_findings, suggested_specs
 from airlock.domain.request import MinimumSpecs
@@ -104,6 +104,7 @@ def passed_report(
     timed: Timed,
     suites: tuple[SuiteReport, ...],
     *,
+    isolation: Isolation,
     start_s: float,
     ready_s: float,
     memory_mb: int,
@@ -119,6 +120,7 @@ def passed_report(
         checked: What was sent and checked, with what came back.
         timed: What was measured.
         suites: What the installation's expectations found.
+        isolation: What stood between the code and the host.
         start_s: Seconds until the container or process was started.
         ready_s: Seconds from the beginning to the first successful prediction.
         memory_mb: The service's memory limit.
@@ -130,7 +132,7 @@ def passed_report(
     return SmokeReport(
         device=device,
         verdict=Verdict.PASSED,
-        isolation=image.isolation,
+        isolation=isolation,
         image=image,
         checked=tuple(sample.name for sample, _ in checked),
         start_s=round(start_s, 3),

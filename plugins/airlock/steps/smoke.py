@@ -161,6 +161,7 @@ def smoke(
         checked,
         timed,
         suites,
+        isolation=backend.isolation,
         start_s=start_s,
         ready_s=ready_s,
         memory_mb=launch.memory_mb,

@@ -136,6 +136,7 @@ def _tested(
         checked,
         timed,
         suites,
+        isolation=backend.isolation,
         start_s=start_s,
         ready_s=ready_s,
         memory_mb=launch.memory_mb,

@@ -20,6 +20,8 @@ from model_service import failures, home, loading, package_config
 from model_service.settings import Settings
 
 KEEP_ALIVE_S = 60
+# Connections that are read and answered at a time. Predictions have threads of their own.
+REQUEST_THREADS = 16
 
 
 class Gateway(BaseApplication):
@@ -35,7 +37,7 @@ class Gateway(BaseApplication):
         options = {
             "bind": self.settings.bind,
             "workers": self.settings.workers,
-            "threads": self.settings.threads,
+            "threads": max(REQUEST_THREADS, self.settings.threads),
             "worker_class": "model_service.worker.ServiceWorker",
             # A model may load for minutes, and predictions have their own limit.
             "timeout": 0,

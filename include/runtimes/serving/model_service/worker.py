@@ -5,6 +5,7 @@ from __future__ import absolute_import
 import atexit
 import mmap
 import os
+import select
 import sys
 import threading
 
@@ -16,6 +17,8 @@ from model_service.model_threads import ModelThreads
 
 # Neither 3 nor 4: gunicorn's master stops itself at these, and fails when a second worker ends so while it stops.
 FAILED_EXIT_STATUS = 1
+# How long a thread waits for the next request of its connection, as long as no other connection waits for a thread.
+STAY_MS = 5
 STUCK_EXIT_STATUS = 70
 # Where a worker is in its life; the master reads it when the worker has died.
 STAGES = (None, "import", "select", "construct", "reported", "ready")
@@ -103,7 +106,24 @@ class ServiceWorker(ThreadWorker):
         if "init" not in vars(conn):
             conn.init = init
         conn.sock.settimeout(self.app.settings.request_timeout_s)
-        return ThreadWorker.handle(self, conn)
+        result = ThreadWorker.handle(self, conn)
+        # A client that asks again at once is answered by the thread that has its connection: giving it back to the
+        # main loop and taking it again would cost three changes of threads, more than many a prediction.
+        while self._goes_on(conn, result):
+            result = ThreadWorker.handle(self, conn)
+        return result
+
+    def _goes_on(self, conn, result):
+        # What handle() returned is whether the connection stays open; older gunicorn gives the connection with it.
+        stays_open = result[0] if isinstance(result, tuple) else result is True
+        if not stays_open or not self.alive or self.tpool._work_queue.qsize():
+            return False
+        try:
+            poll = select.poll()
+            poll.register(conn.sock, select.POLLIN)
+            return bool(poll.poll(STAY_MS))
+        except (EnvironmentError, ValueError, select.error):  # a broken connection is the main loop's to close
+            return False
 
 
 def leave(status, grace_s=0):
