@@ -30,4 +30,11 @@ class AirlockPlugin(AirflowPlugin):
             "url_route": "airlock-models",
             "nav_top_level": True,
         },
+        # A tab of every run: Airflow cannot be told that only runs of some DAGs have one.
+        {
+            "name": "Model",
+            "href": f"{URL_PREFIX}/runs/{{DAG_ID}}/{{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "airlock-model",
+        },
     ]

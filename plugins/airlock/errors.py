@@ -90,6 +90,10 @@ class RunRefused(PermanentError):
     """Airflow does not start the run: its own permissions, its own checks, or a paused or broken DAG."""
 
 
+class NotStarted(PermanentError):
+    """Airflow would not start a run that was asked for on a page (WEB…)."""
+
+
 class SourceRefused(PermanentError):
     """The storage answered, and the answer will not change by itself: no bucket, no permission, unsafe names."""
 

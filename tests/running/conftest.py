@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts import airflow_config
 from scripts.airflow_local import AirflowLocal
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, object_server: Any) -> Ite
         extra_env={
             "AIRFLOW__AIRLOCK__BACKEND": backend,
             "AIRFLOW_CONN_AIRLOCK_S3": object_server.airflow_connection_json(),
+            # Beside the one who may do everything, one who may only look.
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{airflow_config.USER}:admin,guest:viewer",
         },
     )
     with airflow:

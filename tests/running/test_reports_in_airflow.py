@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 
 from tests.conftest import Bucket
 from tests.dag.conftest import a_config
@@ -21,13 +20,18 @@ def test_the_task_that_refused_a_package_links_to_its_report(running: Running, b
 
     path = f"/api/v2/dags/{DAG_ID}/dagRuns/hostile%2B1/taskInstances/validate/links"
     links = running.api.request("GET", path)["extra_links"]
-    assert links == {"Validation report": f"/airlock/reports/{DAG_ID}/hostile%2B1"}
-    status, page = ask(running, urlsplit(links["Validation report"]).path, running.api._token)
+    inside = "/plugin/airlock-models"
+    assert links == {
+        "Model": f"{inside}/airlock/runs/{DAG_ID}/hostile%2B1",
+        "Validation report": f"{inside}/airlock/reports/{DAG_ID}/hostile%2B1",
+    }
+    address = links["Validation report"].removeprefix(inside)
+    status, page = ask(running, address, running.api._token)
     assert status == 200
     assert "<code>MDL001</code>" in page
     assert "posix.system" in page
     # Great Expectations itself was at work, in the run's last task.
     assert "inventory, judged in close" in page
     assert "<td>No rule is broken in any file.</td><td>error</td><td>not met</td>" in page
-    status, text = ask(running, links["Validation report"] + "/report.json", running.api._token)
+    status, text = ask(running, address + "/report.json", running.api._token)
     assert [file["path"] for file in json.loads(text)["package"]["files"]] == ["model/config.json", "model/model.m"]

@@ -3,57 +3,119 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, HTTPException
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a registry without versions; making its schema takes longer than most tests."""
+    from airlock.adapters.registry_schema import open_engine, upgrade
+
+    path = tmp_path_factory.mktemp("registry") / "empty.db"
+    engine = open_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    # The last connection to close writes everything into the one file.
+    engine.dispose()
+    return path
 
 
 @pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", f"sqlite:///{tmp_path / 'registry.db'}")
-    from airlock.adapters.clock import SystemClock
-    from airlock.adapters.registry import SqlRegistry
-    from airlock.adapters.registry_schema import open_engine, upgrade
+def engine(tmp_path: Path, empty_registry: Path) -> Iterator[Any]:
+    from airlock.adapters.registry_schema import open_engine
 
-    engine = open_engine(os.environ["AIRFLOW__AIRLOCK__REGISTRY_URL"])
-    upgrade(engine)
-    yield SqlRegistry(engine, SystemClock())
+    shutil.copyfile(empty_registry, tmp_path / "registry.db")
+    engine = open_engine(f"sqlite:///{tmp_path / 'registry.db'}")
+    yield engine
     engine.dispose()
 
 
+def without_own_script(text: str) -> str:
+    """A page without the one script that every page loads."""
+    own = '<script src="/airlock/assets/airlock.js"></script>'
+    assert text.count(own) == 1
+    return text.replace(own, "")
+
+
+class FakeRuns:
+    """Runs without an Airflow."""
+
+    def __init__(self) -> None:
+        self.dags = {"import_model"}
+        self.confs: dict[Any, dict[str, Any]] = {}
+        self.started: list[tuple[str, dict[str, Any], str]] = []
+
+    def has_dag(self, dag_id: str) -> bool:
+        return dag_id in self.dags
+
+    def start(self, dag_id: str, conf: Mapping[str, Any], actor: str) -> Any:
+        from airlock.domain.version import RunRef
+        from airlock.errors import NotStarted
+
+        if dag_id not in self.dags:
+            raise NotStarted("WEB010", f"The DAG {dag_id} is not there, or its file is broken.")
+        self.started.append((dag_id, dict(conf), actor))
+        run = RunRef(dag_id=dag_id, run_id=f"manual__{len(self.started)}")
+        self.confs[run] = dict(conf)
+        return run
+
+    def conf_of(self, run: Any) -> dict[str, Any] | None:
+        return self.confs.get(run)
+
+    def is_under_way(self, run: Any) -> bool:
+        return run in self.confs
+
+
 class Site:
-    """The application, asked by somebody who may read; who may is tested against a running Airflow."""
+    """The application, mounted as Airflow mounts it, for a user who may change models unless `may_change` is False.
 
-    def __init__(self, registry: Any) -> None:
+    How Airflow decides that is tested against a running one.
+    """
+
+    def __init__(self, app: FastAPI, engine: Any) -> None:
+        from airlock.adapters.clock import SystemClock
+        from airlock.adapters.registry import SqlRegistry
         from airlock.adapters.registry_edits import SqlRegistryEditor
-        from airlock.web import wired
-        from airlock.web.access import actor_of, may_change, may_read
-        from airlock.web.api.app import API_PREFIX
-        from airlock.web.app import create_app
-
-        self.app = create_app()
-        (api,) = (route.app for route in self.app.routes if getattr(route, "path", "") == API_PREFIX)
-        #: Where tests put their own adapters, in the pages and in the API below them.
-        self.overrides = [self.app.dependency_overrides, api.dependency_overrides]
-        self.put(may_read.dependency, None)
-        self.put(may_change.dependency, None)
-        self.put(actor_of, "ada")
-        self.put(wired.editor, SqlRegistryEditor(registry.engine, registry.clock))
         from airlock.adapters.registry_reads import SqlRegistryReader
+        from airlock.web import access, airflow_runs, wired
+        from airlock.web.api.app import API_PREFIX
 
-        self.registry = registry
-        self.show(SqlRegistryReader(registry.engine, registry.clock))
+        self.runs = FakeRuns()
+        self.app = app
+        self.registry = SqlRegistry(engine, SystemClock())
+        self.reader = SqlRegistryReader(engine, SystemClock())
+        self.outer = FastAPI()
+        self.outer.mount("/airlock", self.app)
+        self.may_change = True
+        (api,) = (route.app for route in app.routes if getattr(route, "path", "") == API_PREFIX)
+        #: Where tests put their own adapters, in the pages and in the API below them.
+        self.overrides = [app.dependency_overrides, api.dependency_overrides]
+        for overrides in self.overrides:
+            overrides.clear()
+            overrides |= {
+                access.may_read.dependency: lambda: None,
+                access.may_change.dependency: self._refuse_changes,
+                access.changes_allowed: lambda: self.may_change,
+                access.actor_of: lambda: "ada",
+                airflow_runs.runs: lambda: self.runs,
+                wired.registry: lambda: self.reader,
+                wired.editor: lambda: SqlRegistryEditor(engine, SystemClock()),
+                wired.importers: lambda: self.registry,
+            }
+
+    def _refuse_changes(self) -> None:
+        if not self.may_change:
+            raise HTTPException(403, "Forbidden")
 
     def show(self, reader: Any) -> None:
         """Show what this reader of a registry finds."""
-        from airlock.web import wired
-
-        self.put(wired.registry, reader)
+        self.reader = reader
 
     def put(self, dependency: Any, value: Any) -> None:
         """Put a value in the place of what a route depends on."""
@@ -66,28 +128,41 @@ class Site:
 
         return Line(*given, registry=self.registry, **more)
 
-    def get(self, path: str) -> httpx.Response:
-        return self.ask("GET", path)
+    def get(self, path: str, under: str = "") -> httpx.Response:
+        """A page of an Airflow that lies under a path."""
+        return self.ask("GET", path, under)
 
-    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+    def post(self, path: str, data: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+        """Send a form, from the pages themselves where no header says otherwise."""
+        return self.ask("POST", path, data=data or {}, headers=headers or {"sec-fetch-site": "same-origin"})
+
+    def ask(self, method: str, path: str, under: str = "", **more: Any) -> httpx.Response:
         """One request; what a defect raises is answered as the server answers it."""
 
         async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://airlock") as client:
-                return await client.request(method, path, **more)
+            transport = httpx.ASGITransport(self.outer, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://airflow.example") as client:
+                return await client.request(method, f"{under}/airlock{path}", **more)
 
         return asyncio.run(go())
 
 
-@pytest.fixture
-def site(registry: Any) -> Site:
-    return Site(registry)
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    from airlock.web.app import create_app
+
+    return create_app()
 
 
 @pytest.fixture
-def get(site: Site) -> Callable[[str], httpx.Response]:
-    return site.get
+def site(app: FastAPI, engine: Any) -> Site:
+    return Site(app, engine)
+
+
+@pytest.fixture
+def registry(site: Site) -> Any:
+    """The registry as runs see it."""
+    return site.registry
 
 
 @pytest.fixture
@@ -101,3 +176,9 @@ def reserve(registry: Any) -> Callable[..., Any]:
         return registry.reserve(request, RunRef(dag_id="import_model", run_id=run))
 
     return reserve
+
+
+@pytest.fixture
+def imported(site: Site) -> Callable[..., Any]:
+    """Imports a package on fakes, as this form asks for it."""
+    return lambda **conf: site.line().import_model(**conf)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.web.conftest import Site
+from tests.web.conftest import Site, without_own_script
 
 API = "/api/v1"
 ONE = f"{API}/models/iris/versions/0.0.1"
@@ -102,7 +102,7 @@ def test_who_may_only_read_changes_nothing(site: Site, imported_iris: Any, runs:
     changing = [
         (method, path.replace("{model_name}", "iris").replace("{model_version}", "0.0.1").replace("{alias}", "best"))
         for method, path in routes(site.app)
-        if method not in ("GET", "HEAD")
+        if method not in ("GET", "HEAD") and path.startswith(API)
     ]
     assert len(changing) >= 8
     for method, path in changing:
@@ -266,9 +266,7 @@ def test_description_and_labels_are_changed_by_name(site: Site, imported_iris: A
 
 
 def test_a_change_keeps_the_rules_of_the_form(site: Site, imported_iris: Any) -> None:
-    told = is_problem(
-        site.ask("PATCH", ONE, json={"description": "<b>", "labels": list("abcdef")}), 422, "REQ006"
-    )
+    told = is_problem(site.ask("PATCH", ONE, json={"description": "<b>", "labels": list("abcdef")}), 422, "REQ006")
     assert {finding["code"] for finding in told["findings"]} == {"REQ006", "REQ007"}
     is_problem(site.ask("PATCH", ONE, json={"engine": "PyTorch"}), 422, "WEB001")
     assert site.get(ONE).json()["description"] == "Flowers"
@@ -381,7 +379,7 @@ def test_the_description_is_readable_without_the_internet(site: Site) -> None:
     page = site.get(f"{API}/docs").text
     assert "PATCH /airlock/api/v1/models/{model_name}/versions/{model_version}" in page
     assert re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", page) == []
-    assert "<script" not in page
+    assert "<script" not in without_own_script(page)
 
 
 def test_every_route_that_changes_asks_for_more_than_reading() -> None:

@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import Site
+from tests.web.conftest import Site, without_own_script
 
 XSS = "<script>alert(1)</script>"
-
-
-def test_an_empty_registry_says_so(site: Site) -> None:
-    answer = site.get("/")
-    assert answer.status_code == 200
-    assert "No model has been imported yet." in answer.text
 
 
 def test_a_failed_version_shows_its_reason_and_its_history(
@@ -34,7 +28,7 @@ def test_what_comes_from_a_package_is_shown_escaped(site: Site, registry: Any, r
     held = reserve(XSS)
     registry.fail(held, "build", "SMK003", f"{XSS}\nsecond line")
     for path in ("/", "/models/iris/0.0.1", "/models/iris/0.0.1/events"):
-        text = site.get(path).text
+        text = without_own_script(site.get(path).text)
         assert "<script" not in text
         assert html.escape(XSS) in text
 
@@ -52,7 +46,7 @@ def test_a_failed_test_shows_what_was_asked_and_what_came_back(
     held = reserve("manual__1")
     registry.fail(held, "smoke_cpu", "SMK003", "Status 500.", encode(report))
     for path in ("/models/iris/0.0.1", "/models/iris/0.0.1/smoke"):
-        page = site.get(path).text
+        page = without_own_script(site.get(path).text)
         assert "<script" not in page
         assert page.count(html.escape(XSS)) == 2
         assert "Nothing is known" not in page
@@ -77,10 +71,11 @@ def test_a_version_shows_what_was_measured_beside_what_is_declared(site: Site) -
 
 
 def test_every_answer_carries_a_strict_policy(site: Site) -> None:
-    for path in ("/", "/assets/airlock.css", "/models/none/0.0.1"):
+    for path in ("/", "/assets/airlock.css", "/assets/airlock.js", "/models/none/0.0.1", "/assets/none", "/?page=0"):
         policy = site.get(path).headers["content-security-policy"]
         assert "default-src 'none'" in policy
-        assert "script-src" not in policy
+        assert "script-src 'self';" in policy
+        assert "form-action 'self';" in policy
         assert "unsafe" not in policy
 
 
@@ -95,7 +90,7 @@ def test_a_version_that_does_not_exist_is_not_found(site: Site) -> None:
 
 
 @pytest.fixture
-def imported(site: Site) -> Callable[..., Callable[[str], str]]:
+def tested(site: Site) -> Callable[..., Callable[[str], str]]:
     """Imports a package on fakes, with a row of the catalogue, on a worker with devices; gives what its pages say."""
     from airlock.domain.catalogue import Catalogue
 
@@ -108,10 +103,10 @@ def imported(site: Site) -> Callable[..., Callable[[str], str]]:
     return run
 
 
-def test_a_version_shows_the_build_and_the_image_of_each_device(imported: Callable[..., Callable[[str], str]]) -> None:
+def test_a_version_shows_the_build_and_the_image_of_each_device(tested: Callable[..., Callable[[str], str]]) -> None:
     from tests.unit.test_builds_of_a_row import BOTH, CUDA, WITH_GPU_BUILD
 
-    text = imported(WITH_GPU_BUILD, *BOTH, bases=(CUDA,))
+    text = tested(WITH_GPU_BUILD, *BOTH, bases=(CUDA,))
     smoke = text("/models/iris/0.0.1/smoke")
     assert "<tr><td>cpu</td><td>passed</td>\n<td>own</td>" in smoke
     assert "<tr><td>gpu</td><td>passed</td>\n<td>gpu</td>" in smoke
@@ -121,10 +116,10 @@ def test_a_version_shows_the_build_and_the_image_of_each_device(imported: Callab
     assert "stand-in" not in page
 
 
-def test_a_version_that_a_stand_in_serves_says_so(imported: Callable[..., Callable[[str], str]]) -> None:
+def test_a_version_that_a_stand_in_serves_says_so(tested: Callable[..., Callable[[str], str]]) -> None:
     from tests.unit.test_builds_of_a_row import BOTH, STAND_IN
 
-    text = imported(STAND_IN, *BOTH)
+    text = tested(STAND_IN, *BOTH)
     page = text("/models/iris/0.0.1/smoke")
     assert "Built and tested with a stand-in for Scikit_Learn, not with Scikit_Learn itself" in page
     assert "<td>stand-in</td>" in page
@@ -169,7 +164,7 @@ def test_a_version_shows_its_parameters_escaped(site: Site) -> None:
     config["apis"][0]["request"]["data"] = {"properties": {"rows": rows}}
     line = site.line(iris_files(json.loads(json.dumps(config))))
     line.import_model()
-    page = site.get("/models/iris/0.0.1/parameters").text
+    page = without_own_script(site.get("/models/iris/0.0.1/parameters").text)
     assert "<script" not in page
     assert "Input of <code>POST /</code>" in page
     assert "<tr><td><code>rows[].sepal</code></td><td>number</td><td>yes</td>\n<td>minimum: 0</td>" in page
@@ -177,16 +172,6 @@ def test_a_version_shows_its_parameters_escaped(site: Site) -> None:
     assert 'rows[]["<script>alert(1)</script>"]' in html.unescape(page)
     assert 'enum: ["<script>alert(1)</script>", "语"]' in html.unescape(page)
     assert "<code>data.resp_data[].predictresult</code></td><td>integer</td><td>yes</td>" in page
-
-
-def test_older_versions_are_on_the_next_page(site: Site, reserve: Callable[..., Any]) -> None:
-    for number in range(51):
-        reserve(f"run-{number}")
-    first, second = site.get("/").text, site.get("/?page=2").text
-    assert ">0.0.51<" in first
-    assert ">0.0.1<" not in first
-    assert "?page=2" in first
-    assert ">0.0.1<" in second
 
 
 def test_a_registry_that_is_away_is_told(site: Site) -> None:
@@ -221,17 +206,135 @@ def test_a_version_of_an_image_shows_what_was_tested(site: Site, registry: Any, 
 
 
 def test_every_tab_shows_something_of_a_version_that_was_imported_and_of_one_that_was_not(
-    site: Site, reserve: Callable[..., Any]
+    site: Site, registry: Any, reserve: Callable[..., Any], imported: Callable[..., Any]
 ) -> None:
-    from airlock.web.pages import TITLES, WITHOUT_RECORD, Tab
+    from airlock.web.versions import TITLES, WITHOUT_RECORD, Tab
 
-    reserve("still-at-it")
-    missing = [tab for tab in Tab if "Nothing is known" in site.get(f"/models/iris/0.0.1/{tab.value}").text]
-    assert missing == [tab for tab in Tab if tab not in WITHOUT_RECORD]
-    line = site.line()
-    line.import_model()
+    def without(says: str) -> list[Tab]:
+        return [tab for tab in Tab if says in site.get(f"/models/iris/0.0.1/{tab.value}").text]
+
+    held = reserve("still-at-it")
+    needs_record = [tab for tab in Tab if tab not in WITHOUT_RECORD]
+    assert without("This is known as soon as the import has ended well.") == needs_record
+    registry.fail(held, "fetch", "SRC002", "There is no bucket.")
+    assert without("The import did not get that far.") == needs_record
+    imported()
     for tab, title in TITLES.items():
         text = site.get(f"/models/iris/0.0.2/{tab.value}").text
         assert f'aria-current="page">{title}</a>' in text
-        assert "<section>" in text
+        assert "<section" in text
     assert site.get("/models/iris/0.0.1/none").status_code == 422
+
+
+def test_what_is_under_way_is_followed_and_what_has_ended_is_not(
+    site: Site, registry: Any, reserve: Callable[..., Any]
+) -> None:
+    held = reserve("manual__1")
+    text = site.get("/models/iris/0.0.1/events").text
+    assert re.findall(r'id="(\w+)" data-live', text) == ["state", "events"]
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text
+    registry.fail(held, "fetch", "SRC002", "There is no bucket.")
+    ended = site.get("/models/iris/0.0.1/events").text
+    assert "data-live" not in ended
+    assert "http-equiv" not in ended
+
+
+def test_latency_and_memory_are_drawn_with_their_figures_as_words(site: Site, imported: Callable[..., Any]) -> None:
+    imported(min_memory_mb=256)
+    text = site.get("/models/iris/0.0.1/smoke").text
+    assert re.search(r'aria-label="Time of one answer: cpu p50 [\d.]+ ms, cpu p95 [\d.]+ ms, cpu p99 [\d.]+ ms', text)
+    assert 'aria-label="cpu: 50.0 MB of 256 MB"' in text
+    assert "style=" not in text
+
+
+def test_health_says_that_there_was_one_test_and_is_drawn_from_the_second_on(
+    site: Site, registry: Any, imported: Callable[..., Any]
+) -> None:
+    from airlock.domain.device import Device
+    from airlock.domain.registered import HealthPoint
+    from airlock.domain.version import RunRef
+
+    imported()
+    text = site.get("/models/iris/0.0.1/health").text
+    assert "This version has been tested once, at its import." in text
+    assert "<svg" not in text
+    point = HealthPoint(
+        at=2e9, device=Device.CPU, verdict="passed", p50_ms=7.0, p99_ms=1234.0, ready_s=1.5,
+        peak_memory_bytes=60_000_000, run="revalidate_models/scheduled__1",
+    )  # fmt: skip
+    registry.judge("iris", "0.0.1", RunRef(dag_id="revalidate_models", run_id="scheduled__1"), [point], "")
+    text = site.get("/models/iris/0.0.1/health").text
+    assert 'aria-label="Time of one answer on cpu, 2 tests;' in text
+    assert "<title>median 7.0 ms</title>" in text
+    assert '<td class="number">1.2 s</td>' in text
+    assert 'href="/dags/revalidate_models/runs/scheduled__1"' in text
+
+
+def test_two_versions_stand_side_by_side_with_what_differs_marked(site: Site, imported: Callable[..., Any]) -> None:
+    from tests.unit.given import RUN
+
+    imported(description="First", labels=["a"])
+    imported(run=type(RUN)(dag_id=RUN.dag_id, run_id="second"), description="Second", labels=["a"], min_memory_mb=300)
+    alone = site.get("/models/iris/0.0.2/versions").text
+    assert '<input type="radio" name="beside" value="0.0.1"' in alone
+    assert 'id="comparison"' not in alone
+    both = site.get("/models/iris/0.0.2/versions?beside=0.0.1").text
+    marked = re.findall(r'<tr class="differs"><th scope="row">(.*?)</th>', both)
+    assert marked == ["Description"]
+    assert '<td class="lines">Second</td><td class="lines">First</td>' in both
+    fields = re.findall(r'<th scope="row"><code>(.*?)</code>', both)
+    assert "accepted/request/minimum_specs/memory_mb" in fields
+    assert not [field for field in fields if "reservation" in field]
+    assert site.get("/models/iris/0.0.2/versions?beside=9.9.9").status_code == 404
+
+
+def test_a_document_is_a_link_only_where_it_is_on_the_web(site: Site, imported: Callable[..., Any]) -> None:
+    from dataclasses import replace
+
+    from airlock.domain.request import Document
+
+    imported(model_docs=[{"doc_name": "Card", "doc_url": "https://example.com/card"}])
+    link = '<a href="https://example.com/card" rel="noreferrer noopener" target="_blank"><bdi>Card</bdi></a>'
+    assert link in site.get("/models/iris/0.0.1").text
+    row = site.reader.find("iris", "0.0.1")
+
+    class Tampered:
+        def find(self, *version: str) -> Any:
+            return replace(row, documents=(Document(name="Card", url="javascript:alert(1)"),))
+
+    site.show(Tampered())
+    text = site.get("/models/iris/0.0.1").text
+    assert "<bdi>Card</bdi>" in text
+    assert "javascript:" not in text
+
+
+def test_pages_find_their_way_where_airflow_lies_under_a_path(site: Site, imported: Callable[..., Any]) -> None:
+    from fastapi import FastAPI
+
+    imported()
+    site.outer = FastAPI(root_path="/team")
+    site.outer.mount("/airlock", site.app)
+    text = site.get("/models/iris/0.0.1", under="/team").text
+    assert 'href="/team/airlock/models/iris/0.0.1/events"' in text
+    assert 'href="/team/dags/import_model/runs/' in text
+    assert 'href="/airlock' not in text
+    assert 'href="/dags' not in text
+
+
+def test_a_refusal_is_a_page_with_a_way_on(site: Site) -> None:
+    text = site.get("/models/none/0.0.1").text
+    assert "There is no version 0.0.1 of none." in text
+    assert 'href="/airlock/">All models' in text
+
+
+def test_a_defect_is_told_without_its_details(site: Site) -> None:
+    class Broken:
+        def find(self, *version: str) -> Any:
+            raise RuntimeError("secret")
+
+    site.show(Broken())
+    answer = site.get("/models/iris/0.0.1")
+    assert answer.status_code == 500
+    assert "This is a defect of Airlock." in answer.text
+    assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]

@@ -19,7 +19,7 @@ from airlock.codec import decode, encode
 from airlock.domain.record import Accepted
 from airlock.domain.version import EventKind, Reservation, RunRef
 from airlock.errors import AirlockError, PermanentError, SmokeFailed
-from airlock.operators.links import ReportLink
+from airlock.operators.links import ModelLink, ReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,7 +35,7 @@ class StepOperator(BaseOperator):
     """
 
     ui_color: ClassVar[str] = "#e8f0ec"
-    operator_extra_links: Collection[BaseOperatorLink] = (ReportLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (ModelLink(), ReportLink())
     _is_executing = False
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:

@@ -1,9 +1,9 @@
-"""Links from tasks to pages. Imports no operator, so that the plugin may register them."""
+"""Links from tasks to pages. Imports no operator: Airflow would keep it cached."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
@@ -11,8 +11,26 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-#: Where the pages are mounted in Airflow.
-URL_PREFIX = "/airlock"
+#: Where Airflow shows the pages, in its frame and with its navigation beside them.
+_PAGES = "/plugin/airlock-models/airlock"
+
+
+def _page_of(page: str, ti_key: TaskInstanceKey) -> str:
+    """The address of a page about a run, without host: whoever follows it is in Airflow already, by whatever name."""
+    from airflow.sdk.configuration import conf
+
+    under = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+    return f"{under}{_PAGES}/{page}/{quote(ti_key.dag_id, safe='')}/{quote(ti_key.run_id, safe='')}"
+
+
+class ModelLink(BaseOperatorLink):
+    """From a task of an import to the version that its run imports."""
+
+    name = "Model"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """The address of the page that knows a run's version."""
+        return _page_of("runs", ti_key)
 
 
 class ReportLink(BaseOperatorLink):
@@ -22,4 +40,4 @@ class ReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The address of the report's page."""
-        return f"{URL_PREFIX}/reports/{quote(ti_key.dag_id, safe='')}/{quote(ti_key.run_id, safe='')}"
+        return _page_of("reports", ti_key)

@@ -7,17 +7,30 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from airlock.web.charts import bars, lines
 
 URL_PREFIX = "/airlock"
 HERE = Path(__file__).parent
 
 
-def moment(seconds: float) -> str:
+def moment(seconds: float) -> Markup:
     """A point in time, given in seconds since 1970."""
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    at = datetime.fromtimestamp(seconds, tz=UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        at.isoformat(timespec="seconds"), at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
+
+
+def day(seconds: float) -> str:
+    """A point in time, given in seconds since 1970, for the edge of a chart."""
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def byte_count(count: float | None) -> str:
@@ -31,6 +44,20 @@ def byte_count(count: float | None) -> str:
     return f"{count:.1f} GB"
 
 
+def milliseconds(value: float | None) -> str:
+    """A time in milliseconds, with three figures at most before it is seconds."""
+    if value is None:
+        return "–"
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 100 or value == 0 else f"{value:.1f} ms"
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number and its noun."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 @functools.cache
 def templates() -> Environment:
     """The templates, with their filters."""
@@ -41,12 +68,44 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["moment"] = moment
-    environment.filters["bytes"] = byte_count
-    environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)
+    environment.filters.update(
+        moment=moment,
+        day=day,
+        bytes=byte_count,
+        milliseconds=milliseconds,
+        counted=counted,
+        json=functools.partial(json.dumps, ensure_ascii=False),
+        segment=functools.partial(quote, safe=""),
+    )
+    environment.globals.update(bars=bars, lines=lines)
     return environment
 
 
-def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A template, filled in."""
-    return HTMLResponse(templates().get_template(name).render(prefix=URL_PREFIX, **values), status_code=status)
+def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A template, filled in.
+
+    Args:
+        request: Tells under which path Airflow is reached, and where in it the pages are.
+        name: The template.
+        status: HTTP status.
+        values: What the template names.
+    """
+    values = {"prefix": prefix_of(request), "airflow": airflow_of(request), **values}
+    text = templates().get_template(name).render(**values)
+    return HTMLResponse(text, status_code=status)
+
+
+def airflow_of(request: Request) -> str:
+    """The path under which Airflow is reached, as browsers call it; empty for `/`."""
+    return str(request.scope.get("app_root_path", ""))
+
+
+def prefix_of(request: Request) -> str:
+    """The path under which the pages are reached, as browsers call it."""
+    return f"{airflow_of(request)}{URL_PREFIX}"
+
+
+def version_path(model_name: str, model_version: str, part: str = "") -> str:
+    """The path of a version's page, or of something of it, below the pages' own prefix."""
+    path = f"/models/{quote(model_name, safe='')}/{quote(model_version, safe='')}"
+    return f"{path}/{part}" if part else path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airlock.codec import encode
@@ -18,7 +18,7 @@ router = APIRouter()
 
 
 @router.get("/reports/{dag_id}/{run_id}")
-def report(reports: WiredReports, dag_id: str, run_id: str) -> HTMLResponse:
+def report(request: Request, reports: WiredReports, dag_id: str, run_id: str) -> HTMLResponse:
     """The page, for an import that was refused as well as for one that is still under way."""
     found = reports.find(RunRef(dag_id=dag_id, run_id=run_id))
     # What is wrong comes first: a long list is cut.
@@ -26,13 +26,13 @@ def report(reports: WiredReports, dag_id: str, run_id: str) -> HTMLResponse:
         () if found.package is None else sorted(found.package.files, key=lambda each: (-each.errors, -each.warnings))
     )
     return page(
+        request,
         "report.html",
-        status=200 if found.package or found.suites else 404,
+        200 if found.package or found.suites else 404,
         report=found,
         files=files[:MAX_FILES],
         left_out=max(0, len(files) - MAX_FILES),
-        dag_id=dag_id,
-        run_id=run_id,
+        run=RunRef(dag_id=dag_id, run_id=run_id),
         errors=0 if found.package is None else sum(item.severity is Severity.ERROR for item in found.package.findings),
     )
 

@@ -9,7 +9,7 @@ from fastapi import Depends
 
 from airlock.adapters.settings import from_airflow
 from airlock.adapters.wiring import Wiring
-from airlock.ports import ImportRuns, Reports
+from airlock.ports import ImportRuns, Registry, Reports
 from airlock.registry_ports import RegistryEditor, RegistryReader
 
 
@@ -30,6 +30,11 @@ def editor() -> RegistryEditor:
     return wiring().registry_editor
 
 
+def importers() -> Registry:
+    """The registry of this installation as runs see it: who holds which version."""
+    return wiring().registry
+
+
 def reports() -> Reports:
     """The reports of this installation's imports."""
     return wiring().reports
@@ -42,6 +47,7 @@ def import_runs() -> ImportRuns:
 
 WiredRegistry = Annotated[RegistryReader, Depends(registry)]
 WiredEditor = Annotated[RegistryEditor, Depends(editor)]
+WiredImporters = Annotated[Registry, Depends(importers)]
 WiredReports = Annotated[Reports, Depends(reports)]
 WiredRuns = Annotated[ImportRuns, Depends(import_runs)]
 WiredAdapters = Annotated[Wiring, Depends(wiring)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airlock import __version__
@@ -43,8 +43,8 @@ def _description(api: FastAPI) -> APIRouter:
         return JSONResponse(described(api))
 
     @router.get("/docs")
-    def docs() -> HTMLResponse:
-        return page("api.html", description=described(api))
+    def docs(request: Request) -> HTMLResponse:
+        return page(request, "api.html", description=described(api))
 
     return router
 

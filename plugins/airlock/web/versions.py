@@ -1,0 +1,146 @@
+"""The pages of one version: its tabs, and the way from a run to the version that it made."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from airlock.domain.record import VersionRow
+from airlock.domain.registered import Page, VersionFilter
+from airlock.domain.version import RunRef, Status
+from airlock.registry_ports import RegistryReader
+from airlock.web.access import ChangesAllowed
+from airlock.web.airflow_runs import REVALIDATE_DAG_ID, WiredRuns
+from airlock.web.comparison import compared
+from airlock.web.rendering import page, prefix_of, version_path
+from airlock.web.wired import WiredImporters, WiredRegistry
+
+MAX_SIBLINGS = 200
+
+# Plain functions: FastAPI runs them in threads, and the registry blocks.
+router = APIRouter()
+
+
+class Tab(enum.StrEnum):
+    """The tabs of a version; each has a template in `templates/version/`."""
+
+    OVERVIEW = "overview"
+    PARAMETERS = "parameters"
+    RUNTIME = "runtime"
+    VALIDATION = "validation"
+    SMOKE = "smoke"
+    EVENTS = "events"
+    HEALTH = "health"
+    VERSIONS = "versions"
+
+
+TITLES = {
+    Tab.OVERVIEW: "Overview",
+    Tab.PARAMETERS: "Parameters",
+    Tab.RUNTIME: "Runtime and dependencies",
+    Tab.VALIDATION: "Validation",
+    Tab.SMOKE: "Smoke",
+    Tab.EVENTS: "Events",
+    Tab.HEALTH: "Health over time",
+    Tab.VERSIONS: "Versions",
+}
+
+#: Tabs of which something can be said before the version's record is there.
+WITHOUT_RECORD = frozenset({Tab.OVERVIEW, Tab.EVENTS, Tab.HEALTH, Tab.VERSIONS})
+
+#: Versions with these can be tested again.
+TESTABLE = (Status.NORMAL, Status.ABNORMAL)
+
+#: What a change says when it has been made, by the word that its redirect brings along.
+DONE = {
+    "edited": "Description and labels are saved.",
+    "alias": "The alias is set.",
+    "unalias": "The alias is removed.",
+    "stage": "The stage is set.",
+    "revalidating": "The version is being tested again.",
+}
+
+
+def known_version(registry: RegistryReader, model_name: str, model_version: str) -> VersionRow:
+    """A version, deleted or not; HTTP 404 where there never was one."""
+    row = registry.find(model_name, model_version)
+    if row is None:
+        raise HTTPException(404, f"There is no version {model_version} of {model_name}.")
+    return row
+
+
+def run_of(row: VersionRow) -> RunRef:
+    """The run that imported a version, or made its image last."""
+    dag_id, _, run_id = row.run.partition("/")
+    return RunRef(dag_id=dag_id, run_id=run_id)
+
+
+@router.get("/models/{model_name}")
+def newest(request: Request, registry: WiredRegistry, model_name: str) -> Response:
+    """A model's newest version."""
+    model = registry.model(model_name, versions_each=1)
+    if model is None or not model.versions:
+        raise HTTPException(404, f"There is no version of {model_name}.")
+    return to_version(request, model_name, model.versions[0].model_version)
+
+
+@router.get("/models/{model_name}/{model_version}")
+@router.get("/models/{model_name}/{model_version}/{tab}")
+def version(
+    request: Request,
+    registry: WiredRegistry,
+    runs: WiredRuns,
+    may_change: ChangesAllowed,
+    model_name: str,
+    model_version: str,
+    tab: Tab = Tab.OVERVIEW,
+    beside: str = "",
+    done: str = "",
+) -> HTMLResponse:
+    """One tab of one version."""
+    row = known_version(registry, model_name, model_version)
+    more: dict[str, Any] = {}
+    if tab is Tab.VERSIONS:
+        siblings = registry.versions(VersionFilter(model_name=model_name), Page(limit=MAX_SIBLINGS))
+        other = known_version(registry, model_name, beside) if beside else None
+        more = {"siblings": siblings, "other": other, "comparison": compared(row, other) if other else None}
+    elif tab is Tab.HEALTH:
+        more = {"health": registry.health(model_name, model_version)}
+    return page(
+        request,
+        "version.html",
+        row=row,
+        run=run_of(row),
+        base=version_path(model_name, model_version),
+        tab=tab.value,
+        titles={each.value: title for each, title in TITLES.items()},
+        has_content=bool(row.summary) or tab in WITHOUT_RECORD,
+        is_live=row.status is Status.IMPORTING or bool(row.rebuild),
+        may_change=may_change,
+        may_revalidate=may_change
+        and row.status in (Status.NORMAL, Status.ABNORMAL)
+        and runs.has_dag(REVALIDATE_DAG_ID),
+        told=DONE.get(done, ""),
+        **more,
+    )
+
+
+@router.get("/runs/{dag_id}/{run_id:path}")
+def run(request: Request, importers: WiredImporters, runs: WiredRuns, dag_id: str, run_id: str) -> Response:
+    """The version that a run imports; a page that waits while the run has not reserved one yet."""
+    ref = RunRef(dag_id=dag_id, run_id=run_id)
+    held = importers.reservation_of(ref)
+    if held is None:
+        return page(request, "run.html", run=ref, is_waiting=runs.is_under_way(ref))
+    return to_version(request, held.model_name, held.model_version)
+
+
+def to_version(request: Request, model_name: str, model_version: str, part: str = "", done: str = "") -> Response:
+    """Send the browser on to a version's page."""
+    query = f"?done={done}" if done else ""
+    return RedirectResponse(
+        f"{prefix_of(request)}{version_path(model_name, model_version, part)}{query}", status_code=303
+    )

@@ -1,0 +1,245 @@
+"""Forms that change versions: what they do, what they refuse, and who may send them from where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.web.conftest import Site
+
+Reserve = Callable[..., Any]
+VERSION = "/models/iris/0.0.1"
+SENT = {
+    "edit": {"description": "New", "labels": "a"},
+    "alias": {"alias": "champion"},
+    "unalias": {"alias": "champion"},
+    "stage": {"stage": "Archived"},
+    "delete": {},
+    "new": {"source_location": "s3://bucket/iris/"},
+    "revalidate": {},
+}
+
+
+def find(site: Site) -> Any:
+    return site.reader.find("iris", "0.0.1")
+
+
+def test_description_and_labels_are_edited_in_the_users_name(site: Site, reserve: Reserve) -> None:
+    reserve("run-1", description="Old", labels=["old"])
+    form = site.get(f"{VERSION}/edit").text
+    assert ">\nOld</textarea>" in form
+    assert ">\nold</textarea>" in form
+    answer = site.post(f"{VERSION}/edit", {"description": "New\r\nlines", "labels": "one\r\n two \r\n\r\n"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/airlock/models/iris/0.0.1?done=edited")
+    row = find(site)
+    assert (row.description, row.labels) == ("New\nlines", ("one", "two"))
+    assert row.events[-1].actor == "ada"
+    assert "Description and labels are saved." in site.get(f"{VERSION}?done=edited").text
+
+
+def test_a_form_that_breaks_rules_comes_back_as_it_was_sent_with_every_finding(site: Site, reserve: Reserve) -> None:
+    reserve("run-1", description="Old", labels=["old"])
+    sent = {"description": "Better!", "labels": "\n".join("abcdef")}
+    answer = site.post(f"{VERSION}/edit", sent)
+    assert answer.status_code == 400
+    assert "REQ006" in answer.text
+    assert "REQ007" in answer.text
+    assert ">\nBetter!</textarea>" in answer.text
+    assert find(site).description == "Old"
+
+
+def test_an_alias_is_set_and_removed_and_refused_for_a_version_that_is_not_normal(
+    site: Site, reserve: Reserve, imported: Callable[..., Any]
+) -> None:
+    imported()
+    assert site.post(f"{VERSION}/alias", {"alias": " champion "}).status_code == 303
+    assert find(site).aliases == ("champion",)
+    assert '<span class="alias" title="alias">champion</span>' in site.get("/").text
+    assert "whoever asks for that finds nothing then" in site.get(f"{VERSION}/delete").text
+    assert site.post(f"{VERSION}/unalias", {"alias": "champion"}).status_code == 303
+    assert find(site).aliases == ()
+    reserve("run-2")
+    refused = site.post("/models/iris/0.0.2/alias", {"alias": "champion"})
+    assert refused.status_code == 400
+    assert "REG009" in refused.text
+
+
+def test_a_stage_is_set_and_an_unknown_one_is_refused(site: Site, imported: Callable[..., Any]) -> None:
+    imported()
+    assert site.post(f"{VERSION}/stage", {"stage": "Production"}).status_code == 303
+    assert find(site).stage.value == "Production"
+    assert site.post(f"{VERSION}/stage", {"stage": "Moon"}).status_code == 422
+
+
+def test_a_version_is_deleted_after_it_was_asked_for(site: Site, imported: Callable[..., Any]) -> None:
+    imported()
+    assert "Delete <bdi>iris</bdi> 0.0.1?" in site.get(f"{VERSION}/delete").text
+    assert find(site).status.value == "Normal"
+    answer = site.post(f"{VERSION}/delete")
+    assert answer.headers["location"] == "/airlock/models/iris/0.0.1/events"
+    text = site.get(f"{VERSION}/events").text
+    assert "Deleted by ada." in text
+    assert "This version was deleted." in text
+    assert "/edit" not in text
+    assert "/delete" not in text
+    assert "This went with the version." in site.get(f"{VERSION}/smoke").text
+    for action in ("edit", "delete"):
+        assert site.get(f"{VERSION}/{action}").status_code == 404
+        assert site.post(f"{VERSION}/{action}", SENT[action]).status_code == 404
+    assert "No model has been imported yet." in site.get("/").text
+
+
+@pytest.mark.parametrize("action", SENT)
+def test_a_form_from_another_site_changes_nothing(site: Site, imported: Callable[..., Any], action: str) -> None:
+    imported()
+    site.runs.dags.add("revalidate_models")
+    before = find(site)
+    for headers in (
+        {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
+        {"sec-fetch-site": "same-site", "origin": "https://other.airflow.example"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ):
+        answer = site.post(f"{VERSION}/{action}", SENT[action], **headers)
+        assert answer.status_code == 403, headers
+        assert "came from another site" in answer.text
+    assert find(site) == before
+    assert site.runs.started == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "same-origin"},
+        {"origin": "http://airflow.example"},
+        {"authorization": "Bearer x", "sec-fetch-site": "cross-site", "origin": "https://evil.example"},
+        {"user-agent": "curl"},
+    ],
+    ids=["fetch metadata", "origin alone", "a token of its own", "no browser"],
+)
+def test_a_form_that_no_other_sites_page_sent_is_taken(site: Site, reserve: Reserve, headers: dict[str, str]) -> None:
+    reserve("run-1")
+    assert site.post(f"{VERSION}/edit", SENT["edit"], **headers).status_code == 303
+
+
+@pytest.mark.parametrize("action", SENT)
+def test_a_change_is_refused_without_its_permission(site: Site, imported: Callable[..., Any], action: str) -> None:
+    imported()
+    site.runs.dags.add("revalidate_models")
+    before = find(site)
+    site.may_change = False
+    answer = site.post(f"{VERSION}/{action}", SENT[action])
+    assert answer.status_code == 403
+    assert "This is not allowed" in answer.text
+    if action in ("edit", "delete", "new"):
+        assert site.get(f"{VERSION}/{action}").status_code == 403
+    assert find(site) == before
+    assert site.runs.started == []
+
+
+def test_a_new_version_is_asked_for_as_this_one_was(site: Site, reserve: Reserve) -> None:
+    conf = {
+        "model_name": "iris",
+        "model_version": "0.0.1",
+        "source_location": "s3://bucket/iris/",
+        "labels": ["old"],
+        "install_type": ["batch"],
+        "min_memory_mb": 256,
+        "config_override": None,
+    }
+    held = reserve("run-1", **{name: value for name, value in conf.items() if value})
+    site.runs.confs[held.run] = conf
+    form = site.get(f"{VERSION}/new").text
+    assert 'value="s3://bucket/iris/"' in form
+    assert (
+        ">\n{\n  &#34;install_type&#34;: [\n    &#34;batch&#34;\n  ],\n  &#34;min_memory_mb&#34;: 256\n}</textarea>"
+        in form
+    )
+    sent = {"source_location": "s3://bucket/iris-2/", "labels": "new", "others": '{"min_memory_mb": 512}'}
+    answer = site.post(f"{VERSION}/new", sent)
+    ((dag_id, started, actor),) = site.runs.started
+    assert (dag_id, actor) == ("import_model", "ada")
+    assert started == {
+        "model_name": "iris",
+        "model_version": None,
+        "source_location": "s3://bucket/iris-2/",
+        "description": "",
+        "labels": ["new"],
+        "min_memory_mb": 512,
+    }
+    waiting = answer.headers["location"].removeprefix("/airlock")
+    assert waiting == "/runs/import_model/manual__1"
+    assert "The import has been asked for" in site.get(waiting).text
+    reserve("manual__1")
+    assert site.get(waiting).headers["location"] == "/airlock/models/iris/0.0.2"
+
+
+def test_a_version_whose_run_is_forgotten_is_asked_for_by_what_the_registry_knows(site: Site, reserve: Reserve) -> None:
+    reserve("run-1", install_type=["edge"], model_docs=[{"doc_name": "Card", "doc_url": "https://example.com"}])
+    form = site.get(f"{VERSION}/new").text
+    assert 'value="s3://bucket/iris/"' in form
+    assert "edge" in form
+    assert "https://example.com" in form
+
+
+@pytest.mark.parametrize(
+    "sent,says",
+    [
+        ({"source_location": "nowhere"}, "REQ008"),
+        ({"source_location": ""}, "REQ002"),
+        ({"model_version": "1.2"}, "REQ005"),
+        ({"others": "{"}, "WEB012"),
+        ({"others": "[1]"}, "WEB012"),
+        ({"others": '{"model_name": "other"}'}, "WEB012"),
+        ({"others": '{"min_memory": 1}'}, "REQ001"),
+        ({"others": "[" * 100_000}, "WEB012"),
+    ],
+)
+def test_a_new_version_that_breaks_rules_starts_nothing(
+    site: Site, reserve: Reserve, sent: dict[str, str], says: str
+) -> None:
+    reserve("run-1")
+    answer = site.post(f"{VERSION}/new", {"source_location": "s3://bucket/iris/", "labels": "mine", **sent})
+    assert answer.status_code == 400
+    assert says in answer.text
+    assert ">\nmine</textarea>" in answer.text
+    assert site.runs.started == []
+
+
+def test_a_version_is_tested_again_where_the_installation_can(site: Site, imported: Callable[..., Any]) -> None:
+    imported()
+    assert "Test again now" not in site.get(VERSION).text
+    refused = site.post(f"{VERSION}/revalidate")
+    assert refused.status_code == 409
+    assert "The DAG revalidate_models is not there" in refused.text
+    site.runs.dags.add("revalidate_models")
+    assert "Test again now" in site.get(VERSION).text
+    assert site.post(f"{VERSION}/revalidate").status_code == 303
+    conf = {"model_name": "iris", "model_version": "0.0.1"}
+    assert site.runs.started == [("revalidate_models", conf, "ada")]
+
+
+def test_a_version_that_was_never_imported_is_not_tested_again(site: Site, reserve: Reserve) -> None:
+    reserve("run-1")
+    site.runs.dags.add("revalidate_models")
+    assert "Test again now" not in site.get(VERSION).text
+    assert site.post(f"{VERSION}/revalidate").status_code == 409
+    assert site.runs.started == []
+
+
+def test_a_run_without_a_version_says_so_and_one_with_leads_to_it(site: Site, reserve: Reserve) -> None:
+    text = site.get("/runs/import_model/manual__2026-01-01T00%3A00%3A00%2B00%3A00").text
+    assert "This run has imported no model" in text
+    assert 'href="/dags/import_model/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00"' in text
+    reserve("manual__2026-01-01T00:00:00+00:00")
+    answer = site.get("/runs/import_model/manual__2026-01-01T00%3A00%3A00%2B00%3A00")
+    assert answer.headers["location"] == "/airlock/models/iris/0.0.1"
+
+
+def test_a_model_leads_to_its_newest_version(site: Site, reserve: Reserve) -> None:
+    reserve("run-1")
+    reserve("run-2")
+    assert site.get("/models/iris").headers["location"] == "/airlock/models/iris/0.0.2"
+    assert site.get("/models/none").status_code == 404
