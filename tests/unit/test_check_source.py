@@ -8,22 +8,29 @@ import os
 import pickle
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airlock.adapters.local_package import DIGEST as LOCAL
+from airlock.adapters.local_package import LocalPackage
 from airlock.domain.model_files.streams import NotRead
 from airlock.domain.package import FetchLimits, FileEntry, ListedObject
 from airlock.domain.source import SourceLocation
 from airlock.errors import SourceChanged, SourceRefused
-from airlock.steps.check import CheckReport, check_source
+from airlock.steps.check import CheckReport, check, check_source
 from airlock.steps.source_package import MAX_KEPT_FILE_BYTES, SourcePackage
 from tests.fakes import FakeStorage
 from tests.unit.given import CATALOGUE, PICKLE, archive, changed, config_schema, iris_files
 from tests.unit.model_bytes import written
+from tests.unit.test_rejected_packages import CASES as REJECTED
+from tests.unit.test_rejected_packages import package_of
 
 FOLDER = SourceLocation(bucket="models", prefix="iris/")
 LIMITS = FetchLimits(max_package_bytes=100_000_000, max_objects=50)
+#: What is refused for its request, or for names that no file of this machine can have, is no folder.
+CASES = [case for case in REJECTED if (case / "package").is_dir() and not (case / "request.json").exists()]
 HOSTILE = b"cposix\nsystem\n(S'id'\ntR."
 
 
@@ -70,6 +77,16 @@ def test_a_package_without_fault_is_taken_and_its_bytes_are_counted() -> None:
 )
 def test_the_rules_are_those_of_an_import(files: dict[str, bytes], expected: list[str]) -> None:
     assert codes(checked(Counting({**iris_files(), **files}))) == expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_verdict_is_that_of_the_same_files_on_a_disk(case: Path) -> None:
+    local = LocalPackage(case / "package")
+    shared: dict[str, Any] = {"catalogue": CATALOGUE, "schema": config_schema(), "limits": LIMITS}
+    near = check(LOCAL, store=local, noticed=local.noticed, **shared)
+    far = checked(Counting(package_of(case)), max_read_bytes=0)
+    assert [item.line() for item in far.findings if item.code != "PKG010"] == [item.line() for item in near.findings]
+    assert (far.passed, str(far.refusal)) == (near.passed, str(near.refusal))
 
 
 def test_the_model_folder_itself_and_markers_of_folders_are_understood() -> None:
@@ -182,7 +199,7 @@ def test_what_is_no_file_is_named_and_not_read() -> None:
 # ── the files ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def package_of(data: bytes, **more: Any) -> tuple[SourcePackage, FileEntry, Counting]:
+def one_file(data: bytes, **more: Any) -> tuple[SourcePackage, FileEntry, Counting]:
     storage = Counting({"model/x.bin": data})
     package = SourcePackage(FOLDER, storage=storage, limits=LIMITS, **more)
     (entry,) = package.manifest("").files
@@ -192,7 +209,7 @@ def package_of(data: bytes, **more: Any) -> tuple[SourcePackage, FileEntry, Coun
 @pytest.mark.parametrize("size", [0, 1, 5_000, MAX_KEPT_FILE_BYTES, MAX_KEPT_FILE_BYTES + 1, 3_000_000])
 def test_any_part_of_a_file_is_what_it_is_on_a_disk(size: int) -> None:
     data = os.urandom(size)
-    package, entry, _ = package_of(data)
+    package, entry, _ = one_file(data)
     real = io.BytesIO(data)
     with package.open("", entry) as file:
         for offset, whence, length in [
@@ -208,7 +225,7 @@ def test_any_part_of_a_file_is_what_it_is_on_a_disk(size: int) -> None:
 
 
 def test_reading_on_takes_longer_and_longer_pieces_and_jumping_takes_short_ones() -> None:
-    package, entry, storage = package_of(bytes(20_000_000))
+    package, entry, storage = one_file(bytes(20_000_000))
     with package.open("", entry) as file:
         for place in (0, 10_000_000, 19_000_000):
             file.seek(place)
@@ -224,7 +241,7 @@ def test_reading_on_takes_longer_and_longer_pieces_and_jumping_takes_short_ones(
 
 
 def test_no_more_is_fetched_than_is_allowed() -> None:
-    package, entry, storage = package_of(bytes(1_000_000), max_read_bytes=100_000)
+    package, entry, storage = one_file(bytes(1_000_000), max_read_bytes=100_000)
     with package.open("", entry) as file, pytest.raises(NotRead):
         file.read(200_000)
     with package.open("", entry) as file:
