@@ -14,20 +14,22 @@ from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import Scheme
-from airlock.ports import (
-    Clock,
-    Expectations,
-    ImportRuns,
-    ObjectStorage,
-    PackageStore,
-    Registry,
-    Reports,
-    RuntimeBackend,
-)
-from airlock.registry_ports import RegistryEditor, RegistryReader
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+if TYPE_CHECKING:
+    from airlock.ports import (
+        Clock,
+        Expectations,
+        ImportRuns,
+        ObjectStorage,
+        PackageStore,
+        Registry,
+        Reports,
+        RuntimeBackend,
+    )
+    from airlock.registry_ports import RegistryEditor, RegistryReader
 
 log = logging.getLogger(__name__)
 

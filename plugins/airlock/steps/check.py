@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airlock.domain.catalogue import Catalogue
 from airlock.domain.config import ModelConfig
@@ -18,12 +18,13 @@ from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import FetchLimits, Manifest, check_names
 from airlock.domain.parameters import parameters_of
 from airlock.domain.source import SourceLocation
-from airlock.domain.user_image import detect_image
 from airlock.errors import PermanentError, SourceRefused
-from airlock.ports import ObjectStorage, PackageFiles
+from airlock.steps.examine import config_bytes_of, examine
 from airlock.steps.model_files import read_evidence
 from airlock.steps.source_package import DIGEST, SourcePackage
-from airlock.steps.validate import config_bytes_of, examine
+
+if TYPE_CHECKING:
+    from airlock.ports import ObjectStorage, PackageFiles
 
 #: Bytes of model files that a check fetches unless it is told otherwise.
 DEFAULT_READ_BYTES = 256_000_000
@@ -155,6 +156,9 @@ def check(
         findings += broken
     detection, refusal = None, None
     if config is not None and config.model_type == IMAGE and not has_errors(findings):
+        # Needed for such packages alone, and a tenth of the start of a check.
+        from airlock.domain.user_image import detect_image
+
         detection = detect_image(config)
     elif config is not None and not has_errors(findings):
         try:

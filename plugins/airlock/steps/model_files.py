@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airlock.domain.detection import Evidence
 from airlock.domain.evidence import files_to_read, gather_evidence
 from airlock.domain.findings import Finding
@@ -12,7 +14,9 @@ from airlock.domain.model_files.references import check_references
 from airlock.domain.model_files.streams import NotRead, Unreadable
 from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest
-from airlock.ports import PackageFiles
+
+if TYPE_CHECKING:
+    from airlock.ports import PackageFiles
 
 
 def check_model_files(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.model_files.streams import Binary, NotRead
 from airlock.domain.package import MODEL_FOLDER, FetchLimits, FileEntry, ListedObject, Manifest
 from airlock.domain.source import SourceLocation
 from airlock.errors import StoreDamaged
-from airlock.ports import ObjectStorage
+
+if TYPE_CHECKING:
+    from airlock.ports import ObjectStorage
 
 #: What the one package of a source is called; it has no digest before it is imported.
 DIGEST = "source"
