@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-runtimes test-kills bench bench-validation fuzz check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes test-kills test-compose bench bench-validation fuzz check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -57,6 +57,10 @@ test: setup-dev ## The whole test suite (TESTS=tests/unit)
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
 	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/dag/test_accepted_packages.py tests/serving/test_boosting_engines.py \
 		tests/serving/test_transformers_engine.py --runtimes $(if $(LARGE),--large) $(if $(MEASURE),--measure) $(if $(ONLY),-k "$(ONLY)")
+
+test-compose: setup-dev ## docker-compose.yaml built, started and used for an import; long, needs Docker Engine
+	@scripts/get-compose
+	@DOCKER_CONFIG="$${DOCKER_CONFIG:-$$(scripts/get-compose --where)}" exec $(VENV_PYTHON) -m pytest tests/compose --compose
 
 bench: setup-dev ## Speed against other tools, both sides in one run; writes build/bench.json (BENCH="--runs 3")
 	@PYTHONPATH=plugins exec $(VENV_PYTHON) -m scripts.bench $(BENCH)

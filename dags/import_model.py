@@ -10,7 +10,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, TriggerRule
 
 from airlock.operators.form import IMPORT_FORM, IMPORT_FORM_DOC
-from airlock.operators.pools import pool_of
+from airlock.operators.placement import placement
 from airlock.operators.steps import (
     AcceptOperator,
     BuildOperator,
@@ -57,10 +57,9 @@ with DAG(
         SmokeOperator(
             task_id=f"smoke_{device}",
             device=device,
-            queue=device,
-            pool=pool_of(device),
             execution_timeout=timedelta(hours=2),
             image=image.output,
+            **placement(device),
             **known,
         )
         for device in ("cpu", "gpu", "ascend")

@@ -35,6 +35,7 @@ COMPILE += ["--no-emit-index-url", "--generate-hashes", "--quiet", "--custom-com
 LOCKS: tuple[tuple[str, str, list[str]], ...] = (
     ("requirements.txt", "requirements.lock", []),
     ("requirements-dev.txt", "requirements-dev.lock", ["-c", "requirements.lock"]),
+    ("requirements-stack.txt", "requirements-stack.lock", ["-c", "requirements.lock"]),
     ("requirements-object-server.txt", "requirements-object-server.lock", []),
     ("requirements-bench.txt", "requirements-bench.lock", []),
 )

@@ -1,4 +1,4 @@
-"""A real S3-compatible server on this machine: OpenStack Swift with its s3api, on the loopback interface only.
+"""A real S3-compatible server on this machine: OpenStack Swift with its s3api, on the loopback interface by default.
 
     python -m scripts.object_server            runs until Ctrl-C and prints how to reach it
     python -m scripts.object_server --port 9000
@@ -29,6 +29,7 @@ import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from scripts import bootstrap, swift_config
 from scripts.children import ChildFailed, Interrupted, Keeper, interruptible
@@ -46,7 +47,16 @@ from scripts.local_state import (
 )
 
 REGION = "us-east-1"
+LOOPBACK = "127.0.0.1"
 LOCK_FILE = ROOT / "requirements-object-server.lock"
+#: For every secret of a server the function that makes it.
+CREDENTIALS = {
+    "account": lambda: f"airlock{secrets.token_hex(4)}",
+    "user": lambda: "airlock",
+    "secret_key": lambda: secrets.token_urlsafe(30),
+    "hash_prefix": lambda: secrets.token_hex(16),
+    "hash_suffix": lambda: secrets.token_hex(16),
+}
 START_TIMEOUT_S = 60.0
 # Nothing of worth is in flight when these are asked to end.
 GRACE_S = 3.0
@@ -68,33 +78,36 @@ class ObjectServer:
         secret_key: The S3 secret key.
     """
 
-    def __init__(self, state_dir: Path, *, port: int | None = None, venv_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        host: str = LOOPBACK,
+        port: int | None = None,
+        venv_dir: Path | None = None,
+        credentials: Path | None = None,
+    ) -> None:
         """Prepares nothing yet.
 
         Args:
             state_dir: Where it keeps everything; it must be on a file system with extended attributes.
-            port: The proxy's port on 127.0.0.1; the last one or any free one when None.
-            venv_dir: The virtual environment of Swift, by default the one that all servers of this project share.
+            host: The address that the proxy listens on; the other three servers keep to the loopback interface.
+            port: The proxy's port; the last one or any free one when None.
+            venv_dir: A virtual environment with Swift in it, used as it is; by default the one that all servers of
+                this project share, which is made when it is missing.
+            credentials: The file of the credentials, by default one in the state folder.
         """
         self.state_dir = state_dir.absolute()
         self.region = REGION
         self.endpoint_url = ""
+        self._host = host
         self._port = port
-        self._venv = venv_dir or default_venv_dir()
+        self._venv = venv_dir
         self._keeper = Keeper(GRACE_S)
         self._lock: int | None = None
         self._stopping = threading.Lock()
         private_dir(self.state_dir)
-        kept = kept_values(
-            self.state_dir / "credentials.json",
-            {
-                "account": lambda: f"airlock{secrets.token_hex(4)}",
-                "user": lambda: "airlock",
-                "secret_key": lambda: secrets.token_urlsafe(30),
-                "hash_prefix": lambda: secrets.token_hex(16),
-                "hash_suffix": lambda: secrets.token_hex(16),
-            },
-        )
+        kept = kept_values(credentials or self.state_dir / "credentials.json", CREDENTIALS)
         self._kept = kept
         self.access_key = f"{kept['account']}:{kept['user']}"
         self.secret_key = kept["secret_key"]
@@ -122,7 +135,8 @@ class ObjectServer:
         """
         if sys.platform != "linux":
             raise ObjectServerError("the object server (OpenStack Swift) runs on Linux only")
-        bootstrap.sync_environment(self._venv, LOCK_FILE)
+        if self._venv is None:
+            bootstrap.sync_environment(default_venv_dir(), LOCK_FILE)
         _check_extended_attributes(self.state_dir)
         try:
             self._claim()
@@ -137,6 +151,7 @@ class ObjectServer:
                     hash_prefix=self._kept["hash_prefix"],
                     hash_suffix=self._kept["hash_suffix"],
                     region=REGION,
+                    host=self._host,
                     run_as=getpass.getuser(),
                 )
                 try:
@@ -168,21 +183,7 @@ class ObjectServer:
 
     def airflow_connection_json(self) -> str:
         """Returns the value of an AIRFLOW_CONN_… variable for this server."""
-        return json.dumps({
-            "conn_type": "aws",
-            "login": self.access_key,
-            "password": self.secret_key,
-            "extra": {
-                "endpoint_url": self.endpoint_url,
-                "region_name": self.region,
-                "config_kwargs": {
-                    "s3": {"addressing_style": "path"},
-                    # Swift checks the new default checksums but does not send them back.
-                    "request_checksum_calculation": "when_required",
-                    "response_checksum_validation": "when_required",
-                },
-            },
-        })
+        return json.dumps(airflow_connection(self.endpoint_url, self.region, self.access_key, self.secret_key))
 
     def _claim(self) -> None:
         if self._lock is None:
@@ -208,7 +209,8 @@ class ObjectServer:
         return ports
 
     def _launch(self, ports: dict[str, int], attempt: int) -> None:
-        python = self._venv / "bin" / "python"
+        folder = (self._venv or default_venv_dir()) / "bin"
+        python = folder / "python"
         self.log_dir.mkdir(exist_ok=True)
         env = bootstrap.clean_environment()
         env["PYTHONWARNINGS"] = "ignore"
@@ -216,8 +218,7 @@ class ObjectServer:
         for name in swift_config.SERVERS:
             log = self.log_dir / f"{name}.log"
             log.unlink(missing_ok=True)
-            program = self._venv / "bin" / f"swift-{name}-server"
-            argv = [str(python), str(program), str(self.state_dir / f"{name}.conf"), "-v"]
+            argv = [str(python), str(folder / f"swift-{name}-server"), str(self.state_dir / f"{name}.conf"), "-v"]
             self._keeper.start(name, argv, env=env, log=log, cwd=self.state_dir)
         self._wait_until_healthy(ports)
         self.endpoint_url = f"http://127.0.0.1:{ports['proxy']}"
@@ -240,6 +241,25 @@ class ObjectServer:
                     raise ChildFailed(name, reason, self.log_dir / f"{name}.log")
                 self._keeper.wait_any(swift_config.SERVERS, 0.05)
         self.check()
+
+
+def airflow_connection(endpoint_url: str, region: str, access_key: str, secret_key: str) -> dict[str, Any]:
+    """Returns the Airflow Connection to an object server."""
+    return {
+        "conn_type": "aws",
+        "login": access_key,
+        "password": secret_key,
+        "extra": {
+            "endpoint_url": endpoint_url,
+            "region_name": region,
+            "config_kwargs": {
+                "s3": {"addressing_style": "path"},
+                # Swift checks the new default checksums but does not send them back.
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
+            },
+        },
+    }
 
 
 def default_venv_dir() -> Path:
@@ -267,18 +287,28 @@ def _check_extended_attributes(folder: Path) -> None:
 def main() -> int:
     """Runs the server in the foreground."""
     parser = argparse.ArgumentParser(prog="python -m scripts.object_server", description=__doc__.split("\n")[0])
-    parser.add_argument("--port", type=int, help="port of 127.0.0.1 (default: the last one, or any that is free)")
+    parser.add_argument("--host", default=LOOPBACK, help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port (default: the last one, or any that is free)")
     parser.add_argument("--state", type=Path, help="state folder (default: .airlock/object-server/state)")
+    parser.add_argument("--credentials", type=Path, help="file of its secrets (default: one in the state folder)")
+    parser.add_argument("--venv", type=Path, help="environment with Swift in it (default: one that is made here)")
     parser.add_argument("--wipe", action="store_true", help="start without the objects of earlier runs")
     arguments = parser.parse_args()
     folder = arguments.state or state_dir() / "object-server" / "state"
     if arguments.wipe:
         shutil.rmtree(folder / "disk", ignore_errors=True)
     try:
-        with interruptible(), ObjectServer(folder, port=arguments.port) as server:
+        server = ObjectServer(
+            folder,
+            host=arguments.host,
+            port=arguments.port,
+            venv_dir=arguments.venv,
+            credentials=arguments.credentials,
+        )
+        with interruptible(), server:
             print(f"endpoint    {server.endpoint_url} (path-style, region {server.region})")
             print(f"access key  {server.access_key}")
-            print(f"secret key  in {folder / 'credentials.json'}", flush=True)
+            print(f"secret key  in {arguments.credentials or folder / 'credentials.json'}", flush=True)
             while True:
                 server.check()
                 time.sleep(0.5)

@@ -46,6 +46,7 @@ def write(
     hash_prefix: str,
     hash_suffix: str,
     region: str,
+    host: str,
     run_as: str,
 ) -> None:
     """Writes swift.conf and the four servers' configuration files.
@@ -59,6 +60,7 @@ def write(
         hash_prefix: Swift's secret in the hash of every path; must stay the same while objects are stored.
         hash_suffix: The second such secret.
         region: The region that the s3api reports.
+        host: The address that the proxy listens on; the others listen on 127.0.0.1.
         run_as: The system user that the servers run as.
     """
     private_dir(folder / "disk" / DEVICE)
@@ -74,7 +76,6 @@ default = yes
 """,
     )
     common = f"""swift_dir = {folder}
-bind_ip = 127.0.0.1
 user = {run_as}
 # 0: serve in the one process that was started, without a pool of workers.
 workers = 0
@@ -86,7 +87,8 @@ log_level = WARNING
         write_private(
             folder / f"{name}.conf",
             f"""[DEFAULT]
-{common}bind_port = {ports[name]}
+{common}bind_ip = 127.0.0.1
+bind_port = {ports[name]}
 devices = {folder / "disk"}
 mount_check = false
 # Share of the disk that Swift refuses to fill, and preallocates for: a laptop's disk is the user's to fill.
@@ -106,7 +108,8 @@ use = egg:swift#healthcheck
     write_private(
         folder / "proxy.conf",
         f"""[DEFAULT]
-{common}bind_port = {ports["proxy"]}
+{common}bind_ip = {host}
+bind_port = {ports["proxy"]}
 
 [pipeline:main]
 # Without `cache`: it would talk to whatever memcached listens on this machine.

@@ -19,8 +19,10 @@ DOCUMENTS = [
     "docs/engines.md",
     "docs/images.md",
     "docs/serving.md",
+    "docs/deployment.md",
+    "docs/kubernetes.md",
 ]
-FOLDERS = ("dags/", "docs/", "examples/", "include/", "plugins/", "scripts/", "tests/")
+FOLDERS = ("dags/", "deploy/", "docs/", "examples/", "include/", "plugins/", "scripts/", "tests/")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -6,6 +6,7 @@ docs/operations.md lists them; a test compares that list with this module.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,21 @@ BACKENDS = ("auto", "docker", "process")
 PROCESS_ISOLATIONS = ("auto", "bubblewrap", "none")
 ASCEND_ACCESSES = ("auto", "devices", "runtime")
 PULL_POLICIES = ("missing", "always", "never")
+SCARCE_DEVICES = ("gpu", "ascend")
+_RESOURCE = re.compile(r"((?:[a-z0-9.-]+/)?[A-Za-z0-9._-]+)=([0-9]+(?:\.[0-9]+)?(?:m|[kMGT]i?)?)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRequest:
+    """What the pod of a device's test asks Kubernetes for.
+
+    Attributes:
+        device: `gpu` or `ascend`.
+        resources: Name and quantity: `nvidia.com/gpu` and `1`, `memory` and `16Gi`.
+    """
+
+    device: str
+    resources: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +64,7 @@ class Settings:
         image_repository: Where the installation's own images are pushed to and pulled from; empty means nowhere.
         image_connections: Ids of the Connections that container registries know us by.
         relay_image: Image with Python that the relay to such an image's ports runs in.
+        pod_requests: What the pods of tests ask Kubernetes for; at most one for each device.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
         pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
         pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
@@ -79,6 +96,7 @@ class Settings:
     image_repository: str
     image_connections: tuple[str, ...]
     relay_image: str
+    pod_requests: tuple[PodRequest, ...]
     pip_index_url: str
     pip_extra_index_url: str
     pip_find_links: str
@@ -132,6 +150,24 @@ def load_settings(get: Callable[[str], str]) -> Settings:
     def flag(key: str) -> bool:
         return choice(key, ("false", "true", "0", "1")) in ("true", "1")
 
+    def pod_requests(key: str) -> tuple[PodRequest, ...]:
+        requests: dict[str, PodRequest] = {}
+        for text in filter(None, (part.strip() for part in get(key).split(";"))):
+            device, _, asked = text.partition(":")
+            found = [_RESOURCE.fullmatch(each) for each in asked.split()]
+            resources = tuple((match[1], match[2]) for match in found if match)
+            # A resource of a device has a domain: without one the pod would get none.
+            has_device = any("/" in name for name, _ in resources)
+            if device not in SCARCE_DEVICES or device in requests or len(resources) < len(found) or not has_device:
+                raise SettingInvalid(
+                    "SET001",
+                    f"`[airlock] {key}` holds {text!r}.",
+                    "Write, for each device once: gpu: nvidia.com/gpu=1 cpu=4 memory=16Gi; "
+                    "ascend: huawei.com/Ascend910=1 cpu=4 memory=16Gi.",
+                )
+            requests[device] = PodRequest(device=device, resources=resources)
+        return tuple(requests.values())
+
     return Settings(
         store=path("store", home / "store"),
         registry_url=get("registry_url") or f"sqlite:///{home / 'registry.db'}",
@@ -156,6 +192,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         image_repository=get("image_repository"),
         image_connections=names("image_connections"),
         relay_image=get("relay_image") or "python:3.11-slim-bookworm",
+        pod_requests=pod_requests("pod_requests"),
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),
         pip_find_links=get("pip_find_links"),
