@@ -70,6 +70,14 @@ class PackageRejected(Rejected):
     """The package breaks rules (PKG…, CFG…, API…, DEP…, SVC…)."""
 
 
+class BatchRejected(PermanentError):
+    """A batch import cannot be read, or names no package or too many (BAT…)."""
+
+
+class BatchIncomplete(PermanentError):
+    """Some packages of a batch were not imported (BAT005)."""
+
+
 class VersionExists(PermanentError):
     """A name and version are written once."""
 

@@ -132,13 +132,13 @@ def workshop(docker: Installation, tmp_path: Path, request: pytest.FixtureReques
         made.clear()
 
 
-def load_dag() -> Any:
+def load_dag(dag_id: str = "import_model") -> Any:
     """The DAG, without retries: `dag.test()` waits for their delays."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(ROOT / "dags"))
     assert bag.import_errors == {}
-    dag = bag.dags["import_model"]
+    dag = bag.dags[dag_id]
     for task in dag.tasks:
         task.retries = 0
     return dag

@@ -19,6 +19,7 @@ DOCUMENTS = [
     "docs/engines.md",
     "docs/images.md",
     "docs/serving.md",
+    "docs/batches.md",
     "docs/deployment.md",
     "docs/kubernetes.md",
 ]

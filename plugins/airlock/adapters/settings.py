@@ -65,6 +65,7 @@ class Settings:
         image_connections: Ids of the Connections that container registries know us by.
         relay_image: Image with Python that the relay to such an image's ports runs in.
         pod_requests: What the pods of tests ask Kubernetes for; at most one for each device.
+        batch_concurrency: Imports of one batch at once.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
         pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
         pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
@@ -97,6 +98,7 @@ class Settings:
     image_connections: tuple[str, ...]
     relay_image: str
     pod_requests: tuple[PodRequest, ...]
+    batch_concurrency: int
     pip_index_url: str
     pip_extra_index_url: str
     pip_find_links: str
@@ -193,6 +195,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         image_connections=names("image_connections"),
         relay_image=get("relay_image") or "python:3.11-slim-bookworm",
         pod_requests=pod_requests("pod_requests"),
+        batch_concurrency=int(number("batch_concurrency", 4, 1)),
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),
         pip_find_links=get("pip_find_links"),

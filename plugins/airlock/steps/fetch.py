@@ -116,11 +116,7 @@ def stage(
         findings.append(
             finding("PKG011", f"{asked} is the `model` folder itself; {location} is read.", severity=Severity.INFO)
         )
-    inside = {
-        item.key[len(location.prefix) :]: item
-        for item in objects
-        if item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item)
-    }
+    inside = _inside(location, objects)
     findings += _check(location, objects, inside, limits)
     if has_errors(findings):
         raise PackageRejected(f"the package {asked}", by_weight(findings))
@@ -182,6 +178,33 @@ def stage_archive(
     return _package(location, manifest, 0)
 
 
+def known_digest(
+    asked: SourceLocation, *, storage: ObjectStorage, store: PackageStore, limits: FetchLimits
+) -> str | None:
+    """The digest that staging would give, where the store has the package of this very listing; nothing is read.
+
+    Args:
+        asked: The folder or the archive.
+        storage: Where it lies.
+        store: Where packages are kept.
+        limits: How much it may hold.
+
+    Raises:
+        SourceRefused: No bucket or no permission.
+        StorageUnavailable: The storage did not answer.
+    """
+    location = asked.above_model() if asked.archive is None else asked
+    if asked.archive is None:
+        listed, findings = _list(storage, location, limits)
+        objects = _inside(location, listed) if not findings else {}
+    else:
+        item = next(iter(storage.list(location)), None)
+        objects = {f"{asked.archive.value} archive": item} if item and item.key == location.prefix else {}
+    if not objects or not all(item.etag for item in objects.values()):
+        return None
+    return store.known(listing_identity(_identity(storage, location, objects), objects))
+
+
 def listing_identity(storage: str, objects: dict[str, ListedObject], scope: str = "") -> str:
     """Names a listing: the same storage, paths, sizes and tags give the same name.
 
@@ -226,6 +249,15 @@ def _package(
         bytes_copied=bytes_copied,
         findings=by_weight(findings),
     )
+
+
+def _inside(location: SourceLocation, objects: Iterable[ListedObject]) -> dict[str, ListedObject]:
+    """Path in the package → object."""
+    return {
+        item.key[len(location.prefix) :]: item
+        for item in objects
+        if item.key.startswith(f"{location.prefix}{MODEL_FOLDER}/") and not _is_marker(item)
+    }
 
 
 def _is_marker(item: ListedObject) -> bool:
