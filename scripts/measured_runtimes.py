@@ -20,7 +20,7 @@ HEAD = """\
 # latency_ms: median of one prediction. All on two cores that other work may have shared.
 """
 #: The figures of a row, in the order in which they are written.
-FIGURES = ("image_bytes", "build_s", "test_s", "latency_ms")
+FIGURES = tuple(runtimes_doc.FIGURES)
 
 
 def record(key: str, figures: Mapping[str, float], path: Path = runtimes_doc.MEASURED) -> None:

@@ -37,9 +37,17 @@ nearest.
 
 Sizes are of the whole image (10^6 bytes). *build s* is building it with its downloads; *test s* is training the
 engine's example model in that image without a network, importing its packages and getting checked answers; *ms* is the
-median of one prediction. All on two cores that other work shared; an empty cell was not measured. The exact pins of
-each row lie in `include/runtimes/images/constraints/`.
+median of one prediction. `make test-runtimes MEASURE=1` takes them, once for each row, on an x86-64 machine with two
+cores that other builds and tests shared: times are what such a machine may need, not what the engines can do. A row for
+devices that this machine lacks is built and says "not run: no device", so it has no times of a test. Those without any
+figure were rendered and checked only: rows for aarch64, and builds for GPUs, most of which make more than 6 GB.
+
+The exact pins of each row lie in `include/runtimes/images/constraints/`. A row may name the digest of its base image
+(`base_image_digest`). None does: they were written where no container registry answers, and a digest would shut out the
+base images that such hosts make themselves.
 """
+#: What is measured of a row, and the column that shows it.
+FIGURES = {"image_bytes": "image MB", "build_s": "build s", "test_s": "test s", "latency_ms": "ms"}
 COLUMNS = (
     "engine",
     "runtime",
@@ -51,10 +59,7 @@ COLUMNS = (
     "status",
     "available",
     "base image",
-    "image MB",
-    "build s",
-    "test s",
-    "ms",
+    *FIGURES.values(),
 )
 
 
@@ -83,6 +88,7 @@ def render(rows: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str
     lines = [HEAD, _line(COLUMNS), _line("---" for _ in COLUMNS)]
     lines += [_line(_cells(row, measured.get(_key(row), {}))) for row in rows]
     for title, notes in (
+        ("Still to be measured", _unmeasured(rows, measured)),
         ("Rows that cannot be had", _unavailable(rows)),
         ("Stand-ins", _stand_ins(rows)),
         ("Other builds of a row", _variants(rows)),
@@ -129,6 +135,16 @@ def _cells(row: Mapping[str, Any], figures: Mapping[str, float]) -> tuple[str, .
     )
 
 
+def _unmeasured(rows: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What is missing of the rows that an x86-64 machine without accelerators runs."""
+    missing = {
+        _key(row): [column for name, column in FIGURES.items() if name not in measured.get(_key(row), {})]
+        for row in rows
+        if row["available"] and "x86_64" in row["architectures"] and "cpu" in row["devices"]
+    }
+    return [f"- **{key}**: {', '.join(columns)}" for key, columns in missing.items() if columns]
+
+
 def _unavailable(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         f"- **{_key(row)}**: {_flat(row['unavailable_reason'])} The nearest is `{row['nearest']}`."
@@ -160,7 +176,9 @@ def _variants(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     )
     return (
         [
-            "An import gets the row's own build. These are described and pinned, and no import chooses them yet.",
+            "Every import gets the row's own build. A worker with the device tests a build for GPUs beside it, and",
+            "`genuine` takes the place of a stand-in, each where its base image is on the worker or in a registry that",
+            "`base_image_prefix` names.",
             "",
             *lines,
         ]

@@ -81,6 +81,17 @@ def test_a_check_of_a_stale_page_fails(tmp_path, monkeypatch, capsys):
     assert "stale" in capsys.readouterr().out
 
 
+def test_what_is_still_to_be_measured_of_a_row_that_runs_without_accelerators_is_told():
+    title = "## Still to be measured"
+    whole = dict.fromkeys(runtimes_doc.FIGURES, 1)
+    some = dict.fromkeys(("image_bytes", "latency_ms"), 1)
+    told = "\n- **PyTorch/torch9-python3.11**: build s, test s\n"
+    assert told in runtimes_doc.render([ROW], {"PyTorch/torch9-python3.11": some}).partition(title)[2]
+    assert title not in runtimes_doc.render([ROW], {"PyTorch/torch9-python3.11": whole})
+    for change in ({"devices": ["gpu"]}, {"architectures": ["aarch64"]}):
+        assert title not in runtimes_doc.render([{**ROW, **change}], {})
+
+
 def test_only_rows_of_the_catalogue_were_measured():
     known = {f"{path.parent.name}/{path.stem}" for path in runtimes_doc.CATALOGUE.glob("*/*.yaml")}
     document = yaml.safe_load(runtimes_doc.MEASURED.read_text(encoding="utf-8"))

@@ -47,6 +47,8 @@ LARGE = {
     ("TensorFlow", "tf2.21-python3.11-gpu"),
     ("Transformers", "transformers5.23-python3.11-gpu"),
 }
+#: What an image of an engine may have at most, in bytes.
+MAX_IMAGE_BYTES = {"Scikit_Learn": 400_000_000}
 #: A base image of a recipe of ours copies NVIDIA's libraries out of an image that this argument names.
 CUDA_ARGUMENT = "CUDA_IMAGE"
 

@@ -7,6 +7,7 @@ test-runtimes` all; `pytest tests/dag/test_runtimes.py --runtimes -k TensorFlow-
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from tests.dag.runtime_matrix import (
     CUDA_ARGUMENT,
     EVERY_RUN,
     MACHINE,
+    MAX_IMAGE_BYTES,
     OTHER_MACHINE,
     RUNS,
     WITH_GPU_BUILD,
@@ -64,6 +66,7 @@ def test_a_model_is_trained_imported_and_answers_in_its_own_runtime(
     row: Runtime, workshop: Workshop, bucket: Bucket, run_import: Run
 ) -> None:
     image = workshop.build(row)
+    assert image.size_bytes < MAX_IMAGE_BYTES.get(row.engine, math.inf)
     started = time.monotonic()
     trained = workshop.train(row, image)
     latencies = []
