@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from airlock.domain.notification import Delivery
 from airlock.domain.record import Event, VersionRow
 from airlock.domain.registered import Alias, AuditEntry, Facets, HealthPoint, Listing, ModelRow, Page, VersionFilter
 from airlock.domain.request import Changes
@@ -48,6 +49,9 @@ class RegistryReader(Protocol):
 
     def facets(self) -> Facets:
         """What there is to filter by."""
+
+    def deliveries(self, page: Page, model_name: str = "", model_version: str = "") -> Listing[Delivery]:
+        """What became of each notification, newest first."""
 
 
 class RegistryEditor(Protocol):

@@ -369,6 +369,35 @@ def test_a_source_is_checked_without_an_import(site: Site) -> None:
     assert site.get(f"{API}/versions").json()["total_count"] == 0
 
 
+# ── deployment ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_normal_version_is_handed_over_as_a_manifest(site: Site, imported_iris: Any) -> None:
+    import yaml
+
+    from airlock.web import wired
+
+    site.put(wired.packages, Packages())
+    command = site.get(f"{ONE}/deployment?type=docker")
+    assert command.headers["content-type"] == "text/x-shellscript; charset=utf-8"
+    assert command.text.startswith("#!/bin/sh\nexec docker run ")
+    assert f"source=/store/{imported_iris.package.digest}" in command.text
+    pinned = "registry.example.com/iris@sha256:" + "a" * 64
+    manifest = site.get(f"{ONE}/deployment?type=kubernetes&image={pinned}")
+    assert manifest.headers["content-type"] == "application/yaml"
+    assert [each["kind"] for each in yaml.safe_load_all(manifest.text)] == ["Deployment", "Service"]
+    is_problem(site.get(f"{ONE}/deployment?type=kubernetes"), 409, "HND005")
+    is_problem(site.get(f"{ONE}/deployment?type=docker&device=gpu"), 409, "HND003")
+    is_problem(site.get(f"{ONE}/deployment?type=swarm"), 422, "WEB001")
+    site.ask("DELETE", ONE)
+    is_problem(site.get(f"{ONE}/deployment?type=docker"), 409, "HND001")
+
+
+class Packages:
+    def folder(self, digest: str) -> str:
+        return f"/store/{digest}"
+
+
 # ── its description ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

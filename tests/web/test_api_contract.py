@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.fakes import FakeStore
 from tests.web.conftest import Site
 from tests.web.test_api import Adapters, Runs
 
@@ -30,17 +31,17 @@ PREFIX = "/api/v1"
 @pytest.fixture(scope="module")
 def asked_site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A site with one version, which starts no run and reads no storage of the world's."""
-    from airlock.adapters.clock import SystemClock
-    from airlock.adapters.registry import SqlRegistry
     from airlock.adapters.registry_schema import open_engine, upgrade
     from airlock.web import wired
+    from airlock.web.app import create_app
     from tests.unit.given import iris_files
 
     engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('contract') / 'registry.db'}")
     upgrade(engine)
-    site = Site(SqlRegistry(engine, SystemClock()))
+    site = Site(create_app(), engine)
     site.put(wired.import_runs, Runs())
     site.put(wired.wiring, Adapters({f"iris/{path}": data for path, data in iris_files().items()}))
+    site.put(wired.packages, FakeStore())
     site.line().import_model(labels=["garden"])
     site.schema = schemathesis.openapi.from_dict(site.get(f"{PREFIX}/openapi.json").json())  # type: ignore[attr-defined]
     yield site

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Select, func, select
 from airlock.adapters.registry_base import RegistryDatabase, guarded
 from airlock.adapters.registry_records import event_of, version_rows
 from airlock.adapters.registry_search import matches, matching_ids
-from airlock.adapters.registry_tables import aliases, audit, events, health_points, model_versions, models
+from airlock.adapters.registry_tables import aliases, audit, deliveries, events, health_points, model_versions, models
 from airlock.adapters.registry_tables import version_labels as labels
 from airlock.domain.device import Device
+from airlock.domain.notification import Delivery
 from airlock.domain.record import Event, VersionRow
 from airlock.domain.registered import (
     MAX_COUNTED,
@@ -250,6 +251,35 @@ class SqlRegistryReader(RegistryDatabase):
                 labels=dict(connection.execute(frequent).all()),
                 statuses={Status(status): count for status, count in connection.execute(statuses)},
             )
+
+    @guarded
+    def deliveries(self, page: Page, model_name: str = "", model_version: str = "") -> Listing[Delivery]:
+        """What became of each notification, newest first."""
+        columns = deliveries.c
+        where = [
+            column == value
+            for column, value in ((columns.model_name, model_name), (columns.model_version, model_version))
+            if value
+        ]
+        query = select(deliveries).where(*where).order_by(columns.id.desc()).limit(page.limit).offset(page.offset)
+        with self.reader.connect() as connection:
+            rows = connection.execute(query).all()
+            total = connection.execute(select(func.count()).select_from(deliveries).where(*where)).scalar_one()
+        found = (
+            Delivery(
+                receiver=row.receiver,
+                model_name=row.model_name,
+                model_version=row.model_version,
+                status=Status(row.status),
+                at=row.at,
+                attempts=row.attempts,
+                delivered=row.delivered,
+                answer=row.answer,
+                problem=row.problem,
+            )
+            for row in rows
+        )
+        return Listing(items=tuple(found), total=total)
 
     @guarded
     def packages_in_use(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -187,4 +188,21 @@ audit = Table(
     Column("model_version", String(8), nullable=False),
     Column("changes", JSON, nullable=False),
     Index("ix_audit_version", "model_name", "model_version", "id"),
+)
+
+#: What became of each notification. By name as well.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("receiver", String(250), nullable=False),
+    Column("model_name", String(64), nullable=False),
+    Column("model_version", String(8), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("answer", Integer),
+    Column("problem", Text, nullable=False),
+    Index("ix_deliveries_version", "model_name", "model_version", "id"),
 )

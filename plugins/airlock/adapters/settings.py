@@ -66,6 +66,8 @@ class Settings:
         relay_image: Image with Python that the relay to such an image's ports runs in.
         pod_requests: What the pods of tests ask Kubernetes for; at most one for each device.
         batch_concurrency: Imports of one batch at once.
+        notify_connections: Ids of the Connections that are told when a version becomes Normal, Failed or Abnormal.
+        notifiers: Dotted names of Airflow notifiers that are told, too.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
         pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
         pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
@@ -99,6 +101,8 @@ class Settings:
     relay_image: str
     pod_requests: tuple[PodRequest, ...]
     batch_concurrency: int
+    notify_connections: tuple[str, ...]
+    notifiers: tuple[str, ...]
     pip_index_url: str
     pip_extra_index_url: str
     pip_find_links: str
@@ -196,6 +200,8 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         relay_image=get("relay_image") or "python:3.11-slim-bookworm",
         pod_requests=pod_requests("pod_requests"),
         batch_concurrency=int(number("batch_concurrency", 4, 1)),
+        notify_connections=names("notify_connections"),
+        notifiers=names("notifiers"),
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),
         pip_find_links=get("pip_find_links"),

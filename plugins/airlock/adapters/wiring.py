@@ -54,9 +54,18 @@ class Wiring:
     @functools.cached_property
     def registry(self) -> Registry:
         """The registry as importers see it."""
+        from airlock.adapters.notifying import Hook, NotifyingRegistry, airflow_hook
         from airlock.adapters.registry import SqlRegistry
 
-        return SqlRegistry(self._registry_engine, self.clock)
+        registry = SqlRegistry(self._registry_engine, self.clock)
+        hooks: list[Hook] = [airflow_hook(path) for path in self.settings.notifiers]
+        if self.settings.notify_connections:
+            from airlock.adapters.registry_deliveries import SqlDeliveries
+            from airlock.adapters.webhook import Webhook, receivers
+
+            kept = SqlDeliveries(self._registry_engine, self.clock)
+            hooks.append(Webhook(receivers(self.settings.notify_connections), kept.keep, self.clock).tell)
+        return NotifyingRegistry(registry, hooks, self.clock) if hooks else registry
 
     @functools.cached_property
     def registry_reader(self) -> RegistryReader:

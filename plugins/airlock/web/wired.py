@@ -9,7 +9,7 @@ from fastapi import Depends
 
 from airlock.adapters.settings import from_airflow
 from airlock.adapters.wiring import Wiring
-from airlock.ports import ImportRuns, Registry, Reports
+from airlock.ports import ImportRuns, PackageStore, Registry, Reports
 from airlock.registry_ports import RegistryEditor, RegistryReader
 
 
@@ -40,6 +40,11 @@ def reports() -> Reports:
     return wiring().reports
 
 
+def packages() -> PackageStore:
+    """The package store, for where a package lies."""
+    return wiring().store
+
+
 def import_runs() -> ImportRuns:
     """Runs of `import_model`."""
     return wiring().import_runs
@@ -51,3 +56,4 @@ WiredImporters = Annotated[Registry, Depends(importers)]
 WiredReports = Annotated[Reports, Depends(reports)]
 WiredRuns = Annotated[ImportRuns, Depends(import_runs)]
 WiredAdapters = Annotated[Wiring, Depends(wiring)]
+WiredPackages = Annotated[PackageStore, Depends(packages)]

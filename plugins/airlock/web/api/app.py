@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from airlock import __version__
 from airlock.web.access import may_read
-from airlock.web.api import changing, importing, reading
+from airlock.web.api import changing, deployment, importing, reading
 from airlock.web.api.problems import Problem, handle_problems
 from airlock.web.rendering import page
 
@@ -30,7 +30,7 @@ def create_api() -> FastAPI:
         dependencies=[may_read],
     )
     handle_problems(api)
-    for router in (reading.router, changing.router, importing.router, _description(api)):
+    for router in (reading.router, changing.router, importing.router, deployment.router, _description(api)):
         api.include_router(router)
     return api
 

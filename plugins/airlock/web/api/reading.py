@@ -195,3 +195,15 @@ def list_audit(
     """Who did what, newest first; of one model or version where it is named whole."""
     listing = registry.audit(page, model_name, model_version)
     return shapes.AuditList(**shapes.counted(listing), entries=list(map(shapes.audit_shape, listing.items)))
+
+
+@router.get("/deliveries", tags=["Notifications"])
+def list_deliveries(
+    registry: WiredRegistry,
+    page: Paged,
+    model_name: SearchText = "",
+    model_version: SearchText = "",
+) -> shapes.DeliveryList:
+    """What became of each notification, newest first; of one model or version where it is named whole."""
+    listing = registry.deliveries(page, model_name, model_version)
+    return shapes.DeliveryList(**shapes.counted(listing), deliveries=list(map(shapes.delivery_shape, listing.items)))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from airlock.domain.notification import Delivery
 from airlock.domain.record import Event, VersionRow
 from airlock.domain.registered import (
     MAX_PAGE,
@@ -364,6 +365,41 @@ class AuditList(Count):
     """One page of the audit, newest first."""
 
     entries: list[AuditShape]
+
+
+class DeliveryShape(_Shape):
+    """What became of one notification."""
+
+    at: int = Field(description="Milliseconds since 1970")
+    receiver: str = Field(description="Id of the Connection")
+    model_name: str
+    model_version: str
+    model_status: str
+    attempts: int
+    delivered: bool
+    answer: int | None = Field(description="HTTP status of the last answer")
+    problem: str
+
+
+def delivery_shape(delivery: Delivery) -> DeliveryShape:
+    """A delivery as JSON."""
+    return DeliveryShape(
+        at=int(delivery.at * 1000),
+        receiver=delivery.receiver,
+        model_name=delivery.model_name,
+        model_version=delivery.model_version,
+        model_status=delivery.status.value,
+        attempts=delivery.attempts,
+        delivered=delivery.delivered,
+        answer=delivery.answer,
+        problem=delivery.problem,
+    )
+
+
+class DeliveryList(Count):
+    """One page of deliveries, newest first."""
+
+    deliveries: list[DeliveryShape]
 
 
 class FacetShape(_Shape):

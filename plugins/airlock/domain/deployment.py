@@ -1,0 +1,388 @@
+"""Deployments: a registered version as the manifest of the platform that shall serve it.
+
+Manifests are values and argument lists; whoever writes them down quotes. Nothing of a request, a package or a record is
+ever joined into text here.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airlock.domain.device import Device
+from airlock.domain.image import HOME_FOLDER, PACKAGE_FOLDER, SERVICE_PORT, SERVICE_USER
+from airlock.domain.record import VersionRow
+from airlock.domain.smoke import Verdict
+from airlock.domain.version import Status
+from airlock.errors import HandOffRefused
+
+MEGABYTE = 1_000_000
+#: What a service gets where neither the request nor the test says anything.
+DEFAULT_CPU = 1.0
+DEFAULT_MEMORY_MB = 1024
+MAX_PROCESSES = 512
+#: Kubernetes' names of the devices.
+RESOURCES = {Device.GPU: "nvidia.com/gpu", Device.ASCEND: "huawei.com/Ascend910"}
+#: Seconds that a service may take to load, where its test says nothing; and how many times as long as in the test.
+DEFAULT_START_S = 120.0
+START_FACTOR = 4.0
+_PROBE_PERIOD_S = 5
+_CLAIM = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_PINNED = re.compile(r"(?:[A-Za-z0-9._:-]+/)+[a-z0-9._-]+(?::[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
+
+
+class Platform(enum.StrEnum):
+    """What a version is handed to."""
+
+    DOCKER = "docker"
+    COMPOSE = "compose"
+    KUBERNETES = "kubernetes"
+    KSERVE = "kserve"
+
+
+#: Platform → the deployment types that it serves; one of them is enough.
+SERVES = {
+    Platform.DOCKER: ("real-time", "edge"),
+    Platform.COMPOSE: ("real-time", "edge"),
+    Platform.KUBERNETES: ("real-time",),
+    Platform.KSERVE: ("real-time",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOff:
+    """A version as a platform serves it.
+
+    Attributes:
+        name: A name that every platform takes (RFC 1123).
+        model_name: The model's own name.
+        model_version: The version.
+        image: The image, pinned by its digest.
+        pulled: Whether a registry has the image.
+        package_digest: The package, hexadecimal; empty where the image holds it.
+        package_folder: Where the package's folder lies on the platform's hosts.
+        claim: The volume claim that holds the store; empty for the folder on the host.
+        port: Where the service listens.
+        health: The path of its health check; empty for the port alone.
+        start_s: Seconds that it may take to load.
+        device: The device.
+        devices: How many of them.
+        cpu: Cores.
+        memory_mb: Megabytes (10^6 bytes).
+        user: The user that it runs as, as in the test; empty for the image's own.
+        environment: What the service is told.
+    """
+
+    name: str
+    model_name: str
+    model_version: str
+    image: str
+    pulled: bool
+    package_digest: str
+    package_folder: str
+    claim: str
+    port: int
+    health: str
+    start_s: float
+    device: Device
+    devices: int
+    cpu: float
+    memory_mb: int
+    user: str
+    environment: Mapping[str, str]
+
+
+def hand_off(
+    row: VersionRow, platform: Platform, *, device: Device | None, package_folder: str, claim: str = "", image: str = ""
+) -> HandOff:
+    """What a platform needs to know of a version.
+
+    Args:
+        row: The version with its details.
+        platform: The platform.
+        device: The device; None for the first that it passed on.
+        package_folder: Where the package lies on the platform's hosts.
+        claim: Name of the volume claim that holds the store; for Kubernetes.
+        image: The image's name in a registry, pinned; for a version whose record names an image of the worker only.
+
+    Raises:
+        HandOffRefused: It is not Normal, not imported for such a deployment, not passed on the device, or has no image
+            that the platform can have.
+    """
+    subject = f"{row.model_name} {row.model_version}"
+    if row.status is not Status.NORMAL:
+        raise HandOffRefused("HND001", f"{subject} has status {row.status.value}.", "Deploy a version that is Normal.")
+    serves = SERVES[platform]
+    if not set(serves) & set(row.install_type):
+        raise HandOffRefused(
+            "HND002",
+            f"{subject} was imported for {', '.join(row.install_type)}; "
+            f"{platform.value} serves {' and '.join(serves)}.",
+            "Import it as a new version with that deployment type.",
+        )
+    passed = [each for each in Device if row.devices.get(each.value) == Verdict.PASSED.value]
+    if device is not None and device not in passed:
+        raise HandOffRefused(
+            "HND003",
+            f"{subject} has not passed on {device.value}: {row.devices.get(device.value, 'not tested')}.",
+            f"It passed on {', '.join(passed)}.",
+        )
+    chosen = device or passed[0]
+    report = next(each for each in row.details["reports"] if each["device"] == chosen.value)
+    made: Mapping[str, Any] = report.get("image") or row.details["image"]
+    if made["backend"] != "docker":
+        raise HandOffRefused(
+            "HND004",
+            f"{subject} was tested as an ordinary process and has no image.",
+            "Import it on a worker with Docker Engine.",
+        )
+    pinned, pulled = _pinned(made, image)
+    if not pulled and platform in (Platform.KUBERNETES, Platform.KSERVE):
+        raise HandOffRefused(
+            "HND005",
+            f"The image of {subject} is on its worker only; a cluster pulls from a registry.",
+            "Set `[airlock] image_repository` before the import, or push it and name it as `image`, pinned by digest.",
+        )
+    if claim and not _CLAIM.fullmatch(claim):
+        raise HandOffRefused("HND006", "The name of the volume claim breaks its form.", "Write an RFC 1123 label.")
+    specs = row.details["accepted"]["request"]["minimum_specs"]
+    suggested = report.get("suggested") or {}
+    asked = {Device.GPU: specs["gpu"], Device.ASCEND: specs["ascend"]}.get(chosen, 0)
+    cpu = specs["cpu"] or DEFAULT_CPU
+    own = made.get("own")
+    port, health = _asked_at(row.details["validated"]["config"], own)
+    return HandOff(
+        name=platform_name(row.model_name, row.model_version),
+        model_name=row.model_name,
+        model_version=row.model_version,
+        image=pinned,
+        pulled=pulled,
+        package_digest="" if made.get("baked") else row.package_digest.rpartition(":")[2],
+        package_folder=package_folder,
+        claim=claim,
+        port=port,
+        health=health,
+        start_s=max(DEFAULT_START_S, (report.get("ready_s") or 0) * START_FACTOR),
+        device=chosen,
+        devices=max(1, asked) if chosen in RESOURCES else 0,
+        cpu=cpu,
+        memory_mb=max(specs["memory_mb"] or 0, suggested.get("memory_mb") or 0)
+        or report.get("memory_limit_mb")
+        or DEFAULT_MEMORY_MB,
+        user=report.get("user", "") if own else f"{SERVICE_USER}:{SERVICE_USER}",
+        environment={}
+        if own
+        else {"AIRLOCK_MODEL_NAME": row.model_name, "OMP_NUM_THREADS": str(max(1, -int(-cpu // 1)))},
+    )
+
+
+def _pinned(made: Mapping[str, Any], image: str) -> tuple[str, bool]:
+    if image:
+        if not _PINNED.fullmatch(image):
+            raise HandOffRefused(
+                "HND006",
+                "The name of the image breaks its form.",
+                "Write registry/repository@sha256:…, with the digest.",
+            )
+        return image, True
+    reference, digest = str(made["reference"]), str(made["digest"])
+    if "@" in reference:
+        return reference, True
+    # A local image's digest is its name: no tag that moves can take its place.
+    return digest, False
+
+
+def _asked_at(config: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[int, str]:
+    if own is None:
+        return SERVICE_PORT, "/health"
+    ports = [api["port"] for api in config["apis"] if api.get("port")] or list(own.get("ports", ())) or [SERVICE_PORT]
+    health = config.get("health") or {}
+    return int(ports[0]), str(health.get("url", "")) if health.get("method", "HTTP") == "HTTP" else ""
+
+
+def platform_name(model_name: str, model_version: str) -> str:
+    """A name by RFC 1123 that no other version has."""
+    whole = f"{model_name}-{model_version}"
+    plain = re.sub(r"[^a-z0-9]+", "-", whole.lower()).strip("-")
+    if plain == whole.replace(".", "-") and plain[0].isalpha() and len(plain) <= 63:
+        return plain
+    # What was changed may be another version's name by now.
+    mark = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"model-{plain[:40].strip('-')}-{mark}".replace("--", "-")
+
+
+# ── the platforms ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def docker_command(given: HandOff) -> tuple[str, ...]:
+    """`docker run` with its arguments."""
+    argv = [
+        "docker", "run", "--detach", "--restart", "unless-stopped", "--init",
+        "--name", given.name,
+        "--publish", f"127.0.0.1:{given.port}:{given.port}",
+        "--cpus", f"{given.cpu:g}",
+        "--memory", str(given.memory_mb * MEGABYTE),
+        "--pids-limit", str(MAX_PROCESSES),
+        "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",
+        "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path inside the container
+        "--tmpfs", f"{HOME_FOLDER}:rw,exec,nosuid,nodev,mode=1777",
+    ]  # fmt: skip
+    if given.user:
+        argv += ["--user", given.user]
+    if given.device is Device.GPU:
+        argv += ["--gpus", str(given.devices)]
+    if given.device is Device.ASCEND:
+        numbers = ",".join(map(str, range(given.devices)))
+        argv += ["--runtime", "ascend", "--env", f"ASCEND_VISIBLE_DEVICES={numbers}"]
+    for name, value in sorted(given.environment.items()):
+        argv += ["--env", f"{name}={value}"]
+    if given.package_digest:
+        argv += ["--mount", f"type=bind,source={given.package_folder},target={PACKAGE_FOLDER},readonly"]
+    return (*argv, given.image)
+
+
+def compose_file(given: HandOff) -> dict[str, Any]:
+    """A Compose file with one service."""
+    service: dict[str, Any] = {
+        "image": given.image,
+        "restart": "unless-stopped",
+        "init": True,
+        "ports": [f"127.0.0.1:{given.port}:{given.port}"],
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "tmpfs": ["/tmp:mode=1777,exec", f"{HOME_FOLDER}:mode=1777,exec"],  # noqa: S108 - inside the container
+        "environment": {name: _no_variable(value) for name, value in sorted(given.environment.items())},
+        "labels": {"io.airlock.model": _no_variable(given.model_name), "io.airlock.version": given.model_version},
+        "pids_limit": MAX_PROCESSES,
+        "cpus": given.cpu,
+        "mem_limit": given.memory_mb * MEGABYTE,
+    }
+    if not given.pulled:
+        service["pull_policy"] = "never"
+    if given.user:
+        service["user"] = given.user
+    if given.package_digest:
+        service["volumes"] = [{
+            "type": "bind", "source": _no_variable(given.package_folder), "target": PACKAGE_FOLDER, "read_only": True,
+        }]  # fmt: skip
+    if given.device is Device.GPU:
+        gpus = {"driver": "nvidia", "count": given.devices, "capabilities": ["gpu"]}
+        service["deploy"] = {"resources": {"reservations": {"devices": [gpus]}}}
+    if given.device is Device.ASCEND:
+        service["runtime"] = "ascend"
+        service["environment"]["ASCEND_VISIBLE_DEVICES"] = ",".join(map(str, range(given.devices)))
+    return {"name": given.name, "services": {"model": service}}
+
+
+def _no_variable(value: str) -> str:
+    """A value in which Compose finds no variable to put in."""
+    return value.replace("$", "$$")
+
+
+def kubernetes_objects(given: HandOff) -> tuple[dict[str, Any], ...]:
+    """A Deployment and its Service."""
+    labels = _labels(given)
+    pod = _pod(given)
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _metadata(given),
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(given),
+        "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    }
+    return deployment, service
+
+
+def kserve_object(given: HandOff) -> dict[str, Any]:
+    """An InferenceService of KServe with a container of its own."""
+    pod = _pod(given)
+    pod["containers"][0]["name"] = "kserve-container"
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": _metadata(given),
+        "spec": {"predictor": {"minReplicas": 1, **pod}},
+    }
+
+
+def _labels(given: HandOff) -> dict[str, str]:
+    return {"app.kubernetes.io/name": given.name, "app.kubernetes.io/managed-by": "airlock"}
+
+
+def _metadata(given: HandOff) -> dict[str, Any]:
+    # Names that no label takes, Chinese ones for instance, are annotations.
+    return {
+        "name": given.name,
+        "labels": _labels(given),
+        "annotations": {
+            "airlock.io/model-name": given.model_name,
+            "airlock.io/model-version": given.model_version,
+            **({"airlock.io/package": f"sha256:{given.package_digest}"} if given.package_digest else {}),
+        },
+    }
+
+
+def _pod(given: HandOff) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}]
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
+        {"name": "home", "mountPath": HOME_FOLDER},
+    ]
+    if given.package_digest:
+        mount: dict[str, Any] = {"name": "package", "mountPath": PACKAGE_FOLDER, "readOnly": True}
+        if given.claim:
+            claim = {"claimName": given.claim, "readOnly": True}
+            volumes.append({"name": "package", "persistentVolumeClaim": claim})
+            mount["subPath"] = f"sha256/{given.package_digest}"
+        else:
+            volumes.append({"name": "package", "hostPath": {"path": given.package_folder, "type": "Directory"}})
+        mounts.append(mount)
+    limits: dict[str, Any] = {"cpu": f"{given.cpu:g}", "memory": f"{given.memory_mb}M"}
+    if given.device in RESOURCES:
+        limits[RESOURCES[given.device]] = given.devices
+    probe: dict[str, Any] = (
+        {"httpGet": {"path": given.health, "port": "http"}} if given.health else {"tcpSocket": {"port": "http"}}
+    )
+    security: dict[str, Any] = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    user = given.user.partition(":")[0]
+    if user.isdigit() and user != "0":
+        security |= {"runAsNonRoot": True, "runAsUser": int(user)}
+    container = {
+        "name": "model",
+        "image": given.image,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "http", "containerPort": given.port}],
+        "env": [{"name": name, "value": value} for name, value in sorted(given.environment.items())],
+        "resources": {"requests": dict(limits), "limits": limits},
+        "startupProbe": {
+            **probe, "periodSeconds": _PROBE_PERIOD_S, "failureThreshold": int(-(-given.start_s // _PROBE_PERIOD_S)),
+        },
+        "readinessProbe": {**probe, "periodSeconds": _PROBE_PERIOD_S},
+        "livenessProbe": {**probe, "periodSeconds": 4 * _PROBE_PERIOD_S, "failureThreshold": 6},
+        "securityContext": security,
+        "volumeMounts": mounts,
+    }  # fmt: skip
+    return {
+        "automountServiceAccountToken": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": volumes,
+    }

@@ -1,0 +1,203 @@
+"""Hand-off: manifests that their platforms accept, and no manifest for what was not imported for it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from airlock.codec import encode
+from airlock.domain.deployment import (
+    Platform,
+    compose_file,
+    docker_command,
+    hand_off,
+    kserve_object,
+    kubernetes_objects,
+    platform_name,
+)
+from airlock.domain.device import Device
+from airlock.domain.record import VersionRow
+from airlock.domain.version import Status
+from airlock.errors import HandOffRefused
+from airlock.web.api.deployment import written
+from tests.unit.line import Line
+
+PINNED = "registry.example.com/models/iris@sha256:" + "a" * 64
+FOLDER = "/store/sha256/abc"
+KUBERNETES = "1.31"
+
+
+def a_row(**conf: Any) -> VersionRow:
+    line = Line()
+    version = line.import_model(**conf)
+    summary = version.summary()
+    return replace(
+        line.row(),
+        details=encode(version),
+        devices=summary["devices"],
+        package_digest=summary["package_digest"],
+        status=Status.NORMAL,
+    )
+
+
+def given(row: VersionRow, platform: Platform = Platform.KUBERNETES, **more: Any) -> Any:
+    more = {"device": None, "package_folder": FOLDER, "image": PINNED, **more}
+    return hand_off(row, platform, **more)
+
+
+def on_gpu(row: VersionRow, gpus: int = 2, device: str = "gpu") -> VersionRow:
+    """The same version, passed on another device, too."""
+    details = {**row.details}
+    report = {**details["reports"][0], "device": device, "verdict": "passed"}
+    details["reports"] = [details["reports"][0], report]
+    request = details["accepted"]["request"]
+    specs = {**request["minimum_specs"], device: gpus}
+    details["accepted"] = {**details["accepted"], "request": {**request, "minimum_specs": specs}}
+    return replace(row, details=details, devices={**row.devices, device: "passed"})
+
+
+def test_kubernetes_takes_the_objects_by_its_own_schema() -> None:
+    row = on_gpu(a_row(min_cpu=1.5, min_memory_mb=2000))
+    for device in (Device.CPU, Device.GPU):
+        for more in ({}, {"claim": "airlock-store"}):
+            made = given(row, device=device, **more)
+            documents = list(yaml.safe_load_all(written(made, Platform.KUBERNETES)))
+            assert documents == list(kubernetes_objects(made))
+            for document in documents:
+                kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def test_what_kubernetes_would_refuse_is_noticed_by_that_schema() -> None:
+    broken = dict(kubernetes_objects(given(a_row()))[0])
+    broken["spec"] = {**broken["spec"], "replicas": "one"}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, KUBERNETES, strict=True)
+
+
+def test_a_deployment_has_image_by_digest_resources_probes_and_the_sandbox_of_the_test() -> None:
+    deployment, service = kubernetes_objects(given(a_row(min_cpu=1.5, min_memory_mb=2000)))
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["image"] == PINNED
+    assert container["resources"]["limits"] == {"cpu": "1.5", "memory": "2000M"}
+    assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": "http"}
+    assert container["startupProbe"]["failureThreshold"] == 24
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["runAsUser"] == 65534
+    assert {"name": "package", "hostPath": {"path": FOLDER, "type": "Directory"}} in pod["volumes"]
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+
+
+def test_a_claim_holds_the_store_and_the_package_is_a_folder_in_it() -> None:
+    row = a_row()
+    pod = kserve_object(given(row, Platform.KSERVE, claim="airlock-store"))["spec"]["predictor"]
+    (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "package")
+    assert mount["subPath"] == "sha256/" + row.package_digest.removeprefix("sha256:")
+    assert pod["containers"][0]["name"] == "kserve-container"
+    with pytest.raises(HandOffRefused, match="HND006"):
+        given(row, claim="../x")
+
+
+def test_an_image_that_holds_the_package_mounts_nothing() -> None:
+    row = a_row()
+    details = {**row.details, "image": {**row.details["image"], "baked": True}}
+    details["reports"] = [{**each, "image": {**each["image"], "baked": True}} for each in details["reports"][:1]]
+    made = given(replace(row, details=details))
+    assert made.package_digest == ""
+    assert "package" not in str(kubernetes_objects(made)[0]["spec"])
+    assert "--mount" not in docker_command(made)
+
+
+@pytest.mark.parametrize("device,resource", [(Device.GPU, "nvidia.com/gpu"), (Device.ASCEND, "huawei.com/Ascend910")])
+def test_devices_are_asked_for_as_each_platform_names_them(device: Device, resource: str) -> None:
+    made = given(on_gpu(a_row(), 2, device.value), device=device)
+    container = kubernetes_objects(made)[0]["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"]["limits"][resource] == 2
+    command = docker_command(made)
+    service = compose_file(made)["services"]["model"]
+    if device is Device.GPU:
+        assert command[command.index("--gpus") + 1] == "2"
+        assert service["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 2
+    else:
+        assert command[command.index("--runtime") + 1] == "ascend"
+        assert service["environment"]["ASCEND_VISIBLE_DEVICES"] == "0,1"
+
+
+def test_nothing_that_comes_from_outside_leaves_its_place() -> None:
+    evil = "$(touch /x); `id` \"'\n- a: b ${HOME}"
+    made = replace(given(a_row()), model_name=evil, package_folder=f"/store/{evil}", environment={"A": evil})
+    text = written(made, Platform.DOCKER)
+    words = shlex.split(text.split("\n", 1)[1])
+    assert words[1:] == list(docker_command(made))
+    assert f"A={evil}" in words
+    loaded = yaml.safe_load(written(made, Platform.COMPOSE))
+    assert loaded["services"]["model"]["environment"]["A"] == evil.replace("$", "$$")
+    assert (
+        next(iter(yaml.safe_load_all(written(made, Platform.KUBERNETES))))["metadata"]["annotations"][
+            "airlock.io/model-name"
+        ]
+        == evil
+    )
+
+
+@pytest.mark.parametrize("platform", Platform)
+def test_a_version_that_was_not_imported_for_it_is_refused(platform: Platform) -> None:
+    with pytest.raises(HandOffRefused, match=r"HND002.*batch.*real-time"):
+        given(replace(a_row(), install_type=("batch",)), platform)
+
+
+def test_edge_is_served_by_docker_and_compose_alone() -> None:
+    row = replace(a_row(), install_type=("edge",))
+    given(row, Platform.DOCKER)
+    given(row, Platform.COMPOSE)
+    with pytest.raises(HandOffRefused, match="HND002"):
+        given(row, Platform.KUBERNETES)
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.NORMAL])
+def test_a_version_that_is_not_normal_is_refused(status: Status) -> None:
+    with pytest.raises(HandOffRefused, match=f"HND001.*{status.value}"):
+        given(replace(a_row(), status=status))
+
+
+def test_a_device_that_it_has_not_passed_on_is_refused() -> None:
+    with pytest.raises(HandOffRefused, match=r"HND003.*gpu.*passed on cpu"):
+        given(a_row(), device=Device.GPU)
+
+
+def test_an_ordinary_process_has_no_image_to_hand_over() -> None:
+    row = a_row()
+    details = {**row.details, "image": {**row.details["image"], "backend": "process"}}
+    details["reports"] = [{**each, "image": None} for each in details["reports"]]
+    with pytest.raises(HandOffRefused, match="HND004"):
+        given(replace(row, details=details))
+
+
+def test_a_cluster_needs_an_image_that_a_registry_has() -> None:
+    row = a_row()
+    with pytest.raises(HandOffRefused, match="HND005"):
+        given(row, image="")
+    with pytest.raises(HandOffRefused, match="HND006"):
+        given(row, image="registry.example.com/x:latest")
+    made = given(row, Platform.DOCKER, image="")
+    assert docker_command(made)[-1] == row.details["reports"][0]["image"]["digest"]
+    assert compose_file(made)["services"]["model"]["pull_policy"] == "never"
+
+
+def test_names_fit_every_platform_and_no_two_versions_share_one() -> None:
+    import re
+
+    names = {
+        platform_name(name, version)
+        for name in ("iris", "Iris", "iris_", "语言", "a" * 64, "9lives", "-x-", "iris-0")
+        for version in ("0.0.1", "0.1.0", "10.0.1")
+    }
+    assert len(names) == 24
+    for name in names:
+        assert re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name), name
+    assert platform_name("iris", "0.0.1") == "iris-0-0-1"
