@@ -49,7 +49,7 @@ def test_a_refused_import_shows_what_was_found_and_every_file(site: Site, line: 
     assert answer.status_code == 200
     assert "refused</span>" in page
     assert "1 errors in 1 findings" in page
-    assert "<td><code>MDL001</code></td><td>error</td><td><code>model/iris.m</code></td>" in page
+    assert '<code>MDL001</code></td><td class="whole">error</td><td><code>model/iris.m</code></td>' in page
     assert "posix.system" in page
     assert "<td><code>model/labels.txt</code></td>" in page
     assert "None was judged yet." in page
