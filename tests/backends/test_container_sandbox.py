@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import json
@@ -22,8 +23,9 @@ from backend_bench import BASE_IMAGE, PACKAGES, Bench, ask, until_ended, until_r
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_backend import DockerBackend
 from airlock.adapters.docker_build import remove_old_litter
-from airlock.adapters.docker_client import docker_answers
+from airlock.adapters.docker_client import OWNER_LABEL, docker_answers
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.owner import this_process
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, RuntimeUnavailable
 
@@ -298,3 +300,21 @@ def test_nobody_who_answers_is_found_out_in_time(monkeypatch: pytest.MonkeyPatch
         before = time.monotonic()
         assert docker_answers(1) is False
         assert time.monotonic() - before < 5
+
+
+def test_a_volume_whose_container_and_process_are_gone_is_removed(docker_bench: Bench) -> None:
+    client = docker.from_env()
+    mine, gone = (f"airlock-test-{docker_bench.token}-{name}" for name in ("mine", "gone"))
+    owners = {mine: this_process(), gone: this_process().rpartition("/")[0] + "/1"}
+    try:
+        for name, owner in owners.items():
+            client.volumes.create(name, labels={"io.airlock.run": f"test-{docker_bench.token}/v", OWNER_LABEL: owner})
+        docker_bench.backend().sweep(RunRef(dag_id="another", run_id="run"))
+        left = {volume.name for volume in client.volumes.list()}
+        assert mine in left
+        assert gone not in left
+    finally:
+        for name in owners:
+            with contextlib.suppress(docker.errors.NotFound):
+                client.volumes.get(name).remove()
+        client.close()

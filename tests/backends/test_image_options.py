@@ -93,6 +93,7 @@ def test_volumes_of_the_image_are_memory_and_never_the_systems_own_folders() -> 
     assert writable_folders(UserImage(volumes=volumes)) == ("/tmp", "/var/tmp", "/run", "/data", "/etc/x")
     mounts = options(own=UserImage(volumes=("/data",)))["mounts"]
     made = [mount for mount in mounts if mount["Type"] == "volume"]
+    assert {mount["VolumeOptions"]["Labels"]["io.airlock.run"] for mount in made} == {"d/r"}
     assert [mount["Target"] for mount in made] == ["/tmp", "/var/tmp", "/run", "/data"]
     for mount in made:
         assert mount["VolumeOptions"]["DriverConfig"]["Options"]["type"] == "tmpfs"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -57,6 +59,30 @@ def test_several_workers_share_the_requests_and_a_dead_one_is_replaced(interpret
         )
         assert len(after) == 2
         assert server.post({}).json in after
+
+
+def test_more_open_connections_than_threads_are_all_answered(interpreter: Interpreter) -> None:
+    # Each asks again as soon as it is answered, and none of them may keep a thread from the others.
+    with serve(interpreter, "slow") as server:
+        body = json.dumps({}).encode()
+
+        def ask(number: int) -> set[int]:
+            with contextlib.closing(server.connection()) as connection:
+                statuses = set()
+                for _ in range(20):
+                    connection.request("POST", "/", body, {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    answer.read()
+                    statuses.add(answer.status)
+                return statuses
+
+        idle = [server.connection() for _ in range(5)]
+        for connection in idle:
+            connection.connect()
+        with ThreadPoolExecutor(40) as pool:
+            assert list(pool.map(ask, range(40))) == [{200}] * 40
+        for connection in idle:
+            connection.close()
 
 
 def test_a_prediction_over_the_limit_is_answered_for_and_a_stuck_worker_replaced(interpreter: Interpreter) -> None:

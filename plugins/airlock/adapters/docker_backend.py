@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from airlock.adapters.docker_bake import image_gone
@@ -290,6 +290,14 @@ class DockerBackend:
             gone = is_gone(container["Labels"][OWNER_LABEL])
             if gone or (gone is None and container["Created"] < now - LONGEST_TEST_S):
                 count += self._remove_container(container["Id"])
+        with engine_errors("looking for leftovers"):
+            # They go with their containers, unless those were removed by somebody else.
+            volumes = self._client.volumes.list(filters={"label": [RUN_LABEL, OWNER_LABEL]})
+            for volume in volumes:
+                if is_gone(volume.attrs["Labels"][OWNER_LABEL]):
+                    with contextlib.suppress(NotFound, APIError):
+                        volume.remove()
+                        count += 1
         for folder in self._folders.abandoned(now):
             self._folders.remove(folder)
             count += 1

@@ -67,18 +67,19 @@ def user_image_options(launch: ImageLaunch, *, relay: str, model_folder: str, ho
     """
     memory = launch.memory_mb * MEGABYTE
     scratch = max(256 * MEGABYTE, memory // 2)
+    marks = labels(launch.run, launch.task, launch.attempt)
     options: dict[str, Any] = {
         **sandbox(min(launch.cpus or DEFAULT_CPUS, host.cpus), memory),
         "user": launch.user,
         "network_mode": f"container:{relay}",
         "mounts": [
             Mount(MODEL_FOLDER, model_folder, type="bind", read_only=True),
-            *(_in_memory(path, scratch) for path in writable_folders(launch.image.own)),
+            *(_in_memory(path, scratch, marks) for path in writable_folders(launch.image.own)),
         ],
         "healthcheck": _healthcheck(launch.health),
         # Whoever the image was made for has a home there that nobody else can enter.
         "environment": {"HOME": WRITABLE_FOLDERS[0]} if launch.user == NOBODY else {},
-        "labels": labels(launch.run, launch.task, launch.attempt),
+        "labels": marks,
     }
     merge(options, device_options(launch.device, host))
     return options
@@ -93,13 +94,13 @@ def writable_folders(own: UserImage | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*WRITABLE_FOLDERS, *usable)))
 
 
-def _in_memory(path: str, size_bytes: int) -> Mount:
+def _in_memory(path: str, size_bytes: int, marks: dict[str, str]) -> Mount:
     """A folder in memory that every user can write to, removed with its container.
 
     It is a volume, because the engine gives a plain one (`tmpfs`) the permissions of the folder below it.
     """
     options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size_bytes},mode=1777,nosuid,nodev"}
-    return Mount(path, None, type="volume", no_copy=True, driver_config=DriverConfig("local", options))
+    return Mount(path, None, type="volume", no_copy=True, driver_config=DriverConfig("local", options), labels=marks)
 
 
 def _healthcheck(health: Health) -> Healthcheck:

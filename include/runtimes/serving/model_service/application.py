@@ -88,7 +88,8 @@ class Application(object):
             payload = encode(self._wrap(result, data) if self._text_engine else result)
         except BaseException as error:
             return self._failed(error, data, loading, "postprocess"), False
-        self._loaders = []
+        if loading:
+            self._loaders = []
         return (200, payload), True
 
     def overdue(self, identifier):
@@ -174,7 +175,8 @@ class Application(object):
         return 400 if by_client else 500, self._error(FAILED, _short(error))
 
     def _is_loading(self):
-        self._loaders = [thread for thread in self._loaders if thread.is_alive()]
+        if self._loaders:
+            self._loaders = [thread for thread in self._loaders if thread.is_alive()]
         return bool(self._loaders)
 
     def _by_package(self, stage, trace):

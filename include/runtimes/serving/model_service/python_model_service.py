@@ -8,12 +8,15 @@ from __future__ import absolute_import
 
 import collections
 import json
+import sys
 import warnings
 
 from model_service.log import getLogger
 from model_service.model_service import SingleNodeService, lazy
 
 _logger = getLogger(__name__)
+# Columns count in the order of the request, which a plain dict keeps since Python 3.7, and is parsed faster.
+_parse = json.loads if sys.version_info >= (3, 7) else json.JSONDecoder(object_pairs_hook=collections.OrderedDict).decode
 
 
 class XgSklServingBaseService(SingleNodeService):
@@ -31,7 +34,7 @@ class XgSklServingBaseService(SingleNodeService):
         return self.airlock_predict
 
     def _preprocess(self, data):
-        document = json.loads(data, object_pairs_hook=collections.OrderedDict)
+        document = _parse(data)
         return [list(row.values()) for row in document["data"]["req_data"]]
 
     def _inference(self, data):
