@@ -12,9 +12,11 @@ import pytest
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.folder_storage import FolderStorage
 from airlock.adapters.package_store import PackageFolderStore
+from airlock.adapters.s3 import S3Storage
 from airlock.adapters.settings import load_settings
+from airlock.adapters.wiring import Wiring
 from airlock.domain.package import FetchLimits, ListedObject
-from airlock.domain.source import SourceLocation
+from airlock.domain.source import Scheme, SourceLocation
 from airlock.errors import PackageRejected, SettingInvalid, SourceChanged, SourceRefused
 from airlock.steps.fetch import stage
 from tests.fakes import FakeClock
@@ -176,3 +178,11 @@ def test_folders_that_may_be_read_are_absolute_paths() -> None:
     for bad in ("models", "/srv/../etc"):
         with pytest.raises(SettingInvalid, match="SET001"):
             load_settings(lambda key, bad=bad: bad if key == "file_source_dirs" else "")  # type: ignore[misc]
+
+
+def test_the_installation_gives_folders_for_file_and_a_connection_for_the_rest(allowed: Path) -> None:
+    values = {"file_source_dirs": str(allowed)}
+    wiring = Wiring(load_settings(lambda key: values.get(key, "")))
+    storage = wiring.storage(Scheme.FILE, "airlock_s3")
+    assert [item.key.rpartition("/")[2] for item in storage.list(at(allowed / "iris/model/sub"))] == ["文件 1.bin"]
+    assert isinstance(wiring.storage(Scheme.S3, "airlock_s3"), S3Storage)

@@ -130,6 +130,19 @@ def test_a_package_that_the_store_does_not_have_is_named(store: PackageFolderSto
         store.manifest("deadbeef")
 
 
+def test_a_store_that_may_not_be_written_is_told_as_such(
+    store: PackageFolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(store)
+
+    def refused(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", refused)
+    with pytest.raises(StoreDamaged, match=r"STO005.*cannot be written"):
+        store.known(LISTING)
+
+
 # ── many files, long files ───────────────────────────────────────────────────────────────────────────────────────────
 
 

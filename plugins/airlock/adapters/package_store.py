@@ -62,18 +62,16 @@ class PackageFolderStore:
 
     def known(self, listing: str) -> str | None:
         """The digest of the package that this listing gave before, if the store still has it."""
-        try:
-            # From here on it is in use: what takes packages away looks at the time under the other side of the lock.
-            with self.folders.shared():
-                digest = self.folders.digest_of(self.folders.listings / f"{listing}.json")
-                if not self.folders.has(digest):
-                    return None
-                now = self._clock.now()
-                with suppress(PermissionError):
-                    os.utime(self.folders.manifest_path(digest), (now, now))
-                return digest
-        except FileNotFoundError:
+        if not self.folders.listings.is_dir():
             return None
+        # From here on it is in use: what takes packages away looks at the time under the other side of the lock.
+        with self._disk_errors(), self.folders.shared():
+            digest = self.folders.digest_of(self.folders.listings / f"{listing}.json")
+            if not self.folders.has(digest):
+                return None
+            now = self._clock.now()
+            os.utime(self.folders.manifest_path(digest), (now, now))
+            return digest
 
     def stage(self, listing: str, files: Mapping[str, IncomingFile], tell: Callable[[str], None]) -> Staged:
         """Write a package and give it its name, in one move."""
