@@ -76,8 +76,10 @@ class StoreCollector:
         if not dry_run:
             self.folders.make()
         began = self._clock.now()
-        # An import that begins after this line uses what it names after it, too.
-        named, importing_since = self._use.packages_in_use(), self._use.importing_since()
+        # In this order: an import that ends between the two is among the named, and one that begins later uses what it
+        # names after this line.
+        importing_since = self._use.importing_since()
+        named = self._use.packages_in_use()
         until = min(began - older_than_s, began if importing_since is None else importing_since)
         taken: Counter[Inode] = Counter()
         for digest in self.folders.digests():
@@ -161,7 +163,7 @@ class StoreCollector:
 
     def _collect_remainders(self, until: float, dry_run: bool) -> Iterator[Removal]:
         """What another run took away and did not finish with; damaged packages only when they are old."""
-        for path in sorted(self.folders.removed.glob("*")):
+        for path in self._remainders(dry_run):
             with suppress(FileNotFoundError):
                 changed = path.stat().st_mtime
                 if path.name.startswith(DAMAGED) and changed >= until:
@@ -172,6 +174,13 @@ class StoreCollector:
                 if not dry_run:
                     remove(path)
                 yield removal
+
+    def _remainders(self, dry_run: bool) -> list[Path]:
+        if dry_run:
+            return sorted(self.folders.removed.glob("*"))
+        # Whoever takes a package away has done so by then, and only removes its files.
+        with self.folders.alone():
+            return sorted(self.folders.removed.glob("*"))
 
 
 def _freed(path: Path, taken: Counter[Inode] | None = None) -> int:
