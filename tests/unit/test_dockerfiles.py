@@ -298,15 +298,15 @@ def test_uv_is_told_what_pip_is_told() -> None:
     assert told["UV_FIND_LINKS"] == "wheels,https://wheels.corp/a,https://wheels.corp/b"
     assert told["UV_INSECURE_HOST"] == told["PIP_TRUSTED_HOST"]
     assert told["HTTPS_PROXY"] == "http://proxy.corp:3128"
-    assert "UV_ARGUMENTS" not in told
-    assert install_environment({"PIP_NO_INDEX": "1"}, shared=True)["UV_ARGUMENTS"] == "--no-index"
+    assert "UV_ARGUMENTS" not in install_environment(PIP, shared=False)
+    assert install_environment({"PIP_NO_INDEX": "1"}, shared=False)["UV_ARGUMENTS"] == "--no-index"
 
 
 def test_whoever_may_compile_gets_no_shared_cache_and_the_other_way_round() -> None:
     shared, alone = install_environment(PIP, shared=True), install_environment(PIP, shared=False)
-    assert (shared["UV_NO_BUILD"], shared["PIP_ONLY_BINARY"]) == ("1", ":all:")
+    assert (shared["UV_ARGUMENTS"], shared["PIP_ONLY_BINARY"]) == ("--only-binary :all:", ":all:")
     assert (shared["UV_CACHE_DIR"], shared["PIP_CACHE_DIR"]) == ("/mnt/uv", "/mnt/pip")
-    assert not {"UV_NO_BUILD", "PIP_ONLY_BINARY", "UV_CACHE_DIR", "PIP_CACHE_DIR"} & set(alone)
+    assert not {"UV_ARGUMENTS", "PIP_ONLY_BINARY", "UV_CACHE_DIR", "PIP_CACHE_DIR"} & set(alone)
     assert (alone["UV_NO_CACHE"], alone["PIP_NO_CACHE_DIR"]) == ("1", "1")
 
 

@@ -61,6 +61,9 @@ def install_environment(arguments: Mapping[str, str], *, shared: bool) -> dict[s
         Name → value; they may hold passwords.
     """
     links = ["wheels", *arguments.get("PIP_FIND_LINKS", "").split()]
+    # Settings that uv takes from its arguments alone.
+    flags = ["--no-index"] if arguments.get("PIP_NO_INDEX") else []
+    flags += ["--only-binary", ":all:"] if shared else []
     variables = {
         **arguments,
         "UV_DEFAULT_INDEX": arguments.get("PIP_INDEX_URL", ""),
@@ -69,8 +72,7 @@ def install_environment(arguments: Mapping[str, str], *, shared: bool) -> dict[s
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_FIND_LINKS": ",".join(links),
         "UV_INSECURE_HOST": arguments.get("PIP_TRUSTED_HOST", ""),
-        # The only setting that uv takes from its arguments alone.
-        "UV_ARGUMENTS": "--no-index" if arguments.get("PIP_NO_INDEX") else "",
+        "UV_ARGUMENTS": " ".join(flags),
         "UV_NO_CONFIG": "1",
         "UV_NO_PROGRESS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
@@ -80,7 +82,6 @@ def install_environment(arguments: Mapping[str, str], *, shared: bool) -> dict[s
     if shared:
         variables |= {
             "UV_CACHE_DIR": f"{CACHE_FOLDER}/uv",
-            "UV_NO_BUILD": "1",
             "PIP_CACHE_DIR": f"{CACHE_FOLDER}/pip",
             "PIP_ONLY_BINARY": ":all:",
         }
