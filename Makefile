@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-runtimes test-kills test-compose bench bench-validation fuzz check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes test-kills test-compose bench bench-validation bench-registry fuzz check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -70,6 +70,9 @@ bench-validation: setup-dev ## Speed and memory of validation against its target
 
 test-kills: setup-dev ## SIGKILL at 50 random moments of a fetch, and a fetch of 10,000 objects (KILLS=50)
 	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_kills.py tests/adapters/test_many_objects.py --kills $(KILLS) --many
+
+bench-registry: setup-dev ## Speed of the registry with 100,000 versions, on SQLite and PostgreSQL; writes build/bench-registry.json
+	@exec $(VENV_PYTHON) -m scripts.bench_registry
 
 fuzz: setup-dev ## Ten minutes of hostile input made up by chance (FUZZ_S=600)
 	@AIRLOCK_FUZZ_S=$(FUZZ_S) exec $(VENV_PYTHON) -m pytest tests/fuzz -rP

@@ -34,15 +34,16 @@ RARE_LABEL = "rare"
 RARE_WORD = "platypus"
 
 
-def fill(engine: Engine, count: int, of_each: int = 20) -> None:
+def fill(engine: Engine, count: int, of_each: int = 20, record_characters: int = RECORD_CHARACTERS) -> None:
     """Write versions.
 
     Args:
         engine: An empty registry of this release's schema.
         count: How many versions.
         of_each: How many versions a model has.
+        record_characters: How long each record is.
     """
-    record = "x" * RECORD_CHARACTERS
+    record = "x" * record_characters
     with engine.begin() as connection:
         for start in range(0, count, AT_ONCE):
             rows: dict[Table, list[dict[str, Any]]] = {
