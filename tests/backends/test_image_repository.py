@@ -203,7 +203,7 @@ def test_an_image_with_the_model_inside_is_pushed_too(
 
 
 def test_a_registry_that_slams_the_door_is_asked_again(
-    docker_bench: Bench, registry: ImageRegistry, runtime: Runtime
+    docker_bench: Bench, registry: ImageRegistry, runtime: Runtime, client: Any
 ) -> None:
     door, clock = Door(registry.port), Impatient()
     try:
@@ -220,9 +220,10 @@ def test_a_registry_that_slams_the_door_is_asked_again(
         assert clock.waited[0] == 1.0, "it was refused at least once"
     finally:
         door.close()
+        forget(client, f"{door.host}/")
 
 
-def test_a_registry_that_is_away_may_come_back(docker_bench: Bench, runtime: Runtime) -> None:
+def test_a_registry_that_is_away_may_come_back(docker_bench: Bench, runtime: Runtime, client: Any) -> None:
     clock = Impatient()
     away = DockerBackend(
         settings=replace(docker_bench.settings, image_repository="127.0.0.1:1/airlock"),
@@ -232,6 +233,7 @@ def test_a_registry_that_is_away_may_come_back(docker_bench: Bench, runtime: Run
     )
     with pytest.raises(BackendUnavailable) as caught:
         away.build(docker_bench.plan(), docker_bench.lines.append)
+    forget(client, "127.0.0.1:1/")
     assert caught.value.code == "BLD014"
     assert "127.0.0.1:1" in caught.value.message
     assert clock.waited == [1.0, 2.0, 4.0, 8.0]
