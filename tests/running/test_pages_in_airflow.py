@@ -21,6 +21,7 @@ ROUTES = {
     f"{VERSION}/delete": "GET POST",
     f"{VERSION}/new": "GET POST",
     f"{VERSION}/revalidate": "POST",
+    f"{VERSION}/dependencies": "GET POST",
     "/airlock/runs/{dag_id}/{run_id:path}": "GET",
     "/airlock/reports/{dag_id}/{run_id}": "GET",
     "/airlock/reports/{dag_id}/{run_id}/report.json": "GET",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ SENT = {
     "delete": {},
     "new": {"source_location": "s3://bucket/iris/"},
     "revalidate": {},
+    "dependencies": {"dependencies": "[]"},
 }
 
 
@@ -133,7 +136,7 @@ def test_a_change_is_refused_without_its_permission(site: Site, imported: Callab
     answer = site.post(f"{VERSION}/{action}", SENT[action])
     assert answer.status_code == 403
     assert "This is not allowed" in answer.text
-    if action in ("edit", "delete", "new"):
+    if action in ("edit", "delete", "new", "dependencies"):
         assert site.get(f"{VERSION}/{action}").status_code == 403
     assert find(site) == before
     assert site.runs.started == []
@@ -243,3 +246,40 @@ def test_a_model_leads_to_its_newest_version(site: Site, reserve: Reserve) -> No
     reserve("run-2")
     assert site.get("/models/iris").headers["location"] == "/airlock/models/iris/0.0.2"
     assert site.get("/models/none").status_code == 404
+
+
+def test_runtime_dependencies_are_edited_in_the_form_of_the_configuration(site: Site, reserve: Reserve) -> None:
+    from tests.unit.given import changed, iris_files
+
+    given = [
+        {
+            "installer": "pip",
+            "packages": [
+                {"package_name": "tqdm", "package_version": "4.66.0", "restraint": "EXACT"},
+                {"package_name": "attrs"},
+            ],
+        }
+    ]
+    site.line(iris_files(changed(dependencies=given))).import_model()
+    assert f"{VERSION}/dependencies" in site.get(f"{VERSION}/runtime").text
+    form = html.unescape(site.get(f"{VERSION}/dependencies").text)
+    shown = form[form.index("spellcheck") : form.index("</textarea>")].partition(">")[2]
+    assert json.loads(shown) == given
+    wanted = [{"installer": "pip", "packages": [{"package_name": "attrs"}]}]
+    answer = site.post(f"{VERSION}/dependencies", {"dependencies": json.dumps(wanted)})
+    assert answer.headers["location"] == "/airlock/models/iris/0.0.1/events?done=rebuilding"
+    ((dag_id, conf, actor),) = site.runs.started
+    assert (dag_id, actor) == ("import_model", "ada")
+    assert conf == {
+        "model_name": "iris",
+        "model_version": "0.0.1",
+        "source_location": "s3://models/iris/",
+        "dependencies": wanted,
+        "rebuild": True,
+    }
+    for text, says in (("{", "WEB012"), ('[{"packages": [{"package_name": "a b"}]}]', "DEP001"), ("3", "REQ003")):
+        refused = site.post(f"{VERSION}/dependencies", {"dependencies": text})
+        assert (refused.status_code, says in refused.text) == (400, True)
+    assert len(site.runs.started) == 1
+    reserve("run-9")
+    assert site.get("/models/iris/0.0.2/dependencies").status_code == 409

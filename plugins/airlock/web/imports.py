@@ -12,9 +12,10 @@ from fastapi.responses import RedirectResponse
 
 from airlock.domain.findings import Finding
 from airlock.domain.record import VersionRow
-from airlock.domain.request import parse_request
+from airlock.domain.request import parse_new_dependencies, parse_request
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError, NotStarted, RequestRejected
+from airlock.registry_ports import RegistryReader
 from airlock.web.access import DAG_ID, Actor, may_change
 from airlock.web.airflow_runs import REVALIDATE_DAG_ID, Runs, WiredRuns
 from airlock.web.changes import Lines, lines_of, live_version
@@ -28,6 +29,8 @@ router = APIRouter()
 #: Fields that have a place of their own in the form; all others are one JSON object.
 _SHOWN = ("model_name", "model_version", "source_location", "description", "labels")
 _MAX_OTHERS_CHARACTERS = 1_000_000
+#: Where a wheel of the package's own lies in the image, as config.json names it.
+BUNDLED_FOLDER = "/home/mind/model/"
 
 
 def _asked_for(row: VersionRow, runs: Runs) -> dict[str, Any]:
@@ -157,11 +160,91 @@ def revalidate(
     request: Request, registry: WiredRegistry, runs: WiredRuns, user: Actor, model_name: str, model_version: str
 ) -> Response:
     """Test the version again."""
+    _imported(registry, model_name, model_version)
+    runs.start(REVALIDATE_DAG_ID, {"model_name": model_name, "model_version": model_version}, user)
+    return to_version(request, model_name, model_version, "health", done="revalidating")
+
+
+@router.get("/models/{model_name}/{model_version}/dependencies", dependencies=[may_change])
+def dependencies_form(request: Request, registry: WiredRegistry, model_name: str, model_version: str) -> Response:
+    """The form for a version's runtime dependencies."""
+    row = _imported(registry, model_name, model_version)
+    return _dependencies_page(request, row, _as_configured(row.details["validated"]["config"]["dependencies"]))
+
+
+@router.post("/models/{model_name}/{model_version}/dependencies", dependencies=[may_change])
+def replace_dependencies(
+    request: Request,
+    registry: WiredRegistry,
+    runs: WiredRuns,
+    user: Actor,
+    model_name: str,
+    model_version: str,
+    dependencies: Annotated[str, Form(max_length=_MAX_OTHERS_CHARACTERS)] = "",
+) -> Response:
+    """Make the version's image again with other runtime dependencies."""
+    row = _imported(registry, model_name, model_version)
+    try:
+        wanted = json.loads(dependencies or "[]")
+        parse_new_dependencies(wanted)
+        conf = {
+            "model_name": model_name,
+            "model_version": model_version,
+            "source_location": row.source,
+            "dependencies": wanted,
+            "rebuild": True,
+        }
+        runs.start(DAG_ID, conf, user)
+    except RequestRejected as rejected:
+        return _dependencies_page(request, row, dependencies, findings=rejected.findings)
+    except NotStarted as error:
+        return _dependencies_page(request, row, dependencies, error=error)
+    except (ValueError, RecursionError) as error:
+        told = NotStarted("WEB012", f"The dependencies are no JSON: {error}.", "Write a list, as config.json has it.")
+        return _dependencies_page(request, row, dependencies, error=told)
+    return to_version(request, model_name, model_version, "events", done="rebuilding")
+
+
+def _imported(registry: RegistryReader, model_name: str, model_version: str) -> VersionRow:
     row = live_version(registry, model_name, model_version)
     if row.status not in TESTABLE:
         raise HTTPException(409, f"{model_name} {model_version} has status {row.status.value}: it was never imported.")
-    runs.start(REVALIDATE_DAG_ID, {"model_name": model_name, "model_version": model_version}, user)
-    return to_version(request, model_name, model_version, "health", done="revalidating")
+    return row
+
+
+def _as_configured(dependencies: Sequence[Mapping[str, Any]]) -> str:
+    """Dependencies of a record, as config.json writes them."""
+    packages = [
+        {"package_name": f"{BUNDLED_FOLDER}{item['name']}"}
+        if item.get("bundled")
+        else {
+            "package_name": item["name"],
+            **({"package_version": item["version"], "restraint": item["restraint"]} if item.get("restraint") else {}),
+        }
+        for item in dependencies
+    ]
+    groups = [{"installer": "pip", "packages": packages}] if packages else []
+    return json.dumps(groups, ensure_ascii=False, indent=2)
+
+
+def _dependencies_page(
+    request: Request,
+    row: VersionRow,
+    dependencies: str,
+    *,
+    findings: Sequence[Finding] = (),
+    error: AirlockError | None = None,
+) -> Response:
+    return page(
+        request,
+        "dependencies.html",
+        400 if findings or error else 200,
+        row=row,
+        base=version_path(row.model_name, row.model_version),
+        dependencies=dependencies,
+        findings=findings,
+        error=error,
+    )
 
 
 def _to_run(request: Request, run: RunRef) -> Response:

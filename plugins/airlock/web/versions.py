@@ -61,6 +61,7 @@ DONE = {
     "unalias": "The alias is removed.",
     "stage": "The stage is set.",
     "revalidating": "The version is being tested again.",
+    "rebuilding": "The image is being made again.",
 }
 
 
