@@ -148,6 +148,8 @@ def run(database: str, url: str, count: int, runs: int, only: str = "") -> list[
                         ok=inside < TARGET_MS,
                     )
                 )
+                # What was measured is not lost with what comes after it.
+                print(f"{database}: {what}: {inside:.1f} ms", file=sys.stderr, flush=True)
         return results
     finally:
         engine.dispose()
