@@ -72,7 +72,7 @@ test-kills: setup-dev ## SIGKILL at 50 random moments of a fetch, and a fetch of
 	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_kills.py tests/adapters/test_many_objects.py --kills $(KILLS) --many
 
 bench-registry: setup-dev ## Speed of the registry with 100,000 versions, on SQLite and PostgreSQL; writes build/bench-registry.json
-	@exec $(VENV_PYTHON) -m scripts.bench_registry
+	@PYTHONPATH=plugins exec $(VENV_PYTHON) -m scripts.bench_registry
 
 fuzz: setup-dev ## Ten minutes of hostile input made up by chance (FUZZ_S=600)
 	@AIRLOCK_FUZZ_S=$(FUZZ_S) exec $(VENV_PYTHON) -m pytest tests/fuzz -rP

@@ -1,4 +1,4 @@
-"""Measure the registry: `python -m scripts.bench_registry`, or `make bench-registry`.
+"""Measure the registry: `make bench-registry`, or `PYTHONPATH=plugins python -m scripts.bench_registry`.
 
 Fills an empty registry with versions, on SQLite and on a real PostgreSQL, and looks at them as the pages and the API
 do. What each look costs in the database is measured by sending its statements again and reading every row of their
