@@ -9,9 +9,12 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, TriggerRule
 
+from airlock.operators.approve import ApproveOperator
+from airlock.operators.assets import MODEL_VERSIONS, MODELS
 from airlock.operators.form import IMPORT_FORM, IMPORT_FORM_DOC
 from airlock.operators.placement import placement
 from airlock.operators.steps import (
+    APPROVAL_TASK,
     AcceptOperator,
     BuildOperator,
     CloseOperator,
@@ -64,14 +67,26 @@ with DAG(
         )
         for device in ("cpu", "gpu", "ascend")
     ]
+    reports = [test.output for test in tests]
+    approved = ApproveOperator(
+        task_id=APPROVAL_TASK,
+        accepted=accepted.output,
+        detection=detection.output,
+        reports=reports,
+        trigger_rule=TriggerRule.NONE_FAILED,
+        # It waits for a person, not for work.
+        execution_timeout=None,
+        response_timeout=timedelta(days=14),
+    )
     version = RegisterOperator(
         task_id="register",
         image=image.output,
-        reports=[test.output for test in tests],
+        reports=reports,
         trigger_rule=TriggerRule.NONE_FAILED,
+        outlets=[MODEL_VERSIONS, MODELS],
         **known,
     )
     closing = CloseOperator(task_id="close").as_teardown()
 
-    accepted >> package >> validated >> detection >> image >> tests >> version >> closing
+    accepted >> package >> validated >> detection >> image >> tests >> approved >> version >> closing
     dag.add_result(version.output)

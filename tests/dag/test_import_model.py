@@ -18,6 +18,7 @@ TASKS = [
     "smoke_cpu",
     "smoke_gpu",
     "smoke_ascend",
+    "approve",
     "register",
     "close",
 ]
@@ -28,7 +29,7 @@ def test_the_dag_is_one_straight_line_with_three_tests_beside_each_other(install
     assert [task.task_id for task in dag.topological_sort()][:5] == TASKS[:5]
     assert sorted(dag.task_ids) == sorted(TASKS)
     assert dag.get_task("register").upstream_task_ids == {"smoke_cpu", "smoke_gpu", "smoke_ascend"} | {
-        "accept", "fetch", "validate", "detect", "build",
+        "accept", "fetch", "validate", "detect", "build", "approve",
     }  # fmt: skip
     for device in ("cpu", "gpu", "ascend"):
         task = dag.get_task(f"smoke_{device}")

@@ -57,7 +57,7 @@ def test_a_dry_run_says_what_would_happen_and_starts_nothing(
 ) -> None:
     upload.go("all/known/")
     upload.go("all/fresh/")
-    del upload.files["model/customize_service.py"]
+    upload.files["model/config.json"] = json.dumps(a_config(runtime="python2.7")).encode()
     upload.go("all/broken/")
     name = upload.bucket.name
     assert run_import(model_name=f"known-{name}", source_location=f"s3://{name}/all/known/").state == "success"
@@ -76,7 +76,7 @@ def test_a_dry_run_says_what_would_happen_and_starts_nothing(
         "fresh": ("new", "planned"),
         "broken": ("invalid", "invalid"),
     }
-    assert "SVC" in rows["broken"]["reason"]
+    assert "CFG008" in rows["broken"]["reason"]
     assert outcome.record["counts"] == {"skipped": 1, "invalid": 1, "planned": 1}
     assert process.wiring().registry_reader.model(f"fresh-{name}") is None
 

@@ -11,7 +11,7 @@ from typing import Any
 from tests.conftest import ROOT
 from tests.dag.conftest import path_env
 
-FILES = sorted((ROOT / "dags").glob("*.py"))
+FILES = sorted(path for folder in ("dags", "examples/dags") for path in (ROOT / folder).glob("*.py"))
 MAX_CPU_S = 1.0
 #: What only a running task may load. Airflow's own process that reads DAG files has SQLAlchemy already.
 HEAVY = {

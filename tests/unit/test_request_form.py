@@ -69,7 +69,9 @@ def test_a_form_that_is_filled_in_whole_is_taken() -> None:
         "device_tolerance": 0.01,
         "trust_model_code": True,
         "bake_model": True,
+        "approval": True,
     })
+    assert request.approval
     assert request.model_name == "鸢尾_iris-1"
     assert request.model_version == "1.2.3"
     assert request.labels == ("a", "b")
@@ -147,6 +149,7 @@ def test_an_empty_form_misses_both_mandatory_fields() -> None:
         ("trust_model_code", "yes"),
         ("trust_model_code", 1),
         ("bake_model", "no"),
+        ("approval", "yes"),
     ],
 )
 def test_a_value_of_another_type_is_refused(field: str, value: Any) -> None:

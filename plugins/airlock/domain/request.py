@@ -106,6 +106,7 @@ class ImportRequest:
         bake_model: Whether the version gets an image that holds the package.
         rebuild: Whether the image of a version that is registered already is made again with these dependencies;
             everything else stays as it was imported.
+        approval: Whether a person decides about the tested version before it is registered.
     """
 
     model_name: str
@@ -125,6 +126,7 @@ class ImportRequest:
     trust_model_code: bool
     bake_model: bool = False
     rebuild: bool = False
+    approval: bool = False
 
 
 FIELDS = (
@@ -148,6 +150,7 @@ FIELDS = (
     "trust_model_code",
     "bake_model",
     "rebuild",
+    "approval",
 )
 
 
@@ -272,6 +275,7 @@ class _Form:
             trust_model_code=self._flag("trust_model_code"),
             bake_model=self._flag("bake_model"),
             rebuild=self._flag("rebuild"),
+            approval=self._flag("approval"),
         )
         if request.rebuild and request.model_version is None:
             self.broken("REQ002", "model_version", "A rebuild needs the version that it is of.")

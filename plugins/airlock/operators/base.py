@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from airlock.codec import decode, encode
 from airlock.domain.record import Accepted
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 
     from airlock.adapters.wiring import Wiring
     from airlock.domain.failure import FailureReport
+
+
+def wiring_of_airflow() -> Wiring:
+    """The adapters of this installation.
+
+    Raises:
+        AirflowFailException: A setting cannot be used.
+    """
+    from airlock.adapters.settings import from_airflow
+    from airlock.adapters.wiring import Wiring
+
+    try:
+        return Wiring(from_airflow())
+    except AirlockError as error:
+        raise AirflowFailException(str(error)) from None
 
 
 class StepOperator(BaseOperator):
@@ -44,13 +59,7 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the step, and make its failure the task's and the version's."""
-        from airlock.adapters.settings import from_airflow
-        from airlock.adapters.wiring import Wiring
-
-        try:
-            wiring = Wiring(from_airflow())
-        except AirlockError as error:
-            raise AirflowFailException(str(error)) from None
+        wiring = wiring_of_airflow()
         self._is_executing = True
         began = time.perf_counter()
         try:
@@ -59,7 +68,7 @@ class StepOperator(BaseOperator):
                 # Cleared tasks take a failed version up again; tasks that run beside the failed one do not.
                 wiring.registry.resume(reservation, {self.task_id, *self.get_flat_relative_ids()})
             return self.run_step(wiring, context)
-        except AirflowSkipException:
+        except (AirflowSkipException, DownstreamTasksSkipped):
             raise
         except PermanentError as error:
             self._tell(error)

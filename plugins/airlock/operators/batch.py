@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
 
 from airlock.adapters.settings import from_airflow
 from airlock.codec import decode, encode
@@ -24,7 +26,13 @@ if TYPE_CHECKING:
 _BAD = (Outcome.FAILED, Outcome.INVALID, Outcome.UNFINISHED)
 
 
-class PlanBatchOperator(StepOperator):
+class BatchOperator(StepOperator):
+    """Base of the operators of a batch, which has no version and so no version's report."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = ()
+
+
+class PlanBatchOperator(BatchOperator):
     """Find out what is to become of every package of a batch.
 
     :param conf: the run's parameters, unknown keys of its conf included. (templated)
@@ -56,7 +64,7 @@ class PlanBatchOperator(StepOperator):
         return encode(plan)
 
 
-class ChooseImportsOperator(StepOperator):
+class ChooseImportsOperator(BatchOperator):
     """Give what the imports are mapped over: nothing in a dry run.
 
     :param plan: what plan gave. (templated)
@@ -76,7 +84,7 @@ class ChooseImportsOperator(StepOperator):
         return [{"trigger_run_id": item.run_id, "conf": item.form} for item in plan.items if item.plan.is_imported]
 
 
-class ReportBatchOperator(StepOperator):
+class ReportBatchOperator(BatchOperator):
     """Tell what became of every package; fails where one needs another look.
 
     :param plan: what plan gave. (templated)

@@ -200,4 +200,11 @@ IMPORT_FORM: dict[str, Any] = {
         description="Makes the image of a registered version again with the runtime dependencies given here, from the "
         "package that it has. Everything else stays as it was imported.",
     ),
+    "approval": Param(
+        False,
+        type="boolean",
+        section=ADVANCED,
+        title="Ask for approval",
+        description="A person decides about the tested version before it is registered: Browse, Required Actions.",
+    ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from airlock.codec import decode, encode
 from airlock.domain.detection import Detection
@@ -14,6 +14,7 @@ from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.smoke import SmokeReport, Verdict
+from airlock.operators.assets import tell_of_version
 from airlock.operators.base import StepOperator
 from airlock.steps.accept import accept
 from airlock.steps.build import build
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airlock.adapters.wiring import Wiring
+
+
+APPROVAL_TASK = "approve"
 
 
 class AcceptOperator(StepOperator):
@@ -51,7 +55,11 @@ class AcceptOperator(StepOperator):
         by = getattr(dag_run, "triggering_user_name", None) or ""
         accepted = accept(conf, self.run_ref(context), registry=wiring.registry, clock=wiring.clock, by=by)
         self.log.info("%s is reserved for %s", accepted.reservation, accepted.request.source)
-        return encode(accepted)
+        if accepted.request.approval or APPROVAL_TASK not in self.get_flat_relative_ids():
+            return encode(accepted)
+        # Skipped from here, it costs no start of a process. A task that skips others gives no value by itself.
+        context["ti"].xcom_push(key="return_value", value=encode(accepted))
+        raise DownstreamTasksSkipped(tasks=[APPROVAL_TASK])
 
 
 class FetchOperator(StepOperator):
@@ -311,6 +319,7 @@ class RegisterOperator(StepOperator):
         )
         summary = version.summary()
         self.log.info("%s is Normal", version.accepted.reservation)
+        tell_of_version(summary, context)
         return summary
 
 
