@@ -11,6 +11,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, TriggerRule
 
+from airlock.operators.arrivals import arrivals
 from airlock.operators.batch import (
     ChooseImportsOperator,
     PlanBatchOperator,
@@ -24,7 +25,7 @@ with DAG(
     dag_display_name="Import many models",
     description="Import the packages of a list, a prefix or a manifest.",
     doc_md=BATCH_FORM_DOC,
-    schedule=None,
+    schedule=arrivals(),
     catchup=False,
     params=BATCH_FORM,
     tags=["airlock"],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scripts.airflow_api import AirflowApi
 
 DAG_ID = "import_model"
+ARRIVALS_BUCKET = "arrivals"
 ENDED = ("success", "failed")
 
 
@@ -81,6 +82,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, object_server: Any) -> Ite
             "AIRFLOW_CONN_AIRLOCK_S3": object_server.airflow_connection_json(),
             # Beside the one who may do everything, one who may only look.
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{airflow_config.USER}:admin,guest:viewer",
+            # The bucket is made by the test that wants it; until then the watcher finds nothing.
+            "AIRFLOW__AIRLOCK__ARRIVALS": f"s3://{ARRIVALS_BUCKET}/in/*/",
+            "AIRFLOW__AIRLOCK__ARRIVALS_POLL_S": "2",
         },
     )
     with airflow:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from airlock.domain.batch_request import parse_prefix
+from airlock.domain.request import DEFAULT_CONNECTION
 from airlock.errors import SettingInvalid
 
 SECTION = "airlock"
@@ -68,6 +70,10 @@ class Settings:
         batch_concurrency: Imports of one batch at once.
         notify_connections: Ids of the Connections that are told when a version becomes Normal, Failed or Abnormal.
         notifiers: Dotted names of Airflow notifiers that are told, too.
+        arrivals: Prefix whose packages are imported when their markers appear, `s3://bucket/folder/*/`; empty for none.
+        arrivals_marker: Name of a package's marker, beside `model/`.
+        arrivals_connection: Id of the Connection that opens the prefix.
+        arrivals_poll_s: Seconds between two looks at the prefix.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
         pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
         pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
@@ -103,6 +109,10 @@ class Settings:
     batch_concurrency: int
     notify_connections: tuple[str, ...]
     notifiers: tuple[str, ...]
+    arrivals: str
+    arrivals_marker: str
+    arrivals_connection: str
+    arrivals_poll_s: float
     pip_index_url: str
     pip_extra_index_url: str
     pip_find_links: str
@@ -156,6 +166,12 @@ def load_settings(get: Callable[[str], str]) -> Settings:
     def flag(key: str) -> bool:
         return choice(key, ("false", "true", "0", "1")) in ("true", "1")
 
+    def prefix(key: str) -> str:
+        text = get(key)
+        if text and parse_prefix(text) is None:
+            raise SettingInvalid("SET001", f"`[airlock] {key}` is {text!r}.", "Write s3://bucket/folder/*/.")
+        return text
+
     def pod_requests(key: str) -> tuple[PodRequest, ...]:
         requests: dict[str, PodRequest] = {}
         for text in filter(None, (part.strip() for part in get(key).split(";"))):
@@ -202,6 +218,10 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         batch_concurrency=int(number("batch_concurrency", 4, 1)),
         notify_connections=names("notify_connections"),
         notifiers=names("notifiers"),
+        arrivals=prefix("arrivals"),
+        arrivals_marker=get("arrivals_marker") or "_READY",
+        arrivals_connection=get("arrivals_connection") or DEFAULT_CONNECTION,
+        arrivals_poll_s=number("arrivals_poll_s", 60, 1),
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),
         pip_find_links=get("pip_find_links"),

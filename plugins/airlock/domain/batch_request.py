@@ -72,7 +72,7 @@ def parse_batch(conf: Mapping[str, Any]) -> BatchRequest:
             broken("REQ003", name, "Text is expected.", value)
             value = ""
         texts[name] = value.strip()
-    prefix = _prefix(texts["prefix"]) if texts["prefix"] else None
+    prefix = parse_prefix(texts["prefix"]) if texts["prefix"] else None
     if texts["prefix"] and prefix is None:
         broken("REQ008", "prefix", "The prefix cannot be read.", texts["prefix"], "Write s3://bucket/folder/*/.")
     manifest = _object(texts["manifest"]) if texts["manifest"] else None
@@ -101,7 +101,7 @@ def parse_batch(conf: Mapping[str, Any]) -> BatchRequest:
     )
 
 
-def _prefix(text: str) -> SourceLocation | None:
+def parse_prefix(text: str) -> SourceLocation | None:
     """The folder before `/*/`; a place without the asterisk names one package, and is no prefix."""
     folder, asterisk, rest = text.rstrip("/").rpartition("/*")
     return SourceLocation.parse(f"{folder}/") if asterisk and not rest and "*" not in folder else None

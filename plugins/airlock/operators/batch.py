@@ -13,6 +13,7 @@ from airlock.codec import decode, encode
 from airlock.domain.batch import BatchPlan, BatchRow, Outcome
 from airlock.domain.batch_request import parse_batch
 from airlock.errors import BatchIncomplete, SettingInvalid
+from airlock.operators.arrivals import arrived
 from airlock.operators.base import StepOperator
 from airlock.steps.plan_batch import plan_batch
 from airlock.steps.report_batch import report_batch
@@ -48,6 +49,10 @@ class PlanBatchOperator(BatchOperator):
         """Return the plan."""
         # Airflow takes keys in conf that no Param declares; here they are seen and refused.
         conf = self.conf if self.conf is not None else {**context["params"], **(context["dag_run"].conf or {})}
+        packages = arrived(context.get("triggering_asset_events"))
+        if packages:
+            settings = wiring.settings
+            conf = {**conf, "packages": packages, "source_connection": settings.arrivals_connection}
         plan = plan_batch(
             parse_batch(conf),
             batch_run_id=context["dag_run"].run_id,
