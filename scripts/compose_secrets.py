@@ -185,7 +185,7 @@ def main() -> int:
         print(f"compose secrets: {error}", file=sys.stderr)
         return 1
     print(f"secrets in {folder}, packages in {data}, the rest in {machine}")
-    print(f"next: docker compose up --build --detach; user admin, password in {folder / 'admin_password'}")
+    print(f"next: docker compose up --detach; user admin, password in {folder / 'admin_password'}")
     return 0
 
 

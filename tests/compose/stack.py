@@ -64,8 +64,8 @@ class Stack:
             [sys.executable, "-m", "scripts.compose_secrets", "--project", self.folder, "--data", self.data],
             env={**os.environ, **registry},
         )
-        self.compose("build", timeout_s=1500)
-        self.compose("up", "--detach", timeout_s=900)
+        # One command, which builds what is missing.
+        self.compose("up", "--detach", timeout_s=2000)
         self.wait_until_healthy(600)
 
     def stop(self) -> None:

@@ -120,7 +120,7 @@ def test_the_image_is_in_the_registry_by_the_digest_that_the_record_names(
         "client.api.exec_create('any', 'id')",
         "client.swarm.init()",
         "client.api.get_archive('any', '/etc/shadow')",
-        "client.api.attach('any')",
+        "list(client.api.export('any'))",
         "client.api.rename('any', 'other')",
         "client.images.prune()",
         "client.containers.prune()",
