@@ -72,7 +72,10 @@ class Stack:
         """Remove containers, volumes, images and files."""
         if (self.folder / ".env").exists():
             self.compose("down", "--volumes", "--timeout", "20", timeout_s=300)
-        for image in self._built:
+        # Tags of what its workers pushed, too.
+        listing = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", f"{self.registry}/airlock/*"]
+        pushed = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
+        for image in (*self._built, *pushed):
             subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
         shutil.rmtree(self.data, ignore_errors=True)
 
