@@ -71,7 +71,10 @@ def test_a_real_package_goes_from_the_bucket_to_normal(
     assert record is not None
     assert (record["model_name"], record["model_version"], record["status"]) == (name, "0.0.1", "Normal")
     assert (record["engine"], record["backend"]) == (engine, either.backend)
-    assert record["isolation"] == {"docker": "container", "process": "none"}[either.backend]
+    # What an ordinary process gets depends on whether this machine's bubblewrap works; the record says which.
+    at_hand = either.wiring().backend.isolation.value
+    assert record["isolation"] == at_hand
+    assert at_hand in {"docker": {"container"}, "process": {"bubblewrap", "none"}}[either.backend]
     assert record["devices"]["cpu"] == "passed"
     assert record["latency_ms"] > 0
     assert len(json.dumps(outcome.xcom)) < 48_000, "XCom values are small"
