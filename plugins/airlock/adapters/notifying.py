@@ -90,5 +90,5 @@ class NotifyingRegistry:
         for hook in self._hooks:
             try:
                 hook(notification)
-            except Exception:
+            except Exception:  # an installation's own code: what it raises must not undo what is told
                 log.warning("A notification hook failed", exc_info=True)

@@ -26,6 +26,8 @@ from airlock.web.wired import WiredRegistry
 # Plain functions: FastAPI runs them in threads, and the registry blocks.
 router = APIRouter()
 
+_NEW_VERSION = "new_version.html"
+_DEPENDENCIES = "dependencies.html"
 #: Fields that have a place of their own in the form; all others are one JSON object.
 _SHOWN = ("model_name", "model_version", "source_location", "description", "labels")
 _MAX_OTHERS_CHARACTERS = 1_000_000
@@ -55,21 +57,23 @@ def _others(conf: Mapping[str, Any]) -> str:
 
 def _form(
     request: Request,
+    template: str,
     row: VersionRow,
-    values: Mapping[str, str],
     *,
     findings: Sequence[Finding] = (),
     error: AirlockError | None = None,
+    **filled: Any,
 ) -> Response:
+    """A form about a version, filled in, with what is wrong with it."""
     return page(
         request,
-        "new_version.html",
+        template,
         400 if findings or error else 200,
         row=row,
         base=version_path(row.model_name, row.model_version),
-        values=values,
         findings=findings,
         error=error,
+        **filled,
     )
 
 
@@ -87,7 +91,7 @@ def new_version_form(
         "labels": "\n".join(row.labels),
         "others": _others(conf),
     }
-    return _form(request, row, values)
+    return _form(request, _NEW_VERSION, row, values=values)
 
 
 @router.post("/models/{model_name}/{model_version}/new", dependencies=[may_change])
@@ -125,9 +129,9 @@ def import_new_version(
         parse_request(conf)
         started = runs.start(DAG_ID, conf, user)
     except RequestRejected as rejected:
-        return _form(request, row, values, findings=rejected.findings)
+        return _form(request, _NEW_VERSION, row, values=values, findings=rejected.findings)
     except NotStarted as error:
-        return _form(request, row, values, error=error)
+        return _form(request, _NEW_VERSION, row, values=values, error=error)
     return _to_run(request, started)
 
 
@@ -169,7 +173,12 @@ def revalidate(
 def dependencies_form(request: Request, registry: WiredRegistry, model_name: str, model_version: str) -> Response:
     """The form for a version's runtime dependencies."""
     row = _imported(registry, model_name, model_version)
-    return _dependencies_page(request, row, _as_configured(row.details["validated"]["config"]["dependencies"]))
+    return _form(
+        request,
+        _DEPENDENCIES,
+        row,
+        dependencies=_as_configured(row.details["validated"]["config"]["dependencies"]),
+    )
 
 
 @router.post("/models/{model_name}/{model_version}/dependencies", dependencies=[may_change])
@@ -196,12 +205,12 @@ def replace_dependencies(
         }
         runs.start(DAG_ID, conf, user)
     except RequestRejected as rejected:
-        return _dependencies_page(request, row, dependencies, findings=rejected.findings)
+        return _form(request, _DEPENDENCIES, row, dependencies=dependencies, findings=rejected.findings)
     except NotStarted as error:
-        return _dependencies_page(request, row, dependencies, error=error)
+        return _form(request, _DEPENDENCIES, row, dependencies=dependencies, error=error)
     except (ValueError, RecursionError) as error:
         told = NotStarted("WEB012", f"The dependencies are no JSON: {error}.", "Write a list, as config.json has it.")
-        return _dependencies_page(request, row, dependencies, error=told)
+        return _form(request, _DEPENDENCIES, row, dependencies=dependencies, error=told)
     return to_version(request, model_name, model_version, "events", done="rebuilding")
 
 
@@ -225,26 +234,6 @@ def _as_configured(dependencies: Sequence[Mapping[str, Any]]) -> str:
     ]
     groups = [{"installer": "pip", "packages": packages}] if packages else []
     return json.dumps(groups, ensure_ascii=False, indent=2)
-
-
-def _dependencies_page(
-    request: Request,
-    row: VersionRow,
-    dependencies: str,
-    *,
-    findings: Sequence[Finding] = (),
-    error: AirlockError | None = None,
-) -> Response:
-    return page(
-        request,
-        "dependencies.html",
-        400 if findings or error else 200,
-        row=row,
-        base=version_path(row.model_name, row.model_version),
-        dependencies=dependencies,
-        findings=findings,
-        error=error,
-    )
 
 
 def _to_run(request: Request, run: RunRef) -> Response:
