@@ -90,6 +90,10 @@ class VersionBusy(PermanentError):
     """The version is not in a state in which this can be done to it."""
 
 
+class AliasRefused(PermanentError):
+    """A name that cannot be an alias (REG012)."""
+
+
 class HandOffRefused(PermanentError):
     """The version cannot be deployed as was asked."""
 
@@ -99,7 +103,7 @@ class RunRefused(PermanentError):
 
 
 class NotStarted(PermanentError):
-    """Airflow would not start a run that was asked for on a page (WEB…)."""
+    """What was written on a page cannot be read, so that nothing was asked of Airflow (WEB…)."""
 
 
 class SourceRefused(PermanentError):

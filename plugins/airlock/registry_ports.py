@@ -76,6 +76,7 @@ class RegistryEditor(Protocol):
 
         Raises:
             VersionBusy: The version is not Normal.
+            AliasRefused: The name cannot be an alias.
         """
 
     def remove_alias(self, model_name: str, alias: str, actor: str) -> None:

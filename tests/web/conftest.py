@@ -54,13 +54,13 @@ class FakeRuns:
     def has_dag(self, dag_id: str) -> bool:
         return dag_id in self.dags
 
-    def start(self, dag_id: str, conf: Mapping[str, Any], actor: str) -> Any:
+    async def start(self, dag_id: str, conf: Mapping[str, Any], credentials: Mapping[str, str]) -> Any:
         from airlock.domain.version import RunRef
-        from airlock.errors import NotStarted
+        from airlock.errors import RunRefused
 
         if dag_id not in self.dags:
-            raise NotStarted("WEB010", f"The DAG {dag_id} is not there, or its file is broken.")
-        self.started.append((dag_id, dict(conf), actor))
+            raise RunRefused("RUN002", f"Airflow does not start a run of {dag_id} (HTTP 404): not found")
+        self.started.append((dag_id, dict(conf), credentials.get("cookie", "")))
         run = RunRef(dag_id=dag_id, run_id=f"manual__{len(self.started)}")
         self.confs[run] = dict(conf)
         return run
@@ -83,7 +83,7 @@ class Site:
         from airlock.adapters.registry import SqlRegistry
         from airlock.adapters.registry_edits import SqlRegistryEditor
         from airlock.adapters.registry_reads import SqlRegistryReader
-        from airlock.web import access, airflow_runs, wired
+        from airlock.web import access, wired
         from airlock.web.api.app import API_PREFIX
 
         self.runs = FakeRuns()
@@ -103,7 +103,7 @@ class Site:
                 access.may_change.dependency: self._refuse_changes,
                 access.changes_allowed: lambda: self.may_change,
                 access.actor_of: lambda: "ada",
-                airflow_runs.runs: lambda: self.runs,
+                wired.runs: lambda: self.runs,
                 wired.registry: lambda: self.reader,
                 wired.editor: lambda: SqlRegistryEditor(engine, SystemClock()),
                 wired.importers: lambda: self.registry,

@@ -33,13 +33,13 @@ class Runs:
         self.asked: list[tuple[dict[str, Any], dict[str, str]]] = []
         self.error = error
 
-    async def start(self, conf: Any, credentials: Any) -> Any:
+    async def start(self, dag_id: str, conf: Any, credentials: Any) -> Any:
         from airlock.domain.version import RunRef
 
         self.asked.append((dict(conf), dict(credentials)))
         if self.error:
             raise self.error
-        return RunRef(dag_id="import_model", run_id="manual__2026-01-01T00:00:00+00:00")
+        return RunRef(dag_id=dag_id, run_id="manual__2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def runs(site: Site) -> Runs:
     from airlock.web import wired
 
     made = Runs()
-    site.put(wired.import_runs, made)
+    site.put(wired.runs, made)
     return made
 
 
@@ -318,7 +318,7 @@ def test_what_airflow_refuses_is_a_problem(site: Site, imported_iris: Any) -> No
     from airlock.errors import RunRefused
     from airlock.web import wired
 
-    site.put(wired.import_runs, Runs(RunRefused("RUN002", "Airflow does not start a run (HTTP 404): gone", "Look.")))
+    site.put(wired.runs, Runs(RunRefused("RUN002", "Airflow does not start a run (HTTP 404): gone", "Look.")))
     form = {"model_name": "iris", "source_location": "s3://models/iris/"}
     is_problem(site.ask("POST", f"{API}/imports", json=form), 409, "RUN002")
 

@@ -39,7 +39,7 @@ def asked_site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('contract') / 'registry.db'}")
     upgrade(engine)
     site = Site(create_app(), engine)
-    site.put(wired.import_runs, Runs())
+    site.put(wired.runs, Runs())
     site.put(wired.wiring, Adapters({f"iris/{path}": data for path, data in iris_files().items()}))
     site.put(wired.packages, FakeStore())
     site.line().import_model(labels=["garden"])

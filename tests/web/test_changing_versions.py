@@ -13,6 +13,8 @@ from tests.web.conftest import Site
 
 Reserve = Callable[..., Any]
 VERSION = "/models/iris/0.0.1"
+#: What a browser sends along with a form of the pages.
+SIGNED_IN = {"sec-fetch-site": "same-origin", "cookie": "_token=word"}
 SENT = {
     "edit": {"description": "New", "labels": "a"},
     "alias": {"alias": "champion"},
@@ -63,6 +65,9 @@ def test_an_alias_is_set_and_removed_and_refused_for_a_version_that_is_not_norma
     assert "whoever asks for that finds nothing then" in site.get(f"{VERSION}/delete").text
     assert site.post(f"{VERSION}/unalias", {"alias": "champion"}).status_code == 303
     assert find(site).aliases == ()
+    for alias in ("9lives", "a b", "a/b", "x" * 65, "", "é"):
+        refused = site.post(f"{VERSION}/alias", {"alias": alias})
+        assert (refused.status_code, "REG012" in refused.text) == (400, True), alias
     reserve("run-2")
     refused = site.post("/models/iris/0.0.2/alias", {"alias": "champion"})
     assert refused.status_code == 400
@@ -161,9 +166,9 @@ def test_a_new_version_is_asked_for_as_this_one_was(site: Site, reserve: Reserve
         in form
     )
     sent = {"source_location": "s3://bucket/iris-2/", "labels": "new", "others": '{"min_memory_mb": 512}'}
-    answer = site.post(f"{VERSION}/new", sent)
-    ((dag_id, started, actor),) = site.runs.started
-    assert (dag_id, actor) == ("import_model", "ada")
+    answer = site.post(f"{VERSION}/new", sent, **SIGNED_IN)
+    ((dag_id, started, sign_in),) = site.runs.started
+    assert (dag_id, sign_in) == ("import_model", SIGNED_IN["cookie"])
     assert started == {
         "model_name": "iris",
         "model_version": None,
@@ -216,12 +221,12 @@ def test_a_version_is_tested_again_where_the_installation_can(site: Site, import
     assert "Test again now" not in site.get(VERSION).text
     refused = site.post(f"{VERSION}/revalidate")
     assert refused.status_code == 409
-    assert "The DAG revalidate_models is not there" in refused.text
+    assert "RUN002" in refused.text
     site.runs.dags.add("revalidate_models")
     assert "Test again now" in site.get(VERSION).text
-    assert site.post(f"{VERSION}/revalidate").status_code == 303
+    assert site.post(f"{VERSION}/revalidate", **SIGNED_IN).status_code == 303
     conf = {"model_name": "iris", "model_version": "0.0.1"}
-    assert site.runs.started == [("revalidate_models", conf, "ada")]
+    assert site.runs.started == [("revalidate_models", conf, SIGNED_IN["cookie"])]
 
 
 def test_a_version_that_was_never_imported_is_not_tested_again(site: Site, reserve: Reserve) -> None:
@@ -266,10 +271,10 @@ def test_runtime_dependencies_are_edited_in_the_form_of_the_configuration(site: 
     shown = form[form.index("spellcheck") : form.index("</textarea>")].partition(">")[2]
     assert json.loads(shown) == given
     wanted = [{"installer": "pip", "packages": [{"package_name": "attrs"}]}]
-    answer = site.post(f"{VERSION}/dependencies", {"dependencies": json.dumps(wanted)})
+    answer = site.post(f"{VERSION}/dependencies", {"dependencies": json.dumps(wanted)}, **SIGNED_IN)
     assert answer.headers["location"] == "/airlock/models/iris/0.0.1/events?done=rebuilding"
-    ((dag_id, conf, actor),) = site.runs.started
-    assert (dag_id, actor) == ("import_model", "ada")
+    ((dag_id, conf, sign_in),) = site.runs.started
+    assert (dag_id, sign_in) == ("import_model", SIGNED_IN["cookie"])
     assert conf == {
         "model_name": "iris",
         "model_version": "0.0.1",

@@ -12,7 +12,7 @@ from airlock.adapters.registry_tables import aliases, model_versions, models
 from airlock.domain.record import VersionRow
 from airlock.domain.registered import Alias
 from airlock.domain.request import Changes
-from airlock.domain.version import EventKind, Stage, Status
+from airlock.domain.version import EventKind, Stage, Status, check_alias
 from airlock.errors import NoSuchVersion, VersionBusy
 
 
@@ -67,6 +67,7 @@ class SqlRegistryEditor(RegistryDatabase):
     @guarded
     def set_alias(self, model_name: str, alias: str, model_version: str, actor: str) -> Alias:
         """Point an alias to a version, from wherever it pointed before."""
+        check_alias(alias)
         with self.engine.begin() as connection:
             # Both ends are locked in one order, by the model's own row.
             connection.execute(select(models.c.name).where(models.c.name == model_name).with_for_update())

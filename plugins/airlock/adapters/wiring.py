@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from airlock.ports import (
         Clock,
+        DagRuns,
         Expectations,
-        ImportRuns,
         ObjectStorage,
         PackageStore,
         Registry,
@@ -82,8 +82,8 @@ class Wiring:
         return SqlRegistryEditor(self._registry_engine, self.clock)
 
     @functools.cached_property
-    def import_runs(self) -> ImportRuns:
-        """Runs of `import_model`; in Airflow's API server only."""
+    def dag_runs(self) -> DagRuns:
+        """Runs of DAGs; in Airflow's API server only."""
         from airlock.adapters.airflow_runs import AirflowRuns
 
         return AirflowRuns()

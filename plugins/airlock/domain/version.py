@@ -7,7 +7,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from airlock.domain.findings import shown
+from airlock.errors import AliasRefused
+
 MAX_PART = 99
+#: A name that points to a version; for `re.fullmatch` and for the API's description alike.
+ALIAS_FORM = r"^[A-Za-z][0-9A-Za-z_\-]{0,63}$"
 _FORM = re.compile(r"(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)")
 
 
@@ -94,6 +99,20 @@ def next_version(taken: Iterable[str]) -> VersionNumber | None:
     """
     numbers = [number for number in map(VersionNumber.parse, taken) if number is not None]
     return max(numbers).next() if numbers else FIRST_VERSION
+
+
+def check_alias(alias: str) -> None:
+    """Whether a name can be a version's alias.
+
+    Raises:
+        AliasRefused: It breaks its form.
+    """
+    if not re.fullmatch(ALIAS_FORM, alias):
+        raise AliasRefused(
+            "REG012",
+            f"The alias {shown(alias)} breaks its form.",
+            "Write at most 64 letters, digits, - and _, beginning with a letter.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_da
 from fastapi import Depends
 
 DAG_ID = "import_model"
+REVALIDATE_DAG_ID = "revalidate_models"
 
 #: Whoever may read the runs of `import_model` may read what they made.
 may_read = Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=DAG_ID))

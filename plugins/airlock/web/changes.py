@@ -14,7 +14,7 @@ from airlock.domain.findings import Finding
 from airlock.domain.record import VersionRow
 from airlock.domain.request import MAX_DESCRIPTION_CHARACTERS, MAX_LABELS, parse_changes
 from airlock.domain.version import Stage, Status
-from airlock.errors import AirlockError, RequestRejected, VersionBusy
+from airlock.errors import AirlockError, AliasRefused, RequestRejected, VersionBusy
 from airlock.registry_ports import RegistryReader
 from airlock.web.access import Actor, may_change
 from airlock.web.rendering import page, version_path
@@ -108,7 +108,7 @@ def set_alias(
     row = live_version(registry, model_name, model_version)
     try:
         registry_editor.set_alias(model_name, alias.strip(), model_version, user)
-    except (RequestRejected, VersionBusy) as error:
+    except (AliasRefused, VersionBusy) as error:
         return _edit_page(request, row, row.description, "\n".join(row.labels), error=error)
     return to_version(request, model_name, model_version, done="alias")
 

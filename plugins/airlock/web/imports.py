@@ -9,21 +9,23 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.findings import Finding
 from airlock.domain.record import VersionRow
 from airlock.domain.request import parse_new_dependencies, parse_request
 from airlock.domain.version import RunRef
-from airlock.errors import AirlockError, NotStarted, RequestRejected
+from airlock.errors import AirlockError, NotStarted, RequestRejected, RunRefused
+from airlock.ports import DagRuns
 from airlock.registry_ports import RegistryReader
-from airlock.web.access import DAG_ID, Actor, may_change
-from airlock.web.airflow_runs import REVALIDATE_DAG_ID, Runs, WiredRuns
+from airlock.web.access import DAG_ID, REVALIDATE_DAG_ID, may_change
 from airlock.web.changes import Lines, lines_of, live_version
 from airlock.web.rendering import page, prefix_of, version_path
 from airlock.web.versions import TESTABLE, known_version, run_of, to_version
-from airlock.web.wired import WiredRegistry
+from airlock.web.wired import WiredRegistry, WiredRuns
 
-# Plain functions: FastAPI runs them in threads, and the registry blocks.
+# Plain functions: FastAPI runs them in threads, and the registry blocks. What starts a run waits for a request to
+# Airflow's own API, which may need a thread: it keeps none meanwhile.
 router = APIRouter()
 
 _NEW_VERSION = "new_version.html"
@@ -35,7 +37,7 @@ _MAX_OTHERS_CHARACTERS = 1_000_000
 BUNDLED_FOLDER = "/home/mind/model/"
 
 
-def _asked_for(row: VersionRow, runs: Runs) -> dict[str, Any]:
+def _asked_for(row: VersionRow, runs: DagRuns) -> dict[str, Any]:
     """The request that made a version, from its run; from the registry where Airflow has forgotten the run."""
     run = run_of(row)
     conf = runs.conf_of(run) if run.dag_id == DAG_ID else None
@@ -95,11 +97,10 @@ def new_version_form(
 
 
 @router.post("/models/{model_name}/{model_version}/new", dependencies=[may_change])
-def import_new_version(
+async def import_new_version(
     request: Request,
     registry: WiredRegistry,
     runs: WiredRuns,
-    user: Actor,
     model_name: str,
     model_version: str,
     asked_version: Annotated[str, Form(alias="model_version", max_length=100)] = "",
@@ -109,7 +110,7 @@ def import_new_version(
     others: Annotated[str, Form(max_length=_MAX_OTHERS_CHARACTERS)] = "",
 ) -> Response:
     """Start the import of the next version."""
-    row = known_version(registry, model_name, model_version)
+    row = await run_in_threadpool(known_version, registry, model_name, model_version)
     values = {
         "model_version": asked_version,
         "source_location": source_location,
@@ -127,10 +128,10 @@ def import_new_version(
             "labels": lines_of(labels),
         }
         parse_request(conf)
-        started = runs.start(DAG_ID, conf, user)
+        started = await runs.start(DAG_ID, conf, request.headers)
     except RequestRejected as rejected:
         return _form(request, _NEW_VERSION, row, values=values, findings=rejected.findings)
-    except NotStarted as error:
+    except (NotStarted, RunRefused) as error:
         return _form(request, _NEW_VERSION, row, values=values, error=error)
     return _to_run(request, started)
 
@@ -160,12 +161,13 @@ def _read_others(text: str) -> dict[str, Any]:
 
 
 @router.post("/models/{model_name}/{model_version}/revalidate", dependencies=[may_change])
-def revalidate(
-    request: Request, registry: WiredRegistry, runs: WiredRuns, user: Actor, model_name: str, model_version: str
+async def revalidate(
+    request: Request, registry: WiredRegistry, runs: WiredRuns, model_name: str, model_version: str
 ) -> Response:
     """Test the version again."""
-    _imported(registry, model_name, model_version)
-    runs.start(REVALIDATE_DAG_ID, {"model_name": model_name, "model_version": model_version}, user)
+    await run_in_threadpool(_imported, registry, model_name, model_version)
+    conf = {"model_name": model_name, "model_version": model_version}
+    await runs.start(REVALIDATE_DAG_ID, conf, request.headers)
     return to_version(request, model_name, model_version, "health", done="revalidating")
 
 
@@ -182,17 +184,16 @@ def dependencies_form(request: Request, registry: WiredRegistry, model_name: str
 
 
 @router.post("/models/{model_name}/{model_version}/dependencies", dependencies=[may_change])
-def replace_dependencies(
+async def replace_dependencies(
     request: Request,
     registry: WiredRegistry,
     runs: WiredRuns,
-    user: Actor,
     model_name: str,
     model_version: str,
     dependencies: Annotated[str, Form(max_length=_MAX_OTHERS_CHARACTERS)] = "",
 ) -> Response:
     """Make the version's image again with other runtime dependencies."""
-    row = _imported(registry, model_name, model_version)
+    row = await run_in_threadpool(_imported, registry, model_name, model_version)
     try:
         wanted = json.loads(dependencies or "[]")
         parse_new_dependencies(wanted)
@@ -203,10 +204,10 @@ def replace_dependencies(
             "dependencies": wanted,
             "rebuild": True,
         }
-        runs.start(DAG_ID, conf, user)
+        await runs.start(DAG_ID, conf, request.headers)
     except RequestRejected as rejected:
         return _form(request, _DEPENDENCIES, row, dependencies=dependencies, findings=rejected.findings)
-    except NotStarted as error:
+    except (NotStarted, RunRefused) as error:
         return _form(request, _DEPENDENCIES, row, dependencies=dependencies, error=error)
     except (ValueError, RecursionError) as error:
         told = NotStarted("WEB012", f"The dependencies are no JSON: {error}.", "Write a list, as config.json has it.")

@@ -12,11 +12,10 @@ from airlock.domain.record import VersionRow
 from airlock.domain.registered import Page, VersionFilter
 from airlock.domain.version import RunRef, Status
 from airlock.registry_ports import RegistryReader
-from airlock.web.access import ChangesAllowed
-from airlock.web.airflow_runs import REVALIDATE_DAG_ID, WiredRuns
+from airlock.web.access import REVALIDATE_DAG_ID, ChangesAllowed
 from airlock.web.comparison import compared
 from airlock.web.rendering import page, prefix_of, version_path
-from airlock.web.wired import WiredImporters, WiredRegistry
+from airlock.web.wired import WiredImporters, WiredRegistry, WiredRuns
 
 MAX_SIBLINGS = 200
 

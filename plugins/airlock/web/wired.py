@@ -9,7 +9,7 @@ from fastapi import Depends
 
 from airlock.adapters.settings import from_airflow
 from airlock.adapters.wiring import Wiring
-from airlock.ports import ImportRuns, PackageStore, Registry, Reports
+from airlock.ports import DagRuns, PackageStore, Registry, Reports
 from airlock.registry_ports import RegistryEditor, RegistryReader
 
 
@@ -45,15 +45,15 @@ def packages() -> PackageStore:
     return wiring().store
 
 
-def import_runs() -> ImportRuns:
-    """Runs of `import_model`."""
-    return wiring().import_runs
+def runs() -> DagRuns:
+    """Runs of DAGs."""
+    return wiring().dag_runs
 
 
 WiredRegistry = Annotated[RegistryReader, Depends(registry)]
 WiredEditor = Annotated[RegistryEditor, Depends(editor)]
 WiredImporters = Annotated[Registry, Depends(importers)]
 WiredReports = Annotated[Reports, Depends(reports)]
-WiredRuns = Annotated[ImportRuns, Depends(import_runs)]
+WiredRuns = Annotated[DagRuns, Depends(runs)]
 WiredAdapters = Annotated[Wiring, Depends(wiring)]
 WiredPackages = Annotated[PackageStore, Depends(packages)]

@@ -12,7 +12,7 @@ from airlock.domain.request import parse_new_dependencies, parse_request, parse_
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
 from airlock.steps.check import DEFAULT_READ_BYTES, check_source
-from airlock.web.access import may_change
+from airlock.web.access import DAG_ID, may_change
 from airlock.web.api import shapes
 from airlock.web.api.problems import ProblemFinding, documented, finding_shape, refusal_shape
 from airlock.web.api.reading import ONE, existing
@@ -74,7 +74,7 @@ async def start_import(
 ) -> StartedRun:
     """Start an import; the answer names its run. Broken rules of the form are told at once, and nothing is started."""
     parse_request(form)
-    return _started(await runs.start(form, request.headers))
+    return _started(await runs.start(DAG_ID, form, request.headers))
 
 
 @router.post("/checks")
@@ -132,4 +132,4 @@ async def replace_dependencies(
         "dependencies": body.dependencies,
         "rebuild": True,
     }
-    return _started(await runs.start(form, request.headers))
+    return _started(await runs.start(DAG_ID, form, request.headers))

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from airlock.domain.findings import Finding, shown
 from airlock.errors import (
     AirlockError,
+    AliasRefused,
     HandOffRefused,
     NoSuchVersion,
     Rejected,
@@ -37,6 +38,7 @@ _STATUSES: tuple[tuple[type[AirlockError], int], ...] = (
     (VersionGone, 409),
     (HandOffRefused, 409),
     (Rejected, 422),
+    (AliasRefused, 422),
     (RunRefused, 409),
     (SourceRefused, 422),
     (SettingInvalid, 500),

@@ -20,11 +20,10 @@ from airlock.domain.registered import (
     ModelRow,
     Page,
 )
-from airlock.domain.version import Stage
+from airlock.domain.version import ALIAS_FORM, Stage
 
 NAME_FORM = r"^[0-9A-Za-z_\-\u3400-\u4dbf\u4e00-\u9fff]{1,64}$"
 VERSION_FORM = r"^(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)$"
-ALIAS_FORM = r"^[A-Za-z][0-9A-Za-z_\-]{0,63}$"
 #: No control characters: databases refuse the first of them.
 TEXT_FORM = r"^[^\x00-\x1f]*$"
 
