@@ -59,8 +59,9 @@ def fill(engine: Engine, count: int, of_each: int = 20, record_characters: int =
                 if values:
                     connection.execute(insert(table), values)
     with engine.connect() as connection:
-        # As either database does by itself after a while.
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE")
+        # As PostgreSQL does by itself after a while; SQLite does without.
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
 
 
 def _add(rows: dict[Table, list[dict[str, Any]]], number: int, of_each: int, record: str) -> None:
@@ -87,17 +88,22 @@ def _add(rows: dict[Table, list[dict[str, Any]]], number: int, of_each: int, rec
     if status == "Deleted":
         return
     text = search_text(name, description, labels, engine, runtime)
-    rows[version_search].append({"version_id": version_id, "name": name, "text": text})
+    rows[version_search].append({"version_id": version_id, "name": name, "text": text, "model_name": name})
     rows[version_records].append({
         "version_id": version_id, "summary": {"engine": engine, "latency_ms": 1.5}, "details": {"text": record},
     })  # fmt: skip
-    rows[version_labels] += [{"version_id": version_id, "label": label} for label in labels]
+    rows[version_labels] += [{"version_id": version_id, "label": label, "model_name": name} for label in labels]
     rows[version_devices] += [
-        {"version_id": version_id, "device": "cpu", "result": "passed"},
-        {"version_id": version_id, "device": "gpu", "result": "passed" if number % 5 == 0 else "not run: no device"},
-        {"version_id": version_id, "device": "ascend", "result": "not served"},
+        {"version_id": version_id, "device": device, "result": result, "model_name": name}
+        for device, result in (
+            ("cpu", "passed"),
+            ("gpu", "passed" if number % 5 == 0 else "not run: no device"),
+            ("ascend", "not served"),
+        )
     ]
-    rows[version_install_types].append({"version_id": version_id, "install_type": "real-time"})
+    rows[version_install_types].append({
+        "version_id": version_id, "install_type": "real-time", "model_name": name,
+    })  # fmt: skip
     rows[events] += [
         {"version_id": version_id, "at": at, "kind": "Normal", "text": f"Event {each}.", "run": f"run-{number}"}
         for each in range(2)

@@ -117,6 +117,34 @@ def test_a_run_and_a_task_lead_to_the_model_and_the_model_to_the_run(visit: Visi
     visit.frame.get_by_role("heading", name=re.compile(f"{NAME} 0.0.1")).wait_for()
 
 
+def test_other_runtime_dependencies_make_the_image_again_and_the_page_follows(
+    visit: Visit, imported: str, running: Running
+) -> None:
+    before, _ = running.version(NAME)
+    frame = visit.open(f"{VERSION}/runtime")
+    frame.get_by_role("link", name="Edit and make the image again").click()
+    field, send = frame.get_by_label("Dependencies"), frame.get_by_role("button", name="Make the image again")
+    assert json.loads(field.input_value()) == []
+    field.fill('[{"installer": "pip", "packages": [{"package_name": "a b"}]}]')
+    send.click()
+    # What was written is not lost with the refusal.
+    frame.get_by_role("alert").get_by_text("DEP001").wait_for()
+    assert "a b" in field.input_value()
+    field.fill('[{"installer": "pip", "packages": [{"package_name": "itsdangerous"}]}]')
+    visit.shoot("dependencies")
+    send.click()
+    frame.get_by_text("The image is being made again.").wait_for()
+    frame.get_by_text("Runtime dependencies updated, image made again.").wait_for(timeout=600_000)
+    row, versions = running.version(NAME)
+    assert (row.status.value, row.package_digest) == ("Normal", before.package_digest)
+    assert (row.run != before.run, row.image_digest != before.image_digest) == (True, True)
+    assert "0.0.1" in [each.model_version for each in versions]
+    (dependency,) = row.details["validated"]["config"]["dependencies"]
+    assert dependency["name"] == "itsdangerous"
+    visit.open(f"{VERSION}/runtime").get_by_role("cell", name="itsdangerous").wait_for()
+    visit.problems[:] = [each for each in visit.problems if "400 (Bad Request)" not in each]
+
+
 def test_an_import_that_fails_shows_its_reason_and_is_found_by_its_status(visit: Visit, imported: str) -> None:
     frame = visit.open(VERSION)
     frame.get_by_role("link", name="New version").click()

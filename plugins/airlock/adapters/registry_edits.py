@@ -36,7 +36,7 @@ class SqlRegistryEditor(RegistryDatabase):
                 if old != new
             }
             if changed:
-                replace_labels(connection, row.id, labels)
+                replace_labels(connection, row.id, model_name, labels)
                 keep_search(connection, row.id, model_name, description, labels, row.engine, row.runtime)
                 self._change(connection, row.id, description=description)
                 told = " and ".join(changed)

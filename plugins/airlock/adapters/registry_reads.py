@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from airlock.adapters.registry_base import RegistryDatabase, guarded
-from airlock.adapters.registry_records import event_of, version_rows
-from airlock.adapters.registry_search import matches, matching_ids
+from airlock.adapters.registry_records import among, event_of, version_rows
+from airlock.adapters.registry_search import matches, matching
 from airlock.adapters.registry_tables import aliases, audit, deliveries, events, health_points, model_versions, models
 from airlock.adapters.registry_tables import version_labels as labels
 from airlock.domain.device import Device
@@ -52,10 +52,10 @@ class SqlRegistryReader(RegistryDatabase):
         # Ids first, from indexes alone; then the rows of the page.
         start = page.offset - page.offset % MAX_COUNTED
         with self.reader.connect() as connection:
-            ids = connection.execute(matching_ids(chosen).limit(_WINDOW).offset(start)).scalars().all()
+            ids = connection.execute(matching(connection, chosen).limit(_WINDOW).offset(start)).scalars().all()
             own = ids[page.offset - start :][: page.limit]
             rows = connection.execute(
-                select(model_versions).where(model_versions.c.id.in_(own)).order_by(model_versions.c.id.desc())
+                select(model_versions).where(among(model_versions.c.id, own)).order_by(model_versions.c.id.desc())
             ).all()
             items = tuple(version_rows(connection, rows))
         return Listing(items=items, total=start + len(ids), exact=len(ids) < _WINDOW)
@@ -81,13 +81,14 @@ class SqlRegistryReader(RegistryDatabase):
         names: dict[str, None] = {}
         start = 0
         while True:
-            ids = matching_ids(chosen).limit(_WINDOW).offset(start).subquery()
-            version = model_versions.c
-            query = select(version.model_name).join(ids, ids.c[0] == version.id).order_by(version.id.desc())
-            found = connection.execute(query).scalars().all()
-            names.update(dict.fromkeys(found))
-            if len(found) < _WINDOW or len(names) >= enough:
-                return list(names), len(found) < _WINDOW
+            one = matching(connection, chosen).limit(_WINDOW).offset(start).subquery()
+            found = connection.execute(
+                select(one.c.model_name, func.count()).group_by(one.c.model_name).order_by(func.max(one.c.id).desc())
+            ).all()
+            names.update(dict.fromkeys(row.model_name for row in found))
+            is_last = sum(row[1] for row in found) < _WINDOW
+            if is_last or len(names) >= enough:
+                return list(names), is_last
             start += _WINDOW
 
     @guarded

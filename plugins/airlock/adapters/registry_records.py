@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, insert, select, update
 
 from airlock.adapters.registry_tables import (
     aliases,
@@ -47,8 +47,9 @@ _IDS_AT_ONCE = 500
 def keep_request(connection: Connection, version_id: int, request: ImportRequest) -> None:
     """Write what a request says of its version."""
     keep_search(connection, version_id, request.model_name, request.description, request.labels)
-    replace_labels(connection, version_id, request.labels)
-    _insert(connection, version_install_types, version_id, [{"install_type": each} for each in request.install_type])
+    replace_labels(connection, version_id, request.model_name, request.labels)
+    types = [{"install_type": each, "model_name": request.model_name} for each in request.install_type]
+    _insert(connection, version_install_types, version_id, types)
     _insert(
         connection,
         version_documents,
@@ -81,7 +82,8 @@ def keep_record(connection: Connection, version_id: int, version: ModelVersion, 
         connection.execute(delete(table).where(table.c.version_id == version_id))
     _insert(connection, version_records, version_id, [{"summary": summary, "details": dict(details)}])
     devices = version.device_results()
-    _insert(connection, version_devices, version_id, [{"device": each, "result": devices[each]} for each in devices])
+    results = [{"device": each, "result": devices[each], "model_name": row.model_name} for each in devices]
+    _insert(connection, version_devices, version_id, results)
 
 
 def keep_failure(connection: Connection, version_id: int, report: Mapping[str, Any]) -> None:
@@ -107,7 +109,8 @@ def keep_search(
     """Write what a search looks at, in place of what was there."""
     connection.execute(delete(version_search).where(version_search.c.version_id == version_id))
     text = search_text(model_name, description, labels, engine, runtime)
-    _insert(connection, version_search, version_id, [{"name": model_name.casefold(), "text": text}])
+    found_by = {"name": model_name.casefold(), "text": text, "model_name": model_name}
+    _insert(connection, version_search, version_id, [found_by])
 
 
 def keep_health(connection: Connection, version_id: int, points: Iterable[HealthPoint]) -> None:
@@ -153,10 +156,10 @@ def labels_of(connection: Connection, version_id: int) -> tuple[str, ...]:
     return tuple(sorted(connection.execute(query).scalars()))
 
 
-def replace_labels(connection: Connection, version_id: int, labels: Sequence[str]) -> None:
+def replace_labels(connection: Connection, version_id: int, model_name: str, labels: Sequence[str]) -> None:
     """Write a version's labels in place of those it had."""
     connection.execute(delete(version_labels).where(version_labels.c.version_id == version_id))
-    _insert(connection, version_labels, version_id, [{"label": label} for label in labels])
+    _insert(connection, version_labels, version_id, [{"label": label, "model_name": model_name} for label in labels])
 
 
 def _insert(connection: Connection, table: Table, version_id: int, values: Sequence[Mapping[str, Any]]) -> None:
@@ -220,6 +223,14 @@ def version_rows(connection: Connection, rows: Sequence[Row[Any]], *, whole: boo
     return found
 
 
+def among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
+    """Whether a column is one of these numbers, which stand in the statement itself: a driver takes longer to hand over
+    a few hundred values than the database to look them up.
+    """
+    condition: ColumnElement[bool] = column.in_(bindparam(None, list(ids), expanding=True, literal_execute=True))
+    return condition
+
+
 def event_of(row: Row[Any]) -> Event:
     """A row of `events`."""
     return Event(at=row.at, kind=EventKind(row.kind), text=row.text, run=row.run, actor=row.actor, id=row.id)
@@ -233,7 +244,7 @@ def _in_order(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
 def _by_version(connection: Connection, table: Table, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     found: dict[int, list[Row[Any]]] = defaultdict(list)
     for start in range(0, len(ids), _IDS_AT_ONCE):
-        query = select(table).where(table.c.version_id.in_(ids[start : start + _IDS_AT_ONCE]))
+        query = select(table).where(among(table.c.version_id, ids[start : start + _IDS_AT_ONCE]))
         if "id" in table.c:
             query = query.order_by(table.c.id)
         for row in connection.execute(query):
@@ -249,7 +260,7 @@ def _records(
         columns.append(version_records.c.details)
     found = {}
     for start in range(0, len(ids), _IDS_AT_ONCE):
-        query = select(*columns).where(version_records.c.version_id.in_(ids[start : start + _IDS_AT_ONCE]))
+        query = select(*columns).where(among(version_records.c.version_id, ids[start : start + _IDS_AT_ONCE]))
         for row in connection.execute(query):
             found[row.version_id] = (row.summary, row.details if whole else {})
     return found

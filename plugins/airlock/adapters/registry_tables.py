@@ -32,6 +32,13 @@ metadata = MetaData(
     }
 )
 
+
+def _model_name() -> Column[str]:
+    # A version's model never changes. Kept here too, it stands in the index that finds the version, so that models
+    # are listed without a look at any version's row.
+    return Column("model_name", String(64), nullable=False, server_default="")
+
+
 #: One row per name that was ever used; importers of one model queue up at it.
 models = Table(
     "models",
@@ -77,8 +84,8 @@ model_versions = Table(
     Index("ix_model_versions_run", "dag_id", "run_id"),
     Index("ix_model_versions_rebuild", "rebuild_dag_id", "rebuild_run_id"),
     Index("ix_model_versions_rank", "model_name", "version_rank"),
-    Index("ix_model_versions_status", "status", "id"),
-    Index("ix_model_versions_engine", "engine", "id", "status"),
+    Index("ix_model_versions_status", "status", "id", "model_name"),
+    Index("ix_model_versions_engine", "engine", "id", "status", "model_name"),
     Index("ix_model_versions_package", "package_digest", "status"),
 )
 
@@ -89,6 +96,8 @@ version_search = Table(
     Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("text", Text, nullable=False),
+    _model_name(),
+    Index("ix_version_search_model", "version_id", "model_name"),
 )
 
 #: What is shown of a version that was Normal once.
@@ -105,7 +114,8 @@ version_labels = Table(
     metadata,
     Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
     Column("label", String(32), primary_key=True),
-    Index("ix_version_labels_label", "label", "version_id"),
+    _model_name(),
+    Index("ix_version_labels_label", "label", "version_id", "model_name"),
 )
 
 version_devices = Table(
@@ -114,7 +124,8 @@ version_devices = Table(
     Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
     Column("device", String(16), primary_key=True),
     Column("result", String(64), nullable=False),
-    Index("ix_version_devices_result", "device", "result", "version_id"),
+    _model_name(),
+    Index("ix_version_devices_result", "device", "result", "version_id", "model_name"),
 )
 
 version_install_types = Table(
@@ -122,7 +133,8 @@ version_install_types = Table(
     metadata,
     Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
     Column("install_type", String(16), primary_key=True),
-    Index("ix_version_install_types_type", "install_type", "version_id"),
+    _model_name(),
+    Index("ix_version_install_types_type", "install_type", "version_id", "model_name"),
 )
 
 version_documents = Table(
