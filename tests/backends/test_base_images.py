@@ -14,6 +14,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.images import ImageCollection
 
 from airlock.__main__ import main
+from airlock.adapters.build_litter import Signature
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_build import LayerBuild
 from airlock.domain.image import BuildPlan, plan_build
@@ -44,7 +45,9 @@ def refused(plan: BuildPlan, pull: Exception | None = None) -> tuple[AirlockErro
     client.images.get.side_effect = ImageNotFound("no such image")
     client.images.pull.side_effect = pull
     client.api.containers.return_value = client.api.images.return_value = []
-    builder = LayerBuild(lambda: client, network="none", timeout_s=5, clock=SystemClock())
+    builder = LayerBuild(
+        lambda: client, network="none", timeout_s=5, clock=SystemClock(), builder=Signature(owner="", locks="")
+    )
     with pytest.raises(AirlockError) as caught:
         builder.have_base(plan, lambda line: None)
     return caught.value, client

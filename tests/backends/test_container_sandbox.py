@@ -20,9 +20,9 @@ import docker
 import pytest
 from backend_bench import BASE_IMAGE, PACKAGES, Bench, ask, until_ended, until_ready
 
+from airlock.adapters.build_litter import remove_old_litter
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_backend import DockerBackend
-from airlock.adapters.docker_build import remove_old_litter
 from airlock.adapters.docker_client import OWNER_LABEL, docker_answers
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.owner import this_process

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from backend_bench import TINY, write_package
 
+from airlock.adapters.build_litter import Signature
 from airlock.adapters.docker_context import build_arguments, build_context
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.local_wheels import chosen_wheels, further_indexes, of_other_builds, usable_wheels
@@ -35,6 +36,9 @@ def plan(*dependencies: Dependency) -> BuildPlan:
         package_digest="d",
         bundled_digests={WHEEL: "0"},
     )
+
+
+SIGNATURE = Signature(owner="boot/pid:[1]/7/8", locks="disk")
 
 
 def wheels(folder: Path, *names: str) -> Path:
@@ -67,6 +71,7 @@ def contents(
             package_folder=package,
             machine="x86_64",
             work_dir=serving.parent / "work",
+            signature=SIGNATURE,
         ) as context,
         tarfile.open(fileobj=context) as tar,
     ):
@@ -83,7 +88,8 @@ def contents(
 def test_the_base_layer_gets_pins_and_certificates_and_no_serving_code(tmp_path: Path, serving: Path) -> None:
     (tmp_path / "ca.pem").write_text("certificates")
     made = contents(plan(), 0, InstallSettings(cert=str(tmp_path / "ca.pem")), serving)
-    assert made["Dockerfile"].decode() == plan().layers[0].dockerfile
+    layer = plan().layers[0]
+    assert made["Dockerfile"].decode() == SIGNATURE.sign(layer.dockerfile, layer.tag)
     assert made["install/requirements.txt"] == made["install/constraints.txt"] == RUNTIME.constraints.encode()
     assert made["install/ca.pem"] == b"certificates"
     assert made["install/slim.py"].decode() == slim_program()
@@ -98,6 +104,13 @@ def test_the_serving_layer_gets_its_code_and_nothing_else(tmp_path: Path, servin
     assert build_arguments(plan().runtime, plan().layers[1], InstallSettings(no_index=True), "x86_64") == {}
 
 
+def test_every_stage_is_signed_in_the_step_that_names_its_layer(serving: Path) -> None:
+    made = contents(plan(), 0, InstallSettings(), serving)["Dockerfile"].decode()
+    tag = plan().layers[0].tag
+    line = f"LABEL io.airlock.layer={tag} io.airlock.owner=boot/pid:[1]/7/8 io.airlock.locks=disk\n"
+    assert made.count(line) == made.count("LABEL") == made.count("FROM") == 2
+
+
 def test_the_same_inputs_give_the_same_context(serving: Path) -> None:
     def read() -> bytes:
         made = plan()
@@ -109,6 +122,7 @@ def test_the_same_inputs_give_the_same_context(serving: Path) -> None:
             package_folder=None,
             machine="x86_64",
             work_dir=serving.parent / "work",
+            signature=SIGNATURE,
         ) as context:
             return context.read()
 
@@ -150,6 +164,7 @@ def test_uv_is_brought_where_it_runs_and_serves_the_python(
             package_folder=None,
             machine=machine,
             work_dir=tmp_path / "work",
+            signature=SIGNATURE,
         ) as context,
         tarfile.open(fileobj=context) as tar,
     ):

@@ -55,7 +55,7 @@ def last_layer(client: Any, tag: str) -> str:
 def litter(client: Any, plan: BakePlan) -> list[str]:
     label = {"label": f"io.airlock.layer={plan.content_tag}"}
     untagged = client.images.list(filters={**label, "dangling": True})
-    return [*client.containers.list(all=True, filters=label), *untagged]
+    return [*client.containers.list(all=True, filters=label, ignore_removed=True), *untagged]
 
 
 def test_an_image_with_the_model_inside_serves_in_the_sandbox_without_the_package(

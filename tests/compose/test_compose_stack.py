@@ -115,7 +115,7 @@ def test_the_image_is_in_the_registry_by_the_digest_that_the_record_names(
 @pytest.mark.parametrize(
     "call",
     [
-        "client.volumes.list()",
+        "client.volumes.create('any')",
         "client.networks.list()",
         "client.api.exec_create('any', 'id')",
         "client.swarm.init()",

@@ -12,8 +12,8 @@ import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
+from airlock.adapters.build_litter import remove_old_litter
 from airlock.adapters.docker_bake import image_gone
-from airlock.adapters.docker_build import remove_old_litter
 from airlock.adapters.docker_client import (
     ENGINE_ERRORS,
     OWNER_LABEL,

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from docker.errors import APIError, ImageNotFound
 
-from airlock.adapters.docker_build import remove_litter
+from airlock.adapters.build_litter import Signature, name_image, remove_litter
 from airlock.adapters.docker_client import ENGINE_ERRORS, ClientFactory, engine_errors
 from airlock.domain.baking import BakePlan, Member, archive_members
-from airlock.domain.image import LAYER_LABEL
 from airlock.domain.package import FileEntry, Manifest
 from airlock.errors import BuildFailed, StoreDamaged
 from airlock.ports import Clock
@@ -36,10 +35,12 @@ class PackageBake:
         clients: Makes a client of the engine.
         timeout_s: Seconds that one image may take.
         clock: Time.
+        builder: Who makes them.
     """
 
-    def __init__(self, clients: ClientFactory, *, timeout_s: float, clock: Clock) -> None:
+    def __init__(self, clients: ClientFactory, *, timeout_s: float, clock: Clock, builder: Signature) -> None:
         self._clients = clients
+        self._builder = builder
         self._timeout_s = timeout_s
         self._clock = clock
 
@@ -65,11 +66,12 @@ class PackageBake:
             # A layer of many gigabytes is committed in one silent answer.
             client.api.timeout = round(self._timeout_s) + 60
             with engine_errors("laying a package into an image"):
-                remove_litter(client, plan.content_tag)
+                remove_litter(client, plan.content_tag, self._builder)
+                signed = self._builder.labels(plan.content_tag)
                 try:
                     # Never started: nothing but the package's files is written, and no mount point is made.
                     container = client.api.create_container(
-                        image, command=["true"], labels={LAYER_LABEL: plan.content_tag}, network_disabled=True
+                        image, command=["true"], labels=signed, network_disabled=True
                     )["Id"]
                 except ImageNotFound:
                     raise image_gone(plan.image.reference) from None
@@ -78,20 +80,19 @@ class PackageBake:
                 with contextlib.closing(chunks):
                     client.api.put_archive(container, "/", chunks)
                 log(f"Making a layer of them: {plan.content_tag}.")
-                repository, _, tag = plan.content_tag.rpartition(":")
                 own = client.images.get(image).attrs["Config"]
-                client.api.commit(
+                made = client.api.commit(
                     container,
-                    repository,
-                    tag,
                     pause=False,
                     message=f"package sha256:{plan.package_digest}",
                     # What the container adds to the image's own is never the same twice, and no service needs it.
-                    conf={**own, "Labels": {**(own["Labels"] or {}), LAYER_LABEL: plan.content_tag}},
-                )
+                    conf={**own, "Labels": {**(own["Labels"] or {}), **signed}},
+                )["Id"]
+                if not name_image(client, made, plan.content_tag):
+                    log(f"Another worker has made {plan.content_tag} meanwhile: its image is taken.")
         finally:
             with contextlib.suppress(*ENGINE_ERRORS, APIError):
-                remove_litter(client, plan.content_tag)
+                remove_litter(client, plan.content_tag, self._builder)
             client.close()
 
     def _in_time(

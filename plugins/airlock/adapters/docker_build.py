@@ -11,14 +11,15 @@ from typing import IO, Any
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 
+from airlock.adapters.build_litter import Signature, has_litter, name_image, remove_litter
 from airlock.adapters.build_output import KEPT_LINES, OutputLines, plain_line, too_slow
 from airlock.adapters.deadline_stream import TimeOver, until
-from airlock.adapters.docker_client import ENGINE_ERRORS, RUN_LABEL, ClientFactory, engine_errors, engine_gone
+from airlock.adapters.docker_client import ENGINE_ERRORS, ClientFactory, engine_errors, engine_gone
 from airlock.adapters.install_failures import install_error, read_failure
 from airlock.domain.base_images import missing_base
 from airlock.domain.catalogue import Runtime
 from airlock.domain.findings import shown
-from airlock.domain.image import LAYER_LABEL, BuildPlan, Layer
+from airlock.domain.image import BuildPlan, Layer
 from airlock.errors import AirlockError, BackendUnavailable, RuntimeUnavailable
 from airlock.ports import Clock
 
@@ -36,10 +37,14 @@ class LayerBuild:
         network: Network of the build, as `docker build --network` takes it.
         timeout_s: Seconds that one layer may take.
         clock: Time.
+        builder: Who builds.
     """
 
-    def __init__(self, clients: ClientFactory, *, network: str, timeout_s: float, clock: Clock) -> None:
+    def __init__(
+        self, clients: ClientFactory, *, network: str, timeout_s: float, clock: Clock, builder: Signature
+    ) -> None:
         self._clients = clients
+        self._builder = builder
         self._network = network
         self._timeout_s = timeout_s
         self._clock = clock
@@ -62,13 +67,13 @@ class LayerBuild:
         client = self._client()
         try:
             with engine_errors("looking for litter of an earlier build"):
-                remove_litter(client, layer.tag)
+                remove_litter(client, layer.tag, self._builder)
             try:
                 self._build(client, runtime, layer, context, arguments, log)
             finally:
                 # The stage that installs is an image without a tag as large as what it installed.
                 with contextlib.suppress(*ENGINE_ERRORS):
-                    remove_litter(client, layer.tag)
+                    remove_litter(client, layer.tag, self._builder)
         finally:
             client.close()
 
@@ -131,7 +136,6 @@ class LayerBuild:
                     fileobj=context,
                     custom_context=True,
                     encoding=None,
-                    tag=layer.tag,
                     rm=True,
                     forcerm=True,
                     pull=False,
@@ -154,11 +158,11 @@ class LayerBuild:
                 self._abandon(layer, over)
         if outcome.error:
             raise self._error(client, runtime, layer, outcome, kept)
-        with engine_errors("asked for a built image"):
-            try:
-                client.images.get(layer.tag)
-            except ImageNotFound:
-                raise engine_gone("building an image", "its output ended before the image was there") from None
+        if not outcome.image:
+            raise engine_gone("building an image", "its output ended before the image was there")
+        with engine_errors("naming a built image"):
+            if not name_image(client, outcome.image, layer.tag):
+                log(f"Another worker has made {layer.tag} meanwhile: its image is taken.")
 
     def _error(
         self, client: docker.DockerClient, runtime: Runtime, layer: Layer, outcome: _Outcome, kept: deque[str]
@@ -181,11 +185,11 @@ class LayerBuild:
             client = self._clients()
             try:
                 while not over.is_set() and self._clock.monotonic() < deadline:
-                    remove_litter(client, layer.tag)
+                    remove_litter(client, layer.tag, self._builder)
                     self._clock.sleep(LOOK_S)
                 # An image whose container is just being removed is refused until that is done.
-                while has_litter(client, layer.tag) and self._clock.monotonic() < deadline:
-                    remove_litter(client, layer.tag)
+                while has_litter(client, layer.tag, self._builder) and self._clock.monotonic() < deadline:
+                    remove_litter(client, layer.tag, self._builder)
                     self._clock.sleep(LOOK_S)
             finally:
                 client.close()
@@ -197,6 +201,7 @@ class _Outcome:
     def __init__(self) -> None:
         self.error = ""
         self.status = 0
+        self.image = ""
         self._lines = OutputLines()
 
     def take(self, answer: Mapping[str, Any]) -> Iterator[str]:
@@ -206,6 +211,10 @@ class _Outcome:
             detail = answer.get("errorDetail")
             code = detail.get("code") if isinstance(detail, Mapping) else None
             self.status = code if isinstance(code, int) else 1
+        made = answer.get("aux")
+        if isinstance(made, Mapping) and made.get("ID"):
+            # Stages that are done are told, too; the last is the image.
+            self.image = str(made["ID"])
         return self._lines.take(str(answer.get("stream") or ""))
 
 
@@ -218,66 +227,3 @@ def ended_from_outside(runtime: Runtime, layer: Layer, status: int) -> BackendUn
         f"The {layer.name} layer of {runtime} was ended from outside (status {status}).",
         "Look for a lack of memory on the worker, or for whoever stopped it.",
     )
-
-
-def remove_litter(client: docker.DockerClient, tag: str) -> int:
-    """Remove containers and untagged images of this layer's builds; the caller holds the layer's lock.
-
-    Returns:
-        How many were removed.
-    """
-    containers, images = _litter(client, tag)
-    count = 0
-    for container in containers:
-        # Gone already, or the engine itself is just removing it.
-        with contextlib.suppress(APIError):
-            client.api.remove_container(container, force=True, v=True)
-            count += 1
-    for image in images:
-        with contextlib.suppress(APIError):
-            client.api.remove_image(image)
-            count += 1
-    return count
-
-
-def has_litter(client: docker.DockerClient, tag: str) -> bool:
-    """Whether containers or untagged images of this layer's builds are there."""
-    return any(_litter(client, tag))
-
-
-def _litter(client: docker.DockerClient, tag: str) -> tuple[list[str], list[str]]:
-    """Identifiers of the containers and of the untagged images of this layer's builds."""
-    label = f"{LAYER_LABEL}={tag}"
-    # A service inherits the label of the image that it was started from.
-    containers = [
-        container["Id"]
-        for container in client.api.containers(all=True, filters={"label": [label]})
-        if RUN_LABEL not in (container.get("Labels") or {})
-    ]
-    images = [image["Id"] for image in client.api.images(all=False, filters={"label": [label], "dangling": True})]
-    return containers, images
-
-
-def remove_old_litter(client: docker.DockerClient, before: float, label: str = LAYER_LABEL) -> int:
-    """Remove what builds left that nobody builds again: their workers were killed, so that none of them could.
-
-    Args:
-        client: The engine's client.
-        before: Seconds since 1970. Older than any build may take: a younger one may be going on, of another worker.
-        label: Which builds.
-
-    Returns:
-        How many things were removed.
-    """
-    count = 0
-    for container in client.api.containers(all=True, filters={"label": [label]}):
-        if container["Created"] < before and RUN_LABEL not in (container.get("Labels") or {}):
-            with contextlib.suppress(APIError):
-                client.api.remove_container(container["Id"], force=True, v=True)
-                count += 1
-    for image in client.api.images(all=False, filters={"label": [label], "dangling": True}):
-        if image["Created"] < before:
-            with contextlib.suppress(APIError):
-                client.api.remove_image(image["Id"])
-                count += 1
-    return count

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
 
+from airlock.adapters.build_litter import Signature
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.interpreters import find_uv
 from airlock.adapters.local_wheels import chosen_wheels, further_indexes, of_other_builds, usable_wheels
@@ -79,6 +80,7 @@ def build_context(
     package_folder: Path | None,
     machine: str,
     work_dir: Path,
+    signature: Signature,
 ) -> IO[bytes]:
     """The context of a layer's build as an open tar that has no name on disk, so that nothing of it can stay behind.
 
@@ -92,6 +94,7 @@ def build_context(
         package_folder: The folder that contains `model/`, needed where the layer installs bundled wheels.
         machine: As `uname -m` names it.
         work_dir: Where there is room for it.
+        signature: Who builds.
 
     Raises:
         ValueError: Bundled wheels without a package.
@@ -106,7 +109,7 @@ def build_context(
                 _add_text(tar, "install/install.sh", layer.program)
                 _add_files(tar, _uv(runtime, machine))
             else:
-                _add_text(tar, "Dockerfile", layer.dockerfile)
+                _add_text(tar, "Dockerfile", signature.sign(layer.dockerfile, layer.tag))
             if layer.name == SERVING_LAYER:
                 files = serving_files(serving_folder, runtime.stand_in_for)
                 _add_files(tar, ((f"serving/{name}", path) for name, path in files))

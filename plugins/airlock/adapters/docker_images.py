@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 from docker.errors import ImageNotFound
 
+from airlock.adapters.build_litter import Signature
 from airlock.adapters.build_log import BuildLog, log_path
 from airlock.adapters.docker_bake import PackageBake, image_gone
 from airlock.adapters.docker_build import LayerBuild
@@ -78,9 +79,11 @@ class RuntimeImages:
         self._repository = repository
         self._clock = clock
         network, timeout_s = settings.build_network, settings.build_timeout_s
-        self._builder = LayerBuild(clients, network=network, timeout_s=timeout_s, clock=clock)
-        self._installer = LayerInstall(clients, network=network, timeout_s=timeout_s, clock=clock)
-        self._bake = PackageBake(clients, timeout_s=timeout_s, clock=clock)
+        self._locks = settings.work_dir / "locks"
+        self._signature = signature = Signature.of(self._locks)
+        self._builder = LayerBuild(clients, network=network, timeout_s=timeout_s, clock=clock, builder=signature)
+        self._installer = LayerInstall(clients, network=network, timeout_s=timeout_s, clock=clock, builder=signature)
+        self._bake = PackageBake(clients, timeout_s=timeout_s, clock=clock, builder=signature)
 
     # ── making ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,12 +154,12 @@ class RuntimeImages:
         return self._once(layer.name, layer.tag, make, log)
 
     def _once(self, name: str, tag: str, make: Callable[[Log], None], log: Log) -> BuiltLayer:
-        """Find or make one layer: of all processes on this host one makes it, and the others wait for it."""
+        """Find or make one layer: of all processes with this `work_dir` one makes it, and the others wait for it."""
         started = self._clock.monotonic()
         if not self._present(tag):
             lock = hashlib.sha256(tag.encode()).hexdigest()[:20]
             with file_lock(
-                self._settings.work_dir / "locks" / f"{lock}.lock",
+                self._locks / f"{lock}.lock",
                 limit_s=self._settings.build_timeout_s,
                 clock=self._clock,
                 what=f"image {tag}",
@@ -186,6 +189,7 @@ class RuntimeImages:
             package_folder=package,
             machine=self._machine,
             work_dir=self._settings.work_dir,
+            signature=self._signature,
         ) as context:
             arguments = build_arguments(runtime, layer, self._install, self._machine)
             how = self._installer if layer.program else self._builder

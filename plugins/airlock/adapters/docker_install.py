@@ -15,14 +15,15 @@ import docker
 from docker.errors import ImageNotFound
 from docker.types import LogConfig, Mount
 
+from airlock.adapters.build_litter import Signature, name_image, remove_litter
 from airlock.adapters.build_output import KEPT_LINES, OutputLines, too_slow
 from airlock.adapters.deadline_stream import TimeOver, until
 from airlock.adapters.docker_bake import CHUNK_BYTES
-from airlock.adapters.docker_build import ended_from_outside, remove_litter
+from airlock.adapters.docker_build import ended_from_outside
 from airlock.adapters.docker_client import ENGINE_ERRORS, ClientFactory, engine_errors, engine_gone
 from airlock.adapters.install_failures import Kind, Reading, install_error, read_failure
 from airlock.domain.catalogue import Runtime
-from airlock.domain.image import LAYER_LABEL, Layer
+from airlock.domain.image import Layer
 from airlock.domain.installing import (
     CACHE_FOLDER,
     CACHE_VOLUME,
@@ -51,10 +52,14 @@ class LayerInstall:
         network: Network of the build, as `docker build --network` takes it.
         timeout_s: Seconds that one layer may take.
         clock: Time.
+        builder: Who builds.
     """
 
-    def __init__(self, clients: ClientFactory, *, network: str, timeout_s: float, clock: Clock) -> None:
+    def __init__(
+        self, clients: ClientFactory, *, network: str, timeout_s: float, clock: Clock, builder: Signature
+    ) -> None:
         self._clients = clients
+        self._builder = builder
         self._network = network
         self._timeout_s = timeout_s
         self._clock = clock
@@ -82,7 +87,7 @@ class LayerInstall:
             client.api.timeout = round(self._timeout_s) + 60
             for shared in (True, False):
                 with engine_errors("looking for litter of an earlier build"):
-                    remove_litter(client, layer.tag)
+                    remove_litter(client, layer.tag, self._builder)
                 context.seek(0)
                 variables = install_environment(arguments, shared=shared)
                 ended = self._attempt(client, runtime, layer, context, variables, shared, deadline, log)
@@ -94,7 +99,7 @@ class LayerInstall:
                 log("Not everything has a wheel that fits: trying again with sources, without the shared cache.")
         finally:
             with contextlib.suppress(*ENGINE_ERRORS):
-                remove_litter(client, layer.tag)
+                remove_litter(client, layer.tag, self._builder)
             client.close()
 
     def _attempt(
@@ -116,7 +121,7 @@ class LayerInstall:
             except ImageNotFound:
                 raise engine_gone("installing a layer", f"the image {layer.base} was removed meanwhile") from None
             container = client.api.create_container(
-                layer.base, **_container_options(client, layer, self._network, shared)
+                layer.base, **_container_options(client, layer, self._network, shared, self._builder)
             )["Id"]
             # Handed over in the volume, and not as the container's environment: that would become the image's.
             client.api.put_archive(container, SCRATCH_FOLDER, _environment_file(variables))
@@ -134,9 +139,10 @@ class LayerInstall:
             status = int(client.api.wait(container)["StatusCode"])
             if status != 0:
                 return _Ended(status, read_failure(kept))
-            repository, _, tag = layer.tag.rpartition(":")
-            labels = {**(own["Labels"] or {}), LAYER_LABEL: layer.tag}
-            client.api.commit(container, repository, tag, pause=False, conf={**own, "Labels": labels})
+            labels = {**(own["Labels"] or {}), **self._builder.labels(layer.tag)}
+            made = client.api.commit(container, pause=False, conf={**own, "Labels": labels})["Id"]
+            if not name_image(client, made, layer.tag):
+                log(f"Another worker has made {layer.tag} meanwhile: its image is taken.")
             return None
 
     def _error(self, client: docker.DockerClient, runtime: Runtime, layer: Layer, ended: _Ended) -> AirlockError:
@@ -146,7 +152,9 @@ class LayerInstall:
         return ended_from_outside(runtime, layer, ended.status) or install_error(ended.reading, runtime, layer.name)
 
 
-def _container_options(client: docker.DockerClient, layer: Layer, network: str, shared: bool) -> dict[str, Any]:
+def _container_options(
+    client: docker.DockerClient, layer: Layer, network: str, shared: bool, builder: Signature
+) -> dict[str, Any]:
     mounts = [Mount(SCRATCH_FOLDER, None, type="volume")]
     if shared:
         mounts.append(Mount(CACHE_FOLDER, CACHE_VOLUME, type="volume"))
@@ -155,7 +163,7 @@ def _container_options(client: docker.DockerClient, layer: Layer, network: str, 
         # Whatever a base image of a company's own starts, and as whom.
         "entrypoint": [],
         "user": "0:0",
-        "labels": {LAYER_LABEL: layer.tag},
+        "labels": builder.labels(layer.tag),
         "host_config": client.api.create_host_config(
             mounts=mounts,
             network_mode=network,
