@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.settings import Settings
 from airlock.domain.catalogue import Catalogue
+from airlock.domain.metrics import Metric
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import Scheme
 
@@ -54,18 +55,25 @@ class Wiring:
     @functools.cached_property
     def registry(self) -> Registry:
         """The registry as importers see it."""
+        from airlock.adapters.airflow_stats import count_status
         from airlock.adapters.notifying import Hook, NotifyingRegistry, airflow_hook
         from airlock.adapters.registry import SqlRegistry
 
         registry = SqlRegistry(self._registry_engine, self.clock)
-        hooks: list[Hook] = [airflow_hook(path) for path in self.settings.notifiers]
+        hooks: list[Hook] = [count_status, *(airflow_hook(path) for path in self.settings.notifiers)]
         if self.settings.notify_connections:
             from airlock.adapters.registry_deliveries import SqlDeliveries
             from airlock.adapters.webhook import Webhook, receivers
 
             kept = SqlDeliveries(self._registry_engine, self.clock)
             hooks.append(Webhook(receivers(self.settings.notify_connections), kept.keep, self.clock).tell)
-        return NotifyingRegistry(registry, hooks, self.clock) if hooks else registry
+        return NotifyingRegistry(registry, hooks, self.clock)
+
+    def measure(self, metric: Metric, value: float, tags: dict[str, str]) -> None:
+        """Send one measurement: how many more, or seconds for a timer."""
+        from airlock.adapters.airflow_stats import send
+
+        send(metric, value, tags)
 
     @functools.cached_property
     def registry_reader(self) -> RegistryReader:

@@ -16,10 +16,12 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
 from airlock.codec import decode, encode
+from airlock.domain.package import Package
 from airlock.domain.record import Accepted
 from airlock.domain.version import EventKind, Reservation, RunRef
 from airlock.errors import AirlockError, PermanentError, SmokeFailed
 from airlock.operators.links import ModelLink, ReportLink
+from airlock.operators.telemetry import name_in_log, step_ended
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -62,15 +64,24 @@ class StepOperator(BaseOperator):
         wiring = wiring_of_airflow()
         self._is_executing = True
         began = time.perf_counter()
+        outcome = "broken"
         try:
             reservation = self.reservation(context)
+            name_in_log(reservation, self.package_digest())
             if reservation is not None:
                 # Cleared tasks take a failed version up again; tasks that run beside the failed one do not.
                 wiring.registry.resume(reservation, {self.task_id, *self.get_flat_relative_ids()})
-            return self.run_step(wiring, context)
-        except (AirflowSkipException, DownstreamTasksSkipped):
+            given = self.run_step(wiring, context)
+            outcome = "done"
+            return given
+        except AirflowSkipException:
+            outcome = "skipped"
+            raise
+        except DownstreamTasksSkipped:
+            outcome = "done"
             raise
         except PermanentError as error:
+            outcome = "refused"
             self._tell(error)
             report = error.report if isinstance(error, SmokeFailed) else None
             self._fail_version(wiring, context, error.code, str(error), report)
@@ -86,7 +97,9 @@ class StepOperator(BaseOperator):
             raise
         finally:
             self._is_executing = False
-            self._tell_cost(time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._tell_cost(seconds)
+            step_ended(wiring, self.task_id, outcome, seconds)
 
     def on_kill(self) -> None:
         """End the step where it stands, so that what it started is removed before the process is killed."""
@@ -99,6 +112,11 @@ class StepOperator(BaseOperator):
         """The version that this task works for; None before it is reserved."""
         accepted = getattr(self, "accepted", None)
         return None if accepted is None else decode(Accepted, accepted).reservation
+
+    def package_digest(self) -> str:
+        """The package that this task works on, hex digest; empty before it is fetched."""
+        package = getattr(self, "package", None)
+        return "" if package is None else decode(Package, package).digest
 
     @staticmethod
     def run_ref(context: Context) -> RunRef:

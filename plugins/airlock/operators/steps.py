@@ -16,6 +16,7 @@ from airlock.domain.record import Accepted, Validated
 from airlock.domain.smoke import SmokeReport, Verdict
 from airlock.operators.assets import tell_of_version
 from airlock.operators.base import StepOperator
+from airlock.operators.telemetry import device_tested, device_waited, image_built, name_in_log, package_fetched
 from airlock.steps.accept import accept
 from airlock.steps.build import build
 from airlock.steps.close import close
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 APPROVAL_TASK = "approve"
+BUILD_TASK = "build"
 
 
 class AcceptOperator(StepOperator):
@@ -54,6 +56,7 @@ class AcceptOperator(StepOperator):
         conf = self.conf if self.conf is not None else {**context["params"], **(dag_run.conf or {})}
         by = getattr(dag_run, "triggering_user_name", None) or ""
         accepted = accept(conf, self.run_ref(context), registry=wiring.registry, clock=wiring.clock, by=by)
+        name_in_log(accepted.reservation)
         self.log.info("%s is reserved for %s", accepted.reservation, accepted.request.source)
         if accepted.request.approval or APPROVAL_TASK not in self.get_flat_relative_ids():
             return encode(accepted)
@@ -86,6 +89,8 @@ class FetchOperator(StepOperator):
                 limits=wiring.fetch_limits,
                 log=self.lines(),
             )
+        name_in_log(None, package.digest)
+        package_fetched(wiring, package)
         self.log.info(
             "%d files, %d bytes, %d copied: %s",
             package.file_count,
@@ -197,6 +202,7 @@ class BuildOperator(StepOperator):
             base_image_prefix=wiring.settings.base_image_prefix,
             log=self.lines(),
         )
+        image_built(wiring, image, context)
         self.log.info(
             "backend %s, isolation %s, build %s, %s",
             image.backend.value,
@@ -235,6 +241,7 @@ class SmokeOperator(StepOperator):
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Return the report."""
+        device_waited(wiring, self.device, BUILD_TASK, context)
         report = smoke(
             Device(self.device),
             decode(Accepted, self.accepted),
@@ -259,6 +266,7 @@ class SmokeOperator(StepOperator):
             ),
             log=self.lines(),
         )
+        device_tested(wiring, report)
         if report.verdict is not Verdict.PASSED:
             # A skipped task gives no return value by itself; register wants to know why it was skipped.
             context["ti"].xcom_push(key="return_value", value=encode(report))
