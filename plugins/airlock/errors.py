@@ -166,6 +166,14 @@ class ReportsUnavailable(TransientError):
     """The folder of the imports' reports cannot be read or written."""
 
 
+class MirrorUnavailable(TransientError):
+    """The mirror of the registry did not answer, or answered with an error of its own (MIR…)."""
+
+
+class MirrorRefused(PermanentError):
+    """The mirror of the registry does not take what it is told, or is not named as it must be (MIR…)."""
+
+
 class VersionGone(PermanentError):
     """The version that this run reserved is no longer its own: deleted, or decided by someone else."""
 

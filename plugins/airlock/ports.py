@@ -16,6 +16,7 @@ from airlock.domain.health import Health
 from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.import_report import ImportReport, PackageReport
+from airlock.domain.mirror import MirroredVersion
 from airlock.domain.model_files.streams import Binary
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import ModelVersion, Rebuild
@@ -515,6 +516,28 @@ class Registry(Protocol):
         Raises:
             NoSuchVersion: It is not there, or was never imported.
         """
+
+
+class ModelMirror(Protocol):
+    """Another model registry that shows what this one has registered.
+
+    Every method raises MirrorUnavailable where it does not answer, and MirrorRefused where it does not take it.
+    """
+
+    def keep(self, version: MirroredVersion, number: str, dropped: Collection[str]) -> str:
+        """Make it show a version as it is.
+
+        Args:
+            version: The version.
+            number: The mirror's own number of it, empty where none is known.
+            dropped: Aliases that the mirror was told and that do not point to it any more.
+
+        Returns:
+            The mirror's own number of it.
+        """
+
+    def drop(self, model_name: str, number: str) -> None:
+        """Make it show a version no more; one that is gone already is no error."""
 
 
 class DagRuns(Protocol):

@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts import mlflow_server
 from scripts.bench.measure import RunFailed
 from scripts.bench.table import Row
 from scripts.local_state import ROOT, free_ports
 from scripts.uv_tool import find_uv, run_uv
 
 SKLEARN = "scikit-learn==1.9.1"
-MLFLOW = ("mlflow==3.17.2", SKLEARN)
+MLFLOW = (mlflow_server.PACKAGE, SKLEARN)
 MLSERVER = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", SKLEARN)
 CONNECTIONS = 8
 WARM_UP_S = 2

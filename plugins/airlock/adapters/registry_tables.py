@@ -202,6 +202,18 @@ audit = Table(
     Index("ix_audit_version", "model_name", "model_version", "id"),
 )
 
+#: What a mirror was last told of each version, and whether it must be told again.
+mirror_states = Table(
+    "mirror_states",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    # The mirror's own number of the version.
+    Column("number", String(32), nullable=False),
+    Column("aliases", JSON, nullable=False),
+    Column("pending", Boolean, nullable=False),
+    Index("ix_mirror_states_pending", "pending", "version_id"),
+)
+
 #: What became of each notification. By name as well.
 deliveries = Table(
     "deliveries",

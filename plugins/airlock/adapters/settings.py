@@ -70,6 +70,7 @@ class Settings:
         batch_concurrency: Imports of one batch at once.
         notify_connections: Ids of the Connections that are told when a version becomes Normal, Failed or Abnormal.
         notifiers: Dotted names of Airflow notifiers that are told, too.
+        mlflow_connection: Id of the Connection of the MLflow server that mirrors registered versions; empty for none.
         arrivals: Prefix whose packages are imported when their markers appear, `s3://bucket/folder/*/`; empty for none.
         arrivals_marker: Name of a package's marker, beside `model/`.
         arrivals_connection: Id of the Connection that opens the prefix.
@@ -109,6 +110,7 @@ class Settings:
     batch_concurrency: int
     notify_connections: tuple[str, ...]
     notifiers: tuple[str, ...]
+    mlflow_connection: str
     arrivals: str
     arrivals_marker: str
     arrivals_connection: str
@@ -218,6 +220,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         batch_concurrency=int(number("batch_concurrency", 4, 1)),
         notify_connections=names("notify_connections"),
         notifiers=names("notifiers"),
+        mlflow_connection=get("mlflow_connection"),
         arrivals=prefix("arrivals"),
         arrivals_marker=get("arrivals_marker") or "_READY",
         arrivals_connection=get("arrivals_connection") or DEFAULT_CONNECTION,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import requests
 
+from airlock.adapters.http_connection import http_connection
 from airlock.domain.notification import (
     DELIVERY_HEADER,
     SIGNATURE_HEADER,
@@ -48,20 +48,11 @@ def receivers(connection_ids: Sequence[str]) -> Callable[[], list[Receiver]]:
 
 
 def _receiver(name: str) -> Receiver:
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowException
-
-    try:
-        connection: Any = Connection.get(name)
-    except (AirflowException, ValueError) as error:
+    found = http_connection(name)
+    if found is None:
         # It is told like any other receiver that cannot be reached: in the history.
-        log.warning("The Connection %s cannot be read: %s", name, type(error).__name__)
         return Receiver(name=name, url="", secret="")
-    url = connection.host or ""
-    if "://" not in url:
-        port = f":{connection.port}" if connection.port else ""
-        url = f"{connection.schema or 'https'}://{url}{port}"
-    return Receiver(name=name, url=url + connection.extra_dejson.get("path", ""), secret=connection.password or "")
+    return Receiver(name=name, url=found.url, secret=found.password)
 
 
 class Webhook:

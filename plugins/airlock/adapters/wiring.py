@@ -19,7 +19,7 @@ from airlock.domain.source import Scheme
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-if TYPE_CHECKING:
+    from airlock.adapters.mirroring import Mirroring
     from airlock.ports import (
         Clock,
         DagRuns,
@@ -59,7 +59,11 @@ class Wiring:
         from airlock.adapters.notifying import Hook, NotifyingRegistry, airflow_hook
         from airlock.adapters.registry import SqlRegistry
 
-        registry = SqlRegistry(self._registry_engine, self.clock)
+        registry: Registry = SqlRegistry(self._registry_engine, self.clock)
+        if self._mirroring is not None:
+            from airlock.adapters.mirroring import MirroringRegistry
+
+            registry = MirroringRegistry(registry, self._mirroring)
         hooks: list[Hook] = [count_status, *(airflow_hook(path) for path in self.settings.notifiers)]
         if self.settings.notify_connections:
             from airlock.adapters.registry_deliveries import SqlDeliveries
@@ -87,7 +91,23 @@ class Wiring:
         """The registry for those who change models."""
         from airlock.adapters.registry_edits import SqlRegistryEditor
 
-        return SqlRegistryEditor(self._registry_engine, self.clock)
+        editor: RegistryEditor = SqlRegistryEditor(self._registry_engine, self.clock)
+        if self._mirroring is not None:
+            from airlock.adapters.mirroring import MirroringEditor
+
+            editor = MirroringEditor(editor, self._mirroring, self.registry_reader)
+        return editor
+
+    @functools.cached_property
+    def _mirroring(self) -> Mirroring | None:
+        if not self.settings.mlflow_connection:
+            return None
+        from airlock.adapters.mirroring import Mirroring
+        from airlock.adapters.mlflow_mirror import MlflowMirror
+        from airlock.adapters.registry_mirror_states import SqlMirrorStates
+
+        states = SqlMirrorStates(self._registry_engine, self.clock)
+        return Mirroring(MlflowMirror(self.settings.mlflow_connection), states, self.registry_reader)
 
     @functools.cached_property
     def dag_runs(self) -> DagRuns:
