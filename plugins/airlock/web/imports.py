@@ -167,8 +167,8 @@ async def revalidate(
     """Test the version again."""
     await run_in_threadpool(_imported, registry, model_name, model_version)
     conf = {"model_name": model_name, "model_version": model_version}
-    await runs.start(REVALIDATE_DAG_ID, conf, request.headers)
-    return to_version(request, model_name, model_version, "health", done="revalidating")
+    started = await runs.start(REVALIDATE_DAG_ID, conf, request.headers)
+    return to_version(request, model_name, model_version, "health", "revalidating", started)
 
 
 @router.get("/models/{model_name}/{model_version}/dependencies", dependencies=[may_change])
@@ -204,7 +204,7 @@ async def replace_dependencies(
             "dependencies": wanted,
             "rebuild": True,
         }
-        await runs.start(DAG_ID, conf, request.headers)
+        started = await runs.start(DAG_ID, conf, request.headers)
     except RequestRejected as rejected:
         return _form(request, _DEPENDENCIES, row, dependencies=dependencies, findings=rejected.findings)
     except (NotStarted, RunRefused) as error:
@@ -212,7 +212,7 @@ async def replace_dependencies(
     except (ValueError, RecursionError) as error:
         told = NotStarted("WEB012", f"The dependencies are no JSON: {error}.", "Write a list, as config.json has it.")
         return _form(request, _DEPENDENCIES, row, dependencies=dependencies, error=told)
-    return to_version(request, model_name, model_version, "events", done="rebuilding")
+    return to_version(request, model_name, model_version, "events", "rebuilding", started)
 
 
 def _imported(registry: RegistryReader, model_name: str, model_version: str) -> VersionRow:

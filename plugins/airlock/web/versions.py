@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airlock.domain.record import VersionRow
@@ -18,6 +19,8 @@ from airlock.web.rendering import page, prefix_of, version_path
 from airlock.web.wired import WiredImporters, WiredRegistry, WiredRuns
 
 MAX_SIBLINGS = 200
+#: DAG and run, as the registry keeps them.
+MAX_RUN_CHARACTERS = 502
 
 # Plain functions: FastAPI runs them in threads, and the registry blocks.
 router = APIRouter()
@@ -74,7 +77,11 @@ def known_version(registry: RegistryReader, model_name: str, model_version: str)
 
 def run_of(row: VersionRow) -> RunRef:
     """The run that imported a version, or made its image last."""
-    dag_id, _, run_id = row.run.partition("/")
+    return _run(row.run)
+
+
+def _run(text: str) -> RunRef:
+    dag_id, _, run_id = text.partition("/")
     return RunRef(dag_id=dag_id, run_id=run_id)
 
 
@@ -99,9 +106,12 @@ def version(
     tab: Tab = Tab.OVERVIEW,
     beside: str = "",
     done: str = "",
+    started: Annotated[str, Query(max_length=MAX_RUN_CHARACTERS)] = "",
 ) -> HTMLResponse:
     """One tab of one version."""
     row = known_version(registry, model_name, model_version)
+    # A run that somebody has just started shows in the registry only when its first task has run.
+    under_way = bool(started) and runs.is_under_way(_run(started))
     more: dict[str, Any] = {}
     if tab is Tab.VERSIONS:
         siblings = registry.versions(VersionFilter(model_name=model_name), Page(limit=MAX_SIBLINGS))
@@ -118,12 +128,12 @@ def version(
         tab=tab.value,
         titles={each.value: title for each, title in TITLES.items()},
         has_content=bool(row.summary) or tab in WITHOUT_RECORD,
-        is_live=row.status is Status.IMPORTING or bool(row.rebuild),
+        is_live=row.status is Status.IMPORTING or bool(row.rebuild) or under_way,
         may_change=may_change,
         may_revalidate=may_change
         and row.status in (Status.NORMAL, Status.ABNORMAL)
         and runs.has_dag(REVALIDATE_DAG_ID),
-        told=DONE.get(done, ""),
+        told=DONE.get(done, "") if under_way or not started else "",
         **more,
     )
 
@@ -138,9 +148,16 @@ def run(request: Request, importers: WiredImporters, runs: WiredRuns, dag_id: st
     return to_version(request, held.model_name, held.model_version)
 
 
-def to_version(request: Request, model_name: str, model_version: str, part: str = "", done: str = "") -> Response:
-    """Send the browser on to a version's page."""
-    query = f"?done={done}" if done else ""
-    return RedirectResponse(
-        f"{prefix_of(request)}{version_path(model_name, model_version, part)}{query}", status_code=303
-    )
+def to_version(
+    request: Request,
+    model_name: str,
+    model_version: str,
+    part: str = "",
+    done: str = "",
+    started: RunRef | None = None,
+) -> Response:
+    """Send the browser on to a version's page, which tells what was done and follows the run that was started."""
+    said = {"done": done, "started": str(started or "")}
+    query = urlencode({name: value for name, value in said.items() if value})
+    address = f"{prefix_of(request)}{version_path(model_name, model_version, part)}"
+    return RedirectResponse(f"{address}?{query}" if query else address, status_code=303)
