@@ -60,7 +60,7 @@ test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in an
 
 test-compose: setup-dev ## docker-compose.yaml built, started and used for an import; long, needs Docker Engine
 	@scripts/get-compose
-	@DOCKER_CONFIG="$${DOCKER_CONFIG:-$$(scripts/get-compose --where)}" exec $(VENV_PYTHON) -m pytest tests/compose --compose
+	@DOCKER_CONFIG="$${DOCKER_CONFIG:-$$(scripts/get-compose --where)}" exec $(VENV_PYTHON) -m pytest tests/compose tests/dag/test_handed_over.py --compose
 
 test-mlflow: setup-dev ## The registry mirrored into a real MLflow server, which is installed into .airlock
 	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_mlflow_mirror.py --mlflow

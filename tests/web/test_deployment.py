@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -77,6 +80,62 @@ def test_what_kubernetes_would_refuse_is_noticed_by_that_schema() -> None:
     broken["spec"] = {**broken["spec"], "replicas": "one"}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, KUBERNETES, strict=True)
+
+
+SCHEMA = json.loads((Path(__file__).parent / "kserve_v1beta1.schema.json").read_text())
+
+
+def kserve_takes(document: dict[str, Any]) -> None:
+    """By its own types, and for the fields of a pod in them by Kubernetes' schema."""
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    spec = SCHEMA["properties"]["spec"]["properties"]["predictor"]["properties"]
+    own = set(spec) - {"containers"}
+    pod = {name: value for name, value in document["spec"]["predictor"].items() if name not in own}
+    kubernetes_validate.validate(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod}, KUBERNETES, strict=True
+    )
+
+
+def test_kserve_takes_the_object_by_its_own_types_and_its_pod_by_kubernetes_schema() -> None:
+    row = on_gpu(a_row(min_cpu=1.5, min_memory_mb=2000))
+    for name in ("iris", "9 lives", "语言"):
+        for device in (Device.CPU, Device.GPU):
+            for more in ({}, {"claim": "airlock-store"}):
+                made = given(replace(row, model_name=name), Platform.KSERVE, device=device, **more)
+                (document,) = yaml.safe_load_all(written(made, Platform.KSERVE))
+                assert document == kserve_object(made)
+                kserve_takes(document)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"predictor": {"minReplica": 1}},
+        {"predictor": {"minReplicas": -1}},
+        {"predictor": {"sklearn": {}}},
+        {"predictor": {"containers": [{"name": "model", "image": "x"}]}},
+        {"predictor": {"containers": [{"name": "kserve-container", "image": "x", "port": 1}]}},
+        {"predictors": {}},
+    ],
+    ids=str,
+)
+def test_what_kserve_would_refuse_is_noticed(changes: dict[str, Any]) -> None:
+    document = kserve_object(given(a_row(), Platform.KSERVE))
+    spec = dict(document["spec"])
+    for name, value in changes.items():
+        spec[name] = {**spec.get(name, {}), **value}
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+        kserve_takes({**document, "spec": spec})
+    with pytest.raises(jsonschema.ValidationError):
+        kserve_takes({**document, "metadata": {"name": "9lives"}})
+
+
+def test_docker_and_compose_publish_on_the_port_of_the_host_that_was_asked_for() -> None:
+    made = given(a_row(), Platform.DOCKER, host_port=9999)
+    command = docker_command(made)
+    assert command[command.index("--publish") + 1] == "127.0.0.1:9999:8080"
+    assert compose_file(made)["services"]["model"]["ports"] == ["127.0.0.1:9999:8080"]
+    assert "127.0.0.1:8080:8080" in docker_command(given(a_row(), Platform.DOCKER))
 
 
 def test_a_deployment_has_image_by_digest_resources_probes_and_the_sandbox_of_the_test() -> None:

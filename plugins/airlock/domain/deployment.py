@@ -67,6 +67,7 @@ class HandOff:
         package_folder: Where the package's folder lies on the platform's hosts.
         claim: The volume claim that holds the store; empty for the folder on the host.
         port: Where the service listens.
+        host_port: Where Docker and Compose publish it on the host's loopback interface.
         health: The path of its health check; empty for the port alone.
         start_s: Seconds that it may take to load.
         device: The device.
@@ -86,6 +87,7 @@ class HandOff:
     package_folder: str
     claim: str
     port: int
+    host_port: int
     health: str
     start_s: float
     device: Device
@@ -97,7 +99,14 @@ class HandOff:
 
 
 def hand_off(
-    row: VersionRow, platform: Platform, *, device: Device | None, package_folder: str, claim: str = "", image: str = ""
+    row: VersionRow,
+    platform: Platform,
+    *,
+    device: Device | None,
+    package_folder: str,
+    claim: str = "",
+    image: str = "",
+    host_port: int | None = None,
 ) -> HandOff:
     """What a platform needs to know of a version.
 
@@ -108,6 +117,7 @@ def hand_off(
         package_folder: Where the package lies on the platform's hosts.
         claim: Name of the volume claim that holds the store; for Kubernetes.
         image: The image's name in a registry, pinned; for a version whose record names an image of the worker only.
+        host_port: Where it is published, for Docker and Compose; None for the service's own port.
 
     Raises:
         HandOffRefused: It is not Normal, not imported for such a deployment, not passed on the device, or has no image
@@ -165,6 +175,7 @@ def hand_off(
         package_folder=package_folder,
         claim=claim,
         port=port,
+        host_port=host_port or port,
         health=health,
         start_s=max(DEFAULT_START_S, (report.get("ready_s") or 0) * START_FACTOR),
         device=chosen,
@@ -223,7 +234,7 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     argv = [
         "docker", "run", "--detach", "--restart", "unless-stopped", "--init",
         "--name", given.name,
-        "--publish", f"127.0.0.1:{given.port}:{given.port}",
+        "--publish", f"127.0.0.1:{given.host_port}:{given.port}",
         "--cpus", f"{given.cpu:g}",
         "--memory", str(given.memory_mb * MEGABYTE),
         "--pids-limit", str(MAX_PROCESSES),
@@ -251,7 +262,7 @@ def compose_file(given: HandOff) -> dict[str, Any]:
         "image": given.image,
         "restart": "unless-stopped",
         "init": True,
-        "ports": [f"127.0.0.1:{given.port}:{given.port}"],
+        "ports": [f"127.0.0.1:{given.host_port}:{given.port}"],
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
@@ -311,10 +322,14 @@ def kserve_object(given: HandOff) -> dict[str, Any]:
     """An InferenceService of KServe with a container of its own."""
     pod = _pod(given)
     pod["containers"][0]["name"] = "kserve-container"
+    metadata = _metadata(given)
+    # Knative, which the other mode goes by, takes neither folders of the host nor a pod's security context. This is the
+    # mode's older name, which newer releases still read.
+    metadata["annotations"]["serving.kserve.io/deploymentMode"] = "RawDeployment"
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
-        "metadata": _metadata(given),
+        "metadata": metadata,
         "spec": {"predictor": {"minReplicas": 1, **pod}},
     }
 

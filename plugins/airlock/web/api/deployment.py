@@ -46,6 +46,10 @@ def deployment(
     image: Annotated[
         str, Query(max_length=500, pattern=TEXT_FORM, description="The image's name in a registry, with its digest")
     ] = "",
+    port: Annotated[
+        int | None,
+        Query(ge=1, le=65_535, description="The host's port, for Docker and Compose"),
+    ] = None,
 ) -> PlainTextResponse:
     """A ready manifest of a Normal version: a command for Docker, YAML for the others.
 
@@ -55,7 +59,7 @@ def deployment(
     row = existing(registry, model_name, model_version)
     digest = row.package_digest.rpartition(":")[2]
     folder = packages.folder(digest) if digest else ""
-    given = hand_off(row, platform, device=device, package_folder=folder, claim=claim, image=image)
+    given = hand_off(row, platform, device=device, package_folder=folder, claim=claim, image=image, host_port=port)
     media_type = SHELL if platform is Platform.DOCKER else YAML
     return PlainTextResponse(written(given, platform), media_type=media_type)
 
