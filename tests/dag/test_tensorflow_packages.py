@@ -102,6 +102,7 @@ def test_a_request_that_does_not_fit_the_signature_is_the_client_s_fault(
         memory_mb=made.row.memory_mb,
         run=RunRef(dag_id="import_model", run_id=outcome.run_id),
         task="client-s-fault",
+        attempt=1,
     )
     with made.workshop.installation.wiring().backend.serve(launch) as service:
         for document, said in [
