@@ -110,6 +110,7 @@ def airlock_settings(state: Path) -> dict[str, str]:
         "registry_url": f"sqlite:///{state / 'registry.db'}",
         "runtimes_dir": str(state / "runtimes"),
         "work_dir": str(state / "work"),
+        "judge_dir": str(state / "judge"),
         # The supervisor makes the pools as soon as the API answers.
         "device_pools": "true",
     }

@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__CORE__UNIT_TEST_MODE="False",
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/airflow.db",
+        # It ends with the folder.
+        AIRFLOW__AIRLOCK__JUDGE_DIR=f"{home}/judge",
     )
 
 

@@ -20,6 +20,7 @@ from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_backend import DockerBackend
 from airlock.adapters.expectations import ExpectationSuites, SuiteJudge
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.judge_host import JudgeHost
 from airlock.adapters.local_package import DIGEST, LocalPackage
 from airlock.adapters.settings import load_settings
 from airlock.domain.catalogue import Catalogue
@@ -178,12 +179,14 @@ class SmokeBench:
         image: The image, made.
         catalogue: With the image's row.
         store: The package.
+        judge: What judges its answers.
     """
 
     backend: DockerBackend
     image: Image
     catalogue: Catalogue
     store: _Store
+    judge: JudgeHost
 
     def first_answer_s(self) -> float:
         """Seconds from starting the sandbox to the first answer."""
@@ -250,7 +253,9 @@ class SmokeBench:
         run = RunRef(dag_id="bench", run_id=uuid.uuid4().hex)
         request = parse_request({"model_name": "bench", "source_location": "s3://bench/bench/"})
         counting = _CountingBackend(self.backend)
-        expectations = _CountingExpectations(ExpectationSuites(ROOT / "include/specs/expectations", SystemClock()))
+        expectations = _CountingExpectations(
+            ExpectationSuites(ROOT / "include/specs/expectations", self.judge, SystemClock())
+        )
         began = time.perf_counter()
         report = smoke(
             Device.CPU,
@@ -313,7 +318,9 @@ def smoke_bench(folder: Path, tell: Callable[[str], None]) -> SmokeBench:
     )
     tell(f"making the image of {runtime}")
     image = replace(backend.build(plan, lambda line: None), layers=())
-    return SmokeBench(backend=backend, image=image, catalogue=catalogue, store=store)
+    # In the bench's folder: it ends with it.
+    judge = JudgeHost(folder / "judge", settings.judge_idle_s)
+    return SmokeBench(backend=backend, image=image, catalogue=catalogue, store=store, judge=judge)
 
 
 def rows(bench: SmokeBench, *, runs: int, tell: Callable[[str], None]) -> Iterator[Row]:

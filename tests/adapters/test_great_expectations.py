@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.expectations import ExpectationSuites, SuiteJudge
+from airlock.adapters.judge_host import JudgeHost
 from airlock.domain.answer_tables import answer_rows, output_rows
 from airlock.domain.findings import Severity
 from airlock.domain.inventory import INVENTORY, FileRow, inventory_table
@@ -20,6 +22,7 @@ from tests.conftest import ROOT
 
 SUITES = ROOT / "include" / "specs" / "expectations"
 CLOCK = SystemClock()
+HOST = JudgeHost(Path(os.environ["AIRFLOW__AIRLOCK__JUDGE_DIR"]), 60)
 REQUEST = HttpRequest(method="POST", path="/", content_type="application/json", body=b"{}")
 ROWS = [{"a": 1, "b": "m1"}, {"a": 2, "b": "<script>alert(1)</script>"}, {"a": None, "b": "m"}]
 
@@ -43,7 +46,7 @@ def suites(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def judge(suites: Path) -> Iterator[SuiteJudge]:
-    with ExpectationSuites(suites, CLOCK).judging() as judge:
+    with ExpectationSuites(suites, HOST, CLOCK).judging() as judge:
         judge.ready()
         yield judge
 
@@ -218,8 +221,9 @@ def test_a_suite_that_is_not_there_or_no_json_is_refused(judge: SuiteJudge, suit
 def test_a_judge_that_ends_is_a_transient_error_and_nothing_stays(
     suites: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airlock.adapters.expectations.sys.executable", "/bin/false")
-    with ExpectationSuites(suites, CLOCK).judging() as judge, pytest.raises(BackendUnavailable, match="EXP001"):
+    monkeypatch.setattr("airlock.adapters.judge_host.sys.executable", "/bin/false")
+    judged_by = ExpectationSuites(suites, HOST, CLOCK)
+    with pytest.raises(BackendUnavailable, match="EXP001"), judged_by.judging() as judge:
         judge.judge("answers", ROWS)
 
 
@@ -231,7 +235,7 @@ def test_the_judge_knows_nothing_of_the_workers_environment(
     program.write_text(f"#!/bin/sh\nenv > {told}\n")
     program.chmod(0o755)
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
-    monkeypatch.setattr("airlock.adapters.expectations.sys.executable", str(program))
-    with ExpectationSuites(suites, CLOCK).judging() as judge, pytest.raises(BackendUnavailable):
+    monkeypatch.setattr("airlock.adapters.judge_host.sys.executable", str(program))
+    with pytest.raises(BackendUnavailable), ExpectationSuites(suites, HOST, CLOCK).judging() as judge:
         judge.ready()
     assert "secret" not in told.read_text()

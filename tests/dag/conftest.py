@@ -74,8 +74,6 @@ def installation(object_server: Any) -> Iterator[Installation]:
         AIRFLOW__AIRLOCK__STORE=str(home / "store"),
         AIRFLOW__AIRLOCK__REGISTRY_URL=f"sqlite:///{home / 'registry.db'}",
         AIRFLOW__AIRLOCK__WORK_DIR=str(home / "work"),
-        # Seconds for each refusal; tests/running judges one.
-        AIRFLOW__AIRLOCK__JUDGE_REFUSED="false",
         # Environments are named by their inputs, so runs may share them.
         AIRFLOW__AIRLOCK__RUNTIMES_DIR=str(ROOT / ".airlock" / "runtimes"),
         AIRFLOW_CONN_AIRLOCK_S3=object_server.airflow_connection_json(),

@@ -1,29 +1,24 @@
-"""Suites of expectations, judged by Great Expectations in a child process."""
+"""Suites of expectations, judged by Great Expectations in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
-import subprocess
-import sys
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from airlock.adapters.judge_host import MAX_JUDGE_S, MAX_SHOWN_CHARACTERS, JudgeHost, gone
 from airlock.domain.expectations import ExpectationResult, SuiteReport
 from airlock.domain.findings import Severity, shown
-from airlock.errors import BackendUnavailable, SettingInvalid
+from airlock.errors import SettingInvalid
 from airlock.ports import Clock
 
-#: Seconds for importing the library on a loaded machine, and for one table.
+#: Seconds for importing the library on a loaded machine.
 START_S = 180.0
-JUDGE_S = 120.0
-MAX_SHOWN_CHARACTERS = 300
 _READ_BYTES = 1 << 16
 _SEVERITIES = {"critical": Severity.ERROR, "warning": Severity.WARNING, "info": Severity.INFO}
-_PLUGINS = Path(__file__).resolve().parents[2]
 
 
 class ExpectationSuites:
@@ -31,47 +26,40 @@ class ExpectationSuites:
 
     Args:
         folder: Where they lie, `<name>.json` each.
+        host: The process that judges.
         clock: Time.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, host: JudgeHost, clock: Clock) -> None:
         self._folder = folder
+        self._host = host
         self._clock = clock
 
     @contextlib.contextmanager
     def judging(self) -> Iterator[SuiteJudge]:
-        """Start a judge; leaving the context ends it."""
-        # Its own few variables: nothing of Airflow's configuration and no secret is needed to judge a table.
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "airlock.adapters.expectations_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**kept, "PYTHONPATH": str(_PLUGINS)},
-        )
-        try:
-            yield SuiteJudge(process, self._folder, self._clock)
-        finally:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
+        """Reach the judge, which may take seconds to be ready where it must be started; leaving the context frees it.
+
+        Raises:
+            SettingInvalid: Its folder is somebody else's.
+            BackendUnavailable: It does not start.
+        """
+        with self._host.connect() as connection:
+            yield SuiteJudge(connection, self._host, self._folder, self._clock)
 
 
 class SuiteJudge:
-    """A running judge.
+    """A judge of one task.
 
     Args:
-        process: It.
+        connection: To it.
+        host: What it runs in.
         folder: The suites.
         clock: Time.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, clock: Clock) -> None:
-        self._process = process
+    def __init__(self, connection: socket.socket, host: JudgeHost, folder: Path, clock: Clock) -> None:
+        self._connection = connection
+        self._host = host
         self._folder = folder
         self._clock = clock
         self._ready = False
@@ -103,42 +91,33 @@ class SuiteJudge:
         if not rows:
             # Great Expectations finds no fault with columns that are not there at all.
             return SuiteReport(suite=suite, rows=0, results=(_NOTHING,))
-        questions = self._process.stdin
-        if questions is None:
-            raise ValueError("the judge has no input")
+        self._connection.settimeout(MAX_JUDGE_S)
         try:
-            questions.write(json.dumps({"suite": text, "rows": list(rows)}).encode() + b"\n")
-            questions.flush()
+            self._connection.sendall(json.dumps({"suite": text, "rows": list(rows)}).encode() + b"\n")
         except OSError:
-            raise self._gone("judging") from None
-        answer = self._answer(JUDGE_S, f"judging by {path.name}")
+            raise gone("ended", "judging", self._host.log_end()) from None
+        answer = self._answer(MAX_JUDGE_S, f"judging by {path.name}")
         if "error" in answer:
             raise _unusable(path, str(answer["error"]))
         results = tuple(_result(path, each) for each in answer["results"])
         return SuiteReport(suite=suite, rows=len(rows), results=results)
 
     def _answer(self, limit_s: float, doing: str) -> dict[str, Any]:
-        if self._process.stdout is None:
-            raise ValueError("the judge has no output")
-        source, deadline = self._process.stdout.fileno(), self._clock.monotonic() + limit_s
+        deadline = self._clock.monotonic() + limit_s
         while b"\n" not in self._text:
-            readable, _, _ = select.select([source], [], [], max(0.0, deadline - self._clock.monotonic()))
-            read = os.read(source, _READ_BYTES) if readable else b""
+            self._connection.settimeout(max(0.001, deadline - self._clock.monotonic()))
+            try:
+                read = self._connection.recv(_READ_BYTES)
+            except TimeoutError:
+                raise gone("did not answer in time", doing, self._host.log_end()) from None
+            except OSError:
+                read = b""
             if not read:
-                raise self._gone(doing)
+                raise gone("ended", doing, self._host.log_end())
             self._text += read
         line, _, self._text = self._text.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-    def _gone(self, doing: str) -> BackendUnavailable:
-        status = self._process.poll()
-        how = "did not answer in time" if status is None else f"ended with status {status}"
-        return BackendUnavailable(
-            "EXP001",
-            f"Great Expectations {how} while {doing}.",
-            "See that `python -c 'import great_expectations'` works on this worker and has 300 MB of memory.",
-        )
 
 
 _NOTHING = ExpectationResult(

@@ -1,21 +1,40 @@
-"""Judges tables with Great Expectations, in a process of its own: `python -m airlock.adapters.expectations_worker`.
+"""Judges tables with Great Expectations, in a process of its own that `airlock.adapters.judge_host` starts.
 
-Importing it takes seconds and 200 MB, so it happens beside a service's start and not in the task that measures it.
+It is given a socket that listens already, the socket's path, and how long it stays when nobody comes. Each connection
+is answered by a child of its own: a judge that breaks or hangs is one task's alone.
 
 Lines of JSON in, a line of JSON out for each: {"suite": {…}, "rows": […]} gives {"results": […]} or {"error": "…"}.
-The first line out, {"ready": true}, says that the import is done. The end of its input ends it.
+The first line out, {"ready": true}, says that the import is done.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
+import signal
+import socket
 import sys
+import time
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from airlock.adapters.judge_host import MAX_JUDGE_S, locked
 
 #: Values that are shown of what an expectation did not expect.
 SHOWN_VALUES = 3
+#: Seconds between two looks at whether this is still needed.
+LOOK_S = 2.0
+_WARM_UP = {
+    "expectations": [
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "a"}},
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "a", "min_value": 0}},
+    ]
+}
 
 
 class SuiteUnusable(Exception):
@@ -110,27 +129,102 @@ def _observed(result: Mapping[str, Any]) -> str:
     return str(value)
 
 
-def main() -> None:
-    """Judge until the input ends."""
+def answer(connection: socket.socket) -> None:
+    """Judge until the other side has enough."""
+    with connection, connection.makefile("rb") as questions:
+
+        def tell(value: Mapping[str, Any]) -> None:
+            connection.sendall(json.dumps(value).encode() + b"\n")
+
+        tell({"ready": True})
+        for line in questions:
+            question = json.loads(line)
+            # Whoever asked no longer waits then.
+            signal.alarm(MAX_JUDGE_S)
+            try:
+                told: dict[str, Any] = {"results": judge(question["suite"], question["rows"])}
+            except SuiteUnusable as error:
+                told = {"error": str(error)}
+            signal.alarm(0)
+            tell(told)
+
+
+def serve(listening: socket.socket, path: Path, idle_s: float) -> None:
+    """Answer connections until nobody came for a while, or the socket at the path is no longer this one.
+
+    Args:
+        listening: The socket.
+        path: Where it lies.
+        idle_s: Seconds without a child at work until this ends.
+    """
+    own = _number_of(path)
+    children: set[int] = set()
+    since = time.monotonic()
+    while own is not None and _number_of(path) == own:
+        if select.select([listening], [], [], LOOK_S)[0]:
+            children.add(_answered_by_a_child(listening))
+        children = {child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0}
+        now = time.monotonic()
+        if children:
+            since = now
+        elif now - since >= idle_s and _is_over(listening, path):
+            return
+
+
+def _answered_by_a_child(listening: socket.socket) -> int:
+    connection, _ = listening.accept()
+    child = os.fork()
+    if child:
+        connection.close()
+        return child
+    status = 1
+    try:
+        listening.close()
+        answer(connection)
+        status = 0
+    except (BrokenPipeError, ConnectionResetError):
+        # The task has ended.
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # Nothing of the parent's may be cleaned up here.
+        os._exit(status)
+
+
+def _is_over(listening: socket.socket, path: Path) -> bool:
+    """Take the socket away, unless somebody has just come."""
+    with contextlib.suppress(FileNotFoundError):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with locked(folder):
+                if select.select([listening], [], [], 0)[0]:
+                    return False
+                path.unlink()
+        finally:
+            os.close(folder)
+    return True
+
+
+def _number_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def main(argv: Sequence[str]) -> None:
+    """Judge for whoever connects: number of the listening socket, its path, seconds until it ends when nobody comes."""
+    if os.fork():
+        # Whoever started this is free, and need not wait for its end.
+        os._exit(0)
+    listening = socket.socket(fileno=int(argv[0]))
     # Nothing about an import leaves this machine.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # Whatever a library prints is no answer.
-    os.dup2(2, 1)
-    import great_expectations  # noqa: F401
-
-    def tell(value: Mapping[str, Any]) -> None:
-        answers.write(json.dumps(value) + "\n")
-        answers.flush()
-
-    tell({"ready": True})
-    for line in sys.stdin.buffer:
-        question = json.loads(line)
-        try:
-            tell({"results": judge(question["suite"], question["rows"])})
-        except SuiteUnusable as error:
-            tell({"error": str(error)})
+    # The first table takes longer than all others, so it is judged here, once.
+    judge(_WARM_UP, [{"a": 1}])
+    serve(listening, Path(argv[1]), float(argv[2]))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,8 @@ class Settings:
         include_dir: Specifications, catalogue and serving code.
         reports: Reports of imports; every worker writes there, and the pages read it.
         judge_refused: Whether suites judge the files of an import that ends before its service is tested.
+        judge_dir: Where the process that judges tables is found; its user's alone.
+        judge_idle_s: Seconds that it stays when no task needs it.
         base_image_prefix: Replaces the public registry in base images.
         build_network: Network of image builds, as `docker build --network` takes it.
         build_timeout_s: Seconds that one layer may take.
@@ -94,6 +97,8 @@ class Settings:
     include_dir: Path
     reports: Path
     judge_refused: bool
+    judge_dir: Path
+    judge_idle_s: float
     base_image_prefix: str
     build_network: str
     build_timeout_s: float
@@ -204,6 +209,8 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         include_dir=path("include_dir", Path(__file__).resolve().parents[3] / "include"),
         reports=path("reports", home / "reports"),
         judge_refused=choice("judge_refused", ("true", "false", "1", "0")) in ("true", "1"),
+        judge_dir=path("judge_dir", Path(tempfile.gettempdir()) / f"airlock-judge-{os.getuid()}"),
+        judge_idle_s=number("judge_idle_s", 600, 0),
         base_image_prefix=get("base_image_prefix"),
         build_network=get("build_network") or "default",
         build_timeout_s=number("build_timeout_s", 3600, 1),

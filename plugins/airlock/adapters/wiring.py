@@ -140,8 +140,10 @@ class Wiring:
     def expectations(self) -> Expectations:
         """include/specs/expectations/*.json."""
         from airlock.adapters.expectations import ExpectationSuites
+        from airlock.adapters.judge_host import JudgeHost
 
-        return ExpectationSuites(self._specification("expectations"), self.clock)
+        host = JudgeHost(self.settings.judge_dir, self.settings.judge_idle_s)
+        return ExpectationSuites(self._specification("expectations"), host, self.clock)
 
     @functools.cached_property
     def reports(self) -> Reports:
