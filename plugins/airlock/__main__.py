@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 refused or failed, 2 wrong usage.
     """
+    # jsonschema's check of durations, which no schema here asks for, brings a library of dates: a tenth of the start.
+    sys.modules.setdefault("isoduration", None)  # type: ignore[arg-type]
     parser = argparse.ArgumentParser(prog="python -m airlock", description="The gate for model packages.")
     parser.add_argument("--version", action="version", version=f"airlock {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

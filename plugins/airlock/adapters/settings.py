@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlock.domain.batch_request import parse_prefix
-from airlock.domain.request import DEFAULT_CONNECTION
+from airlock.domain.source import DEFAULT_CONNECTION, parse_prefix
 from airlock.errors import SettingInvalid
 
 SECTION = "airlock"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.findings import Finding, Place, finding
-from airlock.domain.request import DEFAULT_CONNECTION, FIELDS
-from airlock.domain.source import Scheme, SourceLocation
+from airlock.domain.request import FIELDS
+from airlock.domain.source import DEFAULT_CONNECTION, Scheme, SourceLocation, parse_prefix
 from airlock.errors import RequestRejected
 
 SOURCES = ("packages", "prefix", "manifest")
@@ -99,12 +99,6 @@ def parse_batch(conf: Mapping[str, Any]) -> BatchRequest:
         defaults=dict(defaults),
         dry_run=bool(dry_run),
     )
-
-
-def parse_prefix(text: str) -> SourceLocation | None:
-    """The folder before `/*/`; a place without the asterisk names one package, and is no prefix."""
-    folder, asterisk, rest = text.rstrip("/").rpartition("/*")
-    return SourceLocation.parse(f"{folder}/") if asterisk and not rest and "*" not in folder else None
 
 
 def _object(text: str) -> SourceLocation | None:

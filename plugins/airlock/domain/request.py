@@ -20,7 +20,7 @@ from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.device import Device
 from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors
 from airlock.domain.smoke import RECORD_ONLY, TOLERANCE
-from airlock.domain.source import SourceLocation
+from airlock.domain.source import DEFAULT_CONNECTION, SourceLocation
 from airlock.domain.version import VersionNumber
 from airlock.errors import RequestRejected
 
@@ -32,7 +32,6 @@ MAX_DOCUMENTS = 3
 MAX_DOCUMENT_NAME_CHARACTERS = 48
 MAX_URL_CHARACTERS = 1024
 DEPLOYMENT_TYPES = ("real-time", "batch", "edge")
-DEFAULT_CONNECTION = "airlock_s3"
 
 # Chinese characters are what the specification names; Han is their script's block range.
 _NAME = re.compile(r"[0-9A-Za-z_\-\u3400-\u4dbf\u4e00-\u9fff]{1,64}")

@@ -12,6 +12,8 @@ from airlock.domain.archives import ArchiveForm, archive_form
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 MAX_KEY_BYTES = 1024
 _FILE_SCHEME = "file:///"
+#: Id of the Connection that opens object storage where none is named.
+DEFAULT_CONNECTION = "airlock_s3"
 
 
 class Scheme(enum.StrEnum):
@@ -81,3 +83,9 @@ class SourceLocation:
 
     def __str__(self) -> str:
         return f"file:///{self.prefix}" if self.scheme is Scheme.FILE else f"s3://{self.bucket}/{self.prefix}"
+
+
+def parse_prefix(text: str) -> SourceLocation | None:
+    """The folder before `/*/`; a place without the asterisk names one package, and is no prefix."""
+    folder, asterisk, rest = text.rstrip("/").rpartition("/*")
+    return SourceLocation.parse(f"{folder}/") if asterisk and not rest and "*" not in folder else None

@@ -15,8 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airlock.adapters.settings import from_airflow
-from airlock.domain.batch_request import parse_prefix
-from airlock.domain.source import SourceLocation
+from airlock.domain.source import SourceLocation, parse_prefix
 from airlock.errors import AirlockError, SettingInvalid
 
 ARRIVALS = "airlock_packages"

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from airlock.domain.batch import MAX_PACKAGES
-from airlock.domain.request import DEFAULT_CONNECTION
+from airlock.domain.source import DEFAULT_CONNECTION
 
 PACKAGES = "Packages"
 IMPORT = "Import"

@@ -12,7 +12,6 @@ from airflow.sdk import Param
 
 from airlock.domain.device import Device
 from airlock.domain.request import (
-    DEFAULT_CONNECTION,
     DEPLOYMENT_TYPES,
     DEVICE_TOLERANCE_LIMITS,
     MAX_DESCRIPTION_CHARACTERS,
@@ -23,6 +22,7 @@ from airlock.domain.request import (
     SPEC_LIMITS,
     STARTUP_TIMEOUT_LIMITS_S,
 )
+from airlock.domain.source import DEFAULT_CONNECTION
 
 BASIC = "Basic information"
 SOURCE = "Meta model source"
