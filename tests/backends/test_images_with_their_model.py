@@ -18,6 +18,7 @@ import docker
 import pytest
 from backend_bench import Bench, another_process, ask, plan_baked, until_ready
 
+from airlock.adapters import docker_bake
 from airlock.domain.baking import BakePlan
 from airlock.domain.image import Image
 from airlock.errors import BackendUnavailable, BuildFailed, StoreDamaged
@@ -141,6 +142,45 @@ def test_equal_packages_give_the_same_layer_whenever_and_from_wherever_they_are_
     forget(client, other_plan)
 
 
+def test_an_engine_that_wants_every_layer_in_an_archive_gets_a_container_instead(
+    docker_bench: Bench, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, loaded = bake(docker_bench)
+    configured = client.images.get(loaded.reference).attrs["Config"]
+    forget(client, plan)
+    monkeypatch.setattr(docker_bake, "_keeps_images_elsewhere", lambda info: True)
+    _, committed = bake(docker_bench)
+    assert not committed.layers[-2].reused
+    assert litter(client, plan) == []
+    assert client.images.get(committed.reference).attrs["Config"]["Env"] == configured["Env"]
+    with docker_bench.backend().serve(docker_bench.launch(image=committed)) as service:
+        until_ready(service)
+        assert ask(service) == 6
+    forget(client, plan)
+
+
+@pytest.mark.parametrize(
+    "status, elsewhere",
+    [
+        ([["Backing Filesystem", "extfs"], ["Supports d_type", "true"]], False),
+        ([["driver-type", "io.containerd.snapshotter.v1"]], True),
+        (None, False),
+    ],
+)
+def test_an_engine_says_where_its_images_are(status: Any, elsewhere: bool) -> None:
+    assert docker_bake._keeps_images_elsewhere({"Driver": "overlay2", "DriverStatus": status}) is elsewhere
+
+
+def test_the_image_tells_how_it_was_made(docker_bench: Bench, client: Any) -> None:
+    plan, image = bake(docker_bench)
+    below = client.api.history(docker_bench.image().reference)
+    steps = client.api.history(plan.content_tag)
+    assert steps[0]["Comment"] == f"package sha256:{plan.package_digest}"
+    assert steps[0]["Size"] == plan_baked(docker_bench, "adds")[1].size_bytes
+    assert [step["CreatedBy"] for step in steps[1:]] == [step["CreatedBy"] for step in below]
+    assert image.baked
+
+
 def test_it_is_found_again_and_another_version_shares_its_package(docker_bench: Bench) -> None:
     _, image = bake(docker_bench)
     _, again = bake(docker_bench)
@@ -202,16 +242,27 @@ def test_what_a_killed_one_leaves_is_gone_after_the_next(docker_bench: Bench, cl
     plan, _ = plan_baked(docker_bench, "big")
     with another_process(docker_bench, "bake", "big") as process:
         deadline = time.monotonic() + 60
-        while not litter(client, plan):
+        while not is_reading(process.pid, "model/weights.bin"):
             assert time.monotonic() < deadline
             assert process.poll() is None
-            time.sleep(0.02)
+            time.sleep(0.005)
         process.kill()
+    assert litter(client, plan) == []
+    assert not client.images.list(plan.content_tag)
     _, image = bake(docker_bench, "big")
     assert litter(client, plan) == []
     layer = client.images.get(image.reference).attrs["RootFS"]["Layers"][-1]
     assert layer.startswith("sha256:")
     forget(client, plan)
+
+
+def is_reading(process: int, name: str) -> bool:
+    """Whether a process has a file of this name open."""
+    for each in Path(f"/proc/{process}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(each).endswith(name):
+                return True
+    return False
 
 
 def big(bench: Bench) -> None:

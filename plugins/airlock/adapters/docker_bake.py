@@ -1,6 +1,10 @@
-"""The package's layer: its files streamed into a container of the runtime's image, which then becomes an image.
+"""The package's layer over the runtime's image, on one engine.
 
-The engine writes the bytes twice, into the container and into the layer; a build with COPY writes them three times.
+An engine with its own image store loads an archive that holds the new layer and names those that it has already: the
+bytes are written twice, into the archive and into the layer. A build with COPY writes them three times. An engine that
+keeps its images in containerd wants every layer in the archive, so there the files are laid into a container that is
+never started, which then becomes an image.
+
 The same package gives the same layer: the archive's order, times, owners and modes are fixed, and so are those of the
 folders above.
 """
@@ -8,24 +12,21 @@ folders above.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import tarfile
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from docker.errors import APIError, ImageNotFound
 
 from airlock.adapters.build_litter import Signature, name_image, remove_litter
 from airlock.adapters.docker_client import ENGINE_ERRORS, ClientFactory, engine_errors
-from airlock.domain.baking import BakePlan, Member, archive_members
-from airlock.domain.package import FileEntry, Manifest
-from airlock.errors import BuildFailed, StoreDamaged
+from airlock.adapters.image_archive import ImageArchive, ImageFacts
+from airlock.adapters.package_archive import archive, archive_bytes
+from airlock.domain.baking import BakePlan, archive_members
+from airlock.domain.findings import shown
+from airlock.domain.package import Manifest
+from airlock.errors import BuildFailed
 from airlock.ports import Clock
-
-#: The client sends pieces of this size about as fast as the engine takes them; with smaller ones it waits for itself.
-CHUNK_BYTES = 1_000_000
-_BLOCK = tarfile.BLOCKSIZE
 
 
 class PackageBake:
@@ -63,31 +64,22 @@ class PackageBake:
         with engine_errors("asked for its version"):
             client = self._clients()
         try:
-            # A layer of many gigabytes is committed in one silent answer.
+            # A layer of many gigabytes is made in one silent answer.
             client.api.timeout = round(self._timeout_s) + 60
             with engine_errors("laying a package into an image"):
                 remove_litter(client, plan.content_tag, self._builder)
-                signed = self._builder.labels(plan.content_tag)
                 try:
-                    # Never started: nothing but the package's files is written, and no mount point is made.
-                    container = client.api.create_container(
-                        image, command=["true"], labels=signed, network_disabled=True
-                    )["Id"]
+                    below = client.images.get(image)
                 except ImageNotFound:
                     raise image_gone(plan.image.reference) from None
                 log(f"Laying {len(manifest.files)} files, {manifest.size_bytes:,} bytes, over {image}.")
-                chunks = self._in_time(archive(archive_members(manifest), package), plan, deadline)
+                members = list(archive_members(manifest))
+                way = _committed if _keeps_images_elsewhere(client.info()) else _loaded
+                chunks = self._in_time(archive(members, package), plan, deadline)
+                signed = self._builder.labels(plan.content_tag)
                 with contextlib.closing(chunks):
-                    client.api.put_archive(container, "/", chunks)
-                log(f"Making a layer of them: {plan.content_tag}.")
-                own = client.images.get(image).attrs["Config"]
-                made = client.api.commit(
-                    container,
-                    pause=False,
-                    message=f"package sha256:{plan.package_digest}",
-                    # What the container adds to the image's own is never the same twice, and no service needs it.
-                    conf={**own, "Labels": {**(own["Labels"] or {}), **signed}},
-                )["Id"]
+                    made = way(client, below, plan, signed, chunks, archive_bytes(members))
+                log(f"Made a layer of them: {plan.content_tag}.")
                 if not name_image(client, made, plan.content_tag):
                     log(f"Another worker has made {plan.content_tag} meanwhile: its image is taken.")
         finally:
@@ -109,69 +101,63 @@ class PackageBake:
                 yield chunk
 
 
+def _keeps_images_elsewhere(info: Mapping[str, Any]) -> bool:
+    """Whether an engine, by what it says of itself, has its images in containerd and not in a store of its own."""
+    return any("containerd.snapshotter" in str(value) for _, value in info.get("DriverStatus") or ())
+
+
+def _labels(below: Any, signed: Mapping[str, str]) -> dict[str, str]:
+    return {**(below.attrs["Config"]["Labels"] or {}), **signed}
+
+
+def _loaded(
+    client: Any, below: Any, plan: BakePlan, signed: Mapping[str, str], chunks: Iterator[bytes], length: int
+) -> str:
+    """The identifier of an image that the engine has loaded."""
+    facts = ImageFacts(
+        attributes=below.attrs,
+        history=client.api.history(below.id),
+        labels=_labels(below, signed),
+        layer_comment=f"package sha256:{plan.package_digest}",
+    )
+    sent = ImageArchive(facts, chunks, length)
+    with contextlib.closing(sent.pieces()) as pieces:
+        for line in client.api.load_image(pieces, quiet=True):
+            if "error" not in line:
+                continue
+            try:
+                client.images.get(below.id)
+            except ImageNotFound:
+                raise image_gone(plan.image.reference) from None
+            raise BuildFailed(
+                "BLD013",
+                f"The engine does not load the layer with the package: {shown(str(line['error']), 300)}.",
+                "See the engine's log and its disk, or import without `bake_model`.",
+            )
+    return sent.identity
+
+
+def _committed(
+    client: Any, below: Any, plan: BakePlan, signed: Mapping[str, str], chunks: Iterator[bytes], length: int
+) -> str:
+    """The identifier of an image of a container that the files were laid into."""
+    # Never started: nothing but the package's files is written, and no mount point is made.
+    container = client.api.create_container(below.id, command=["true"], labels=dict(signed), network_disabled=True)[
+        "Id"
+    ]
+    client.api.put_archive(container, "/", chunks)
+    made: str = client.api.commit(
+        container,
+        pause=False,
+        message=f"package sha256:{plan.package_digest}",
+        # What the container adds to the image's own is never the same twice, and no service needs it.
+        conf={**below.attrs["Config"], "Labels": _labels(below, signed)},
+    )["Id"]
+    return made
+
+
 def image_gone(reference: str) -> BuildFailed:
     """The error of an image that was there and is no longer."""
     return BuildFailed(
         "BLD012", f"The image {reference} is no longer on this worker.", "Run the import's build task again."
     )
-
-
-def archive(members: Iterable[Member], package: Path) -> Generator[bytes, None, None]:
-    """A tar archive as pieces of about a megabyte; the same members give the same bytes.
-
-    Args:
-        members: Its entries in order.
-        package: The folder that contains `model/`.
-
-    Raises:
-        StoreDamaged: A file is not what its entry says. The archive ends there, unfinished.
-    """
-    waiting = bytearray()
-    # Hashing one piece while the engine takes the one before costs no time of its own.
-    with ThreadPoolExecutor(1, thread_name_prefix="bake-hash") as hasher:
-        for member in members:
-            waiting += _header(member)
-            if member.entry is not None:
-                for piece in _verified(member.entry, package, hasher):
-                    waiting += piece
-                    if len(waiting) >= CHUNK_BYTES:
-                        yield bytes(waiting)
-                        waiting.clear()
-                waiting += bytes(-member.entry.size_bytes % _BLOCK)
-        waiting += bytes(2 * _BLOCK)
-        yield bytes(waiting)
-
-
-def _header(member: Member) -> bytes:
-    info = tarfile.TarInfo(member.path)
-    if member.entry is None:
-        info.type, info.mode = tarfile.DIRTYPE, 0o755
-    else:
-        info.size, info.mode = member.entry.size_bytes, 0o644
-    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-
-
-def _verified(entry: FileEntry, package: Path, hasher: ThreadPoolExecutor) -> Generator[bytes, None, None]:
-    """A file's bytes, as many as its entry says; that they are the right ones is known when the last was given."""
-    digest = hashlib.sha256()
-    hashing: Future[None] | None = None
-    left = entry.size_bytes
-    try:
-        with (package / entry.path).open("rb", buffering=0) as file:
-            while left and (piece := file.read(min(CHUNK_BYTES, left))):
-                left -= len(piece)
-                if hashing is not None:
-                    hashing.result()
-                hashing = hasher.submit(digest.update, piece)
-                yield piece
-            longer = bool(file.read(1))
-    except OSError as error:
-        raise _damaged(entry, f"cannot be read: {error.strerror}") from error
-    if hashing is not None:
-        hashing.result()
-    if left or longer or digest.hexdigest() != entry.sha256:
-        raise _damaged(entry, "is not what the package's manifest says")
-
-
-def _damaged(entry: FileEntry, what: str) -> StoreDamaged:
-    return StoreDamaged("STO003", f"{entry.path} in the package store {what}.", "Import the package again.")

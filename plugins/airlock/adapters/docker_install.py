@@ -18,10 +18,10 @@ from docker.types import LogConfig, Mount
 from airlock.adapters.build_litter import Signature, name_image, remove_litter
 from airlock.adapters.build_output import KEPT_LINES, OutputLines, too_slow
 from airlock.adapters.deadline_stream import TimeOver, until
-from airlock.adapters.docker_bake import CHUNK_BYTES
 from airlock.adapters.docker_build import ended_from_outside
 from airlock.adapters.docker_client import ENGINE_ERRORS, ClientFactory, engine_errors, engine_gone
 from airlock.adapters.install_failures import Kind, Reading, install_error, read_failure
+from airlock.adapters.package_archive import CHUNK_BYTES
 from airlock.domain.catalogue import Runtime
 from airlock.domain.image import Layer
 from airlock.domain.installing import (

@@ -29,7 +29,7 @@ from airlock.domain.package import FileEntry, Manifest
 PACKAGE_LAYER = "package"
 MODEL_LAYER = "model"
 #: Part of every name: another way to write the archive gives other layers.
-_ARCHIVE_FORM = "1"
+_ARCHIVE_FORM = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
