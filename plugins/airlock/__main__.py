@@ -11,7 +11,7 @@ from airlock.cli.bake import add_bake
 from airlock.cli.base_recipe import add_base_recipe
 from airlock.cli.check import add_check
 from airlock.cli.store import add_store
-from airlock.errors import AirlockError
+from airlock.errors import AirlockError, SettingInvalid
 
 EXIT_USAGE = 2
 
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     upgrade = registry.add_parser("upgrade", help="make its tables, or bring them to this release")
     upgrade.add_argument("--url", help="SQLAlchemy URL instead of AIRFLOW__AIRLOCK__REGISTRY_URL")
     upgrade.set_defaults(run=_upgrade)
+    mirror = registry.add_parser("mirror", help="tell its mirror of every registered version")
+    mirror.set_defaults(run=_mirror)
     add_check(commands)
     add_base_recipe(commands)
     add_store(commands)
@@ -59,6 +61,19 @@ def _upgrade(chosen: argparse.Namespace) -> int:
         engine.dispose()
     place = engine.url.render_as_string(hide_password=True)
     print(f"{place}: schema {after}" + (" (unchanged)" if before == after else f", was {before or 'empty'}"))
+    return 0
+
+
+def _mirror(chosen: argparse.Namespace) -> int:
+    from airlock.adapters.settings import from_environment
+    from airlock.adapters.wiring import Wiring
+
+    mirroring = Wiring(from_environment()).mirroring
+    if mirroring is None:
+        raise SettingInvalid(
+            "SET015", "`[airlock] mlflow_connection` names no mirror.", "Set AIRFLOW__AIRLOCK__MLFLOW_CONNECTION."
+        )
+    print(f"{mirroring.catch_up()} versions are mirrored")
     return 0
 
 

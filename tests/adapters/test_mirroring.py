@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 
+from airlock.__main__ import main
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.mirroring import Mirroring, MirroringEditor, MirroringRegistry
 from airlock.adapters.registry import SqlRegistry
 from airlock.adapters.registry_edits import SqlRegistryEditor
 from airlock.adapters.registry_mirror_states import SqlMirrorStates
 from airlock.adapters.registry_reads import SqlRegistryReader
+from airlock.adapters.registry_tables import mirror_states
 from airlock.adapters.settings import load_settings
 from airlock.adapters.wiring import Wiring
 from airlock.domain.mirror import MirroredVersion, mirrored
@@ -34,10 +37,11 @@ class FakeMirror:
         self.aliases: dict[tuple[str, str], str] = {}
         self.error: Exception | None = None
         self.asked = 0
+        self.numbers = itertools.count(1)
 
     def keep(self, version: MirroredVersion, number: str, dropped: Collection[str]) -> str:
         self._answer()
-        number = number or str(len(self.shown) + 1)
+        number = number or str(next(self.numbers))
         self.shown[version.model_name, number] = version
         for alias in version.aliases:
             self.aliases[version.model_name, alias] = number
@@ -180,6 +184,42 @@ def test_a_mirror_gets_no_folder_of_a_worker_and_no_alias_that_means_something_e
     moved = mirrored(replace(row, source="file:///srv/models/iris/", aliases=("champion", "Latest", "v3", "v3b")))
     assert moved.source == f"airlock:/{row.package_digest}"
     assert moved.aliases == ("champion", "v3b")
+
+
+def test_a_registry_that_was_there_before_its_mirror_catches_up(
+    registry: Any, changes: MirroringEditor, mirroring: Mirroring, mirror: FakeMirror, imported: Callable[..., Any],
+    engine: Engine,
+) -> None:  # fmt: skip
+    for name in ("iris", "iris", "other"):
+        imported(name)
+    changes.set_alias("iris", "champion", "0.0.1", "ada")
+    registry.judge("other", "0.0.1", RUN, [], "[SMK001] No answer.")
+    mirror.error = MirrorUnavailable("MIR002", "MLflow does not answer.")
+    changes.delete("iris", "0.0.2", "ada")
+    with pytest.raises(MirrorUnavailable):
+        mirroring.catch_up()
+    mirror.error = None
+    with engine.begin() as connection:
+        connection.execute(delete(mirror_states).where(mirror_states.c.version_id != 2))
+    mirror.shown = {key: each for key, each in mirror.shown.items() if each.model_version == "0.0.2"}
+    mirror.aliases.clear()
+    assert mirroring.catch_up() == 3
+    assert {(name, each.model_version) for (name, _), each in mirror.shown.items()} == {
+        ("iris", "0.0.1"), ("other", "0.0.1"),
+    }  # fmt: skip
+    assert list(mirror.aliases) == [("iris", "champion")]
+
+
+def test_the_command_says_where_no_mirror_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", f"sqlite:///{tmp_path / 'registry.db'}")
+    assert main(["registry", "mirror"]) == 1
+    assert "[SET015]" in capsys.readouterr().err
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__MLFLOW_CONNECTION", "mlflow")
+    assert main(["registry", "upgrade"]) == 0
+    assert main(["registry", "mirror"]) == 0
+    assert capsys.readouterr().out.endswith("0 versions are mirrored\n")
 
 
 def test_the_setting_puts_the_mirror_behind_both_doors_of_the_registry(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ and whatever could not be told is told with the next change. Nothing here fails 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from airlock.adapters.registry_mirror_states import MirrorState, SqlMirrorStates
 from airlock.domain.mirror import mirrored
 from airlock.domain.record import ModelVersion, VersionRow
-from airlock.domain.registered import Alias, HealthPoint
+from airlock.domain.registered import MAX_COUNTED, MAX_PAGE, Alias, HealthPoint, Page, VersionFilter
 from airlock.domain.request import Changes
 from airlock.domain.version import EventKind, RunRef, Stage, Status
 from airlock.errors import AirlockError, MirrorRefused, MirrorUnavailable
@@ -49,6 +49,26 @@ class Mirroring:
                     answers = self._tell(*version, answers=answers)
         except AirlockError as error:
             log.warning("The mirror's state cannot be kept: %s", error)
+
+    def catch_up(self) -> int:
+        """Tell of every registered version, and of what could not be told before; how many those were.
+
+        Raises:
+            MirrorUnavailable: The mirror does not answer; what it was told before that, it was told.
+            MirrorRefused: It does not take one.
+        """
+        told = 0
+        for version in [*self._registered(), *self._states.pending(MAX_COUNTED)]:
+            self._follow(*version, self._states.of(*version))
+            told += 1
+        return told
+
+    def _registered(self) -> Iterator[tuple[str, str]]:
+        for status in (Status.NORMAL, Status.ABNORMAL):
+            page = Page(limit=MAX_PAGE)
+            while rows := self._reader.versions(VersionFilter(status=status), page).items:
+                yield from ((row.model_name, row.model_version) for row in rows)
+                page = replace(page, offset=page.offset + MAX_PAGE)
 
     def _tell(self, model_name: str, model_version: str, *, answers: bool) -> bool:
         """Tell of one version, or note that it must be told later; whether it is worth asking for more."""

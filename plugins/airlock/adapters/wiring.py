@@ -60,10 +60,10 @@ class Wiring:
         from airlock.adapters.registry import SqlRegistry
 
         registry: Registry = SqlRegistry(self._registry_engine, self.clock)
-        if self._mirroring is not None:
+        if self.mirroring is not None:
             from airlock.adapters.mirroring import MirroringRegistry
 
-            registry = MirroringRegistry(registry, self._mirroring)
+            registry = MirroringRegistry(registry, self.mirroring)
         hooks: list[Hook] = [count_status, *(airflow_hook(path) for path in self.settings.notifiers)]
         if self.settings.notify_connections:
             from airlock.adapters.registry_deliveries import SqlDeliveries
@@ -92,14 +92,15 @@ class Wiring:
         from airlock.adapters.registry_edits import SqlRegistryEditor
 
         editor: RegistryEditor = SqlRegistryEditor(self._registry_engine, self.clock)
-        if self._mirroring is not None:
+        if self.mirroring is not None:
             from airlock.adapters.mirroring import MirroringEditor
 
-            editor = MirroringEditor(editor, self._mirroring, self.registry_reader)
+            editor = MirroringEditor(editor, self.mirroring, self.registry_reader)
         return editor
 
     @functools.cached_property
-    def _mirroring(self) -> Mirroring | None:
+    def mirroring(self) -> Mirroring | None:
+        """Who tells the mirror of registered versions; None where there is none."""
         if not self.settings.mlflow_connection:
             return None
         from airlock.adapters.mirroring import Mirroring
