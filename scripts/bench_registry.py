@@ -84,6 +84,8 @@ def looks(count: int) -> dict[str, Look]:
     last = Page(offset=max(0, count - 1000))
     found["list of versions, last pages"] = _versions(VersionFilter(), last)
     found["one version with its record"] = lambda reader: reader.find(name, "0.0.7")
+    found["a page of one model's versions"] = _versions(VersionFilter(model_name=name), page)
+    found["what there is to filter by"] = lambda reader: reader.facets()
     found["its history"] = lambda reader: reader.events(name, "0.0.7")
     return found
 

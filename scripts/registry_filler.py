@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, Table, insert
+from sqlalchemy import Engine, Table, func, insert, select
 
 from airlock.adapters.registry_tables import (
     events,
     health_points,
+    label_counts,
     model_versions,
     models,
     version_devices,
@@ -58,6 +59,12 @@ def fill(engine: Engine, count: int, of_each: int = 20, record_characters: int =
             for table, values in rows.items():
                 if values:
                     connection.execute(insert(table), values)
+        connection.execute(
+            insert(label_counts).from_select(
+                ["label", "versions"],
+                select(version_labels.c.label, func.count()).group_by(version_labels.c.label),
+            )
+        )
     with engine.connect() as connection:
         # As PostgreSQL does by itself after a while; SQLite does without.
         if engine.dialect.name == "postgresql":

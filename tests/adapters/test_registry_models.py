@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -145,6 +147,28 @@ def test_what_there_is_to_filter_by_is_counted(
     facets = reader.facets()
     assert (facets.engines, facets.labels) == ({"Scikit_Learn": 2}, {"a": 2, "b": 1})
     assert facets.statuses == {Status.NORMAL: 2, Status.DELETED: 1}
+    editor.edit("iris", "0.0.1", Changes(labels=("b", "d")), "bob")
+    assert reader.facets().labels == {"a": 1, "b": 1, "d": 1}
+
+
+def test_labels_are_counted_right_while_many_change_them_at_once(
+    reader: SqlRegistryReader, editor: SqlRegistryEditor, imported: Imported
+) -> None:
+    labels = ("a", "b", "c", "d", "e")
+    for _ in range(8):
+        imported(labels=labels[:2])
+
+    def change(number: int) -> None:
+        for step in range(4):
+            version = f"0.0.{number + 1}"
+            editor.edit("iris", version, Changes(labels=labels[step:] if number % 2 else labels[:step]), "bob")
+        if number < 2:
+            editor.delete("iris", version, "bob")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(8)))
+    borne = Counter(label for row in reader.versions(VersionFilter(), Page()).items for label in row.labels)
+    assert reader.facets().labels == dict(borne) == {"a": 3, "b": 3, "c": 3, "d": 3, "e": 3}
 
 
 def test_description_and_labels_are_edited_with_a_trace(

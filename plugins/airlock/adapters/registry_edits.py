@@ -48,6 +48,9 @@ class SqlRegistryEditor(RegistryDatabase):
         """Delete a version for good: its record goes, its number is never given again, its history stays."""
         with self.engine.begin() as connection:
             row = self._live(connection, model_name, model_version)
+            # Importers lock the model's row before they count labels, so do we.
+            connection.execute(update(models).where(models.c.name == model_name).values(live=models.c.live - 1))
+            replace_labels(connection, row.id, model_name, ())
             for table in PARTS:
                 connection.execute(delete(table).where(table.c.version_id == row.id))
             self._change(
@@ -56,7 +59,6 @@ class SqlRegistryEditor(RegistryDatabase):
                 size_bytes=None, package_digest="", image_digest="", stage=Stage.NONE.value,
                 rebuild_dag_id="", rebuild_run_id="",
             )  # fmt: skip
-            connection.execute(update(models).where(models.c.name == model_name).values(live=models.c.live - 1))
             self._tell(
                 connection, row, actor, "delete", f"Deleted by {actor}.",
                 status={"from": row.status, "to": Status.DELETED.value},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,16 @@ from sqlalchemy import Connection, Select, func, select
 from airlock.adapters.registry_base import RegistryDatabase, guarded
 from airlock.adapters.registry_records import among, event_of, version_rows
 from airlock.adapters.registry_search import matches, matching
-from airlock.adapters.registry_tables import aliases, audit, deliveries, events, health_points, model_versions, models
-from airlock.adapters.registry_tables import version_labels as labels
+from airlock.adapters.registry_tables import (
+    aliases,
+    audit,
+    deliveries,
+    events,
+    health_points,
+    label_counts,
+    model_versions,
+    models,
+)
 from airlock.domain.device import Device
 from airlock.domain.notification import Delivery
 from airlock.domain.record import Event, VersionRow
@@ -233,25 +242,24 @@ class SqlRegistryReader(RegistryDatabase):
     def facets(self) -> Facets:
         """What there is to filter by."""
         version = model_versions.c
-        engines = (
-            select(version.engine, func.count())
-            .where(version.engine != "", version.status != Status.DELETED.value)
-            .group_by(version.engine)
-        )
+        # One walk along one index for both.
+        both = select(version.engine, version.status, func.count()).group_by(version.engine, version.status)
         # A deleted version has no labels any more.
         frequent = (
-            select(labels.c.label, func.count().label("count"))
-            .group_by(labels.c.label)
-            .order_by(func.count().desc(), labels.c.label)
+            select(label_counts.c.label, label_counts.c.versions)
+            .where(label_counts.c.versions > 0)
+            .order_by(label_counts.c.versions.desc(), label_counts.c.label)
             .limit(MAX_LABELS_TOLD)
         )
-        statuses = select(version.status, func.count()).group_by(version.status)
+        engines: Counter[str] = Counter()
+        statuses: Counter[Status] = Counter()
         with self.reader.connect() as connection:
-            return Facets(
-                engines=dict(sorted(connection.execute(engines).all())),
-                labels=dict(connection.execute(frequent).all()),
-                statuses={Status(status): count for status, count in connection.execute(statuses)},
-            )
+            for engine, status, count in connection.execute(both):
+                statuses[Status(status)] += count
+                if engine and status != Status.DELETED.value:
+                    engines[engine] += count
+            labels = {row.label: row.versions for row in connection.execute(frequent)}
+        return Facets(engines=dict(sorted(engines.items())), labels=labels, statuses=dict(statuses))
 
     @guarded
     def deliveries(self, page: Page, model_name: str = "", model_version: str = "") -> Listing[Delivery]:

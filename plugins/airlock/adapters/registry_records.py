@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from airlock.adapters.registry_tables import (
     aliases,
     events,
     health_points,
+    label_counts,
     model_versions,
     version_devices,
     version_documents,
@@ -158,8 +160,21 @@ def labels_of(connection: Connection, version_id: int) -> tuple[str, ...]:
 
 def replace_labels(connection: Connection, version_id: int, model_name: str, labels: Sequence[str]) -> None:
     """Write a version's labels in place of those it had."""
+    before = labels_of(connection, version_id)
+    for label in sorted({*before} ^ {*labels}):
+        # Always in one order, and after every other row of a transaction: nobody waits for somebody who waits for them.
+        _count_label(connection, label, 1 if label in labels else -1)
     connection.execute(delete(version_labels).where(version_labels.c.version_id == version_id))
     _insert(connection, version_labels, version_id, [{"label": label, "model_name": model_name} for label in labels])
+
+
+def _count_label(connection: Connection, label: str, by: int) -> None:
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = make(label_counts).values(label=label, versions=by)
+    versions = label_counts.c.versions + by
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[label_counts.c.label], set_={"versions": versions})
+    )
 
 
 def _insert(connection: Connection, table: Table, version_id: int, values: Sequence[Mapping[str, Any]]) -> None:

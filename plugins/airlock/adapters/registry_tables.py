@@ -118,6 +118,14 @@ version_labels = Table(
     Index("ix_version_labels_label", "label", "version_id", "model_name"),
 )
 
+#: How many versions bear a label: counting a few hundred thousand rows for each look at the list would take too long.
+label_counts = Table(
+    "label_counts",
+    metadata,
+    Column("label", String(32), primary_key=True),
+    Column("versions", Integer, nullable=False),
+)
+
 version_devices = Table(
     "version_devices",
     metadata,

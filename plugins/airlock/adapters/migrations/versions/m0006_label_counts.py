@@ -1,0 +1,25 @@
+"""How many versions bear each label, so that the labels to filter by are told without counting them all."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "label_counts",
+        sa.Column("label", sa.String(32), nullable=False),
+        sa.Column("versions", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("label", name="pk_label_counts"),
+    )
+    op.execute("INSERT INTO label_counts (label, versions) SELECT label, count(*) FROM version_labels GROUP BY label")
+
+
+def downgrade() -> None:
+    op.drop_table("label_counts")
