@@ -28,6 +28,7 @@ from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, Rebuild, VersionRow
 from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
+from airlock.domain.revalidation import SweepReport
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse, Silence
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind, Reservation, RunRef, Status, next_version
@@ -310,6 +311,7 @@ class FakeBackend:
         pulls: Base images that the installation's registry has, and that a build pulls.
         away: Whether the engine does not answer.
         tags: Layers that are there.
+        registry: References of images that a registry has.
         launches: What was started.
         user_images: Name → image of the user's own that can be had.
         image_launches: What was started of those.
@@ -328,6 +330,7 @@ class FakeBackend:
         self.pulls: frozenset[str] = frozenset()
         self.away = False
         self.tags: set[str] = set()
+        self.registry: set[str] = set()
         self.launches: list[Launch] = []
         self.user_images: dict[str, UserImage] = {}
         self.image_launches: list[ImageLaunch] = []
@@ -400,12 +403,17 @@ class FakeBackend:
         )
 
     def image_present(self, image: Image) -> bool:
+        self._answer()
         return image.reference in self.tags
+
+    def image_in_registry(self, image: Image) -> bool:
+        self._answer()
+        return image.reference in self.registry
 
     @contextmanager
     def serve(self, launch: Launch) -> Iterator[FakeService]:
         self._answer()
-        if not self.image_present(launch.image):
+        if not (self.image_present(launch.image) or self.image_in_registry(launch.image)):
             raise BuildFailed("BLD011", f"The image {launch.image.reference} is gone.", "Import again.")
         service = FakeService(self.behaviour, self.clock)
         self.launches.append(launch)
@@ -575,19 +583,31 @@ class FakeRegistry:
         )
 
     def judge(
-        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+        self,
+        model_name: str,
+        model_version: str,
+        run: RunRef,
+        points: Sequence[HealthPoint],
+        reason: str,
+        told: Sequence[str] = (),
     ) -> bool:
         self._answer()
         row = self.rows.get((model_name, model_version))
         if row is None or row.status not in (Status.NORMAL, Status.ABNORMAL):
             raise NoSuchVersion("REG008", f"{model_name} {model_version} cannot be judged.", "")
-        row.health.extend(points)
+        known = {point.device for point in row.health if point.run == str(run)}
+        row.health.extend(point for point in points if point.device not in known)
+        texts = {event.text for event in row.events if event.run == str(run)}
+        for text in told:
+            if text not in texts:
+                self._event(row, EventKind.NORMAL, text, run)
         status = Status.ABNORMAL if reason else Status.NORMAL
         changed = status is not row.status
-        self._set(row, status, reason)
-        if changed:
+        if changed or reason != row.reason:
+            self._set(row, status, reason)
             kind = EventKind.ABNORMAL if reason else EventKind.NORMAL
-            self._event(row, kind, f"Found unfit: {reason}" if reason else "Found fit again.", run)
+            found = "Found unfit" if changed else "Still unfit"
+            self._event(row, kind, f"{found}: {reason}" if reason else "Found fit again.", run)
         return changed
 
     def find(self, model_name: str, model_version: str) -> VersionRow | None:
@@ -666,12 +686,14 @@ class FakeReports:
     Attributes:
         packages: Run → what validation found.
         suites: Run → task → what was judged.
+        sweeps: Run → what a sweep did.
         away: Whether nothing can be written or read.
     """
 
     def __init__(self) -> None:
         self.packages: dict[RunRef, PackageReport] = {}
         self.suites: dict[RunRef, dict[str, tuple[SuiteReport, ...]]] = {}
+        self.sweeps: dict[RunRef, SweepReport] = {}
         self.away = False
 
     def keep_package(self, run: RunRef, report: PackageReport) -> None:
@@ -683,9 +705,15 @@ class FakeReports:
         self._answer()
         self.suites.setdefault(run, {})[task] = tuple(suites)
 
+    def keep_sweep(self, run: RunRef, report: SweepReport) -> None:
+        self._answer()
+        self.sweeps[run] = report
+
     def find(self, run: RunRef) -> ImportReport:
         self._answer()
-        return ImportReport(package=self.packages.get(run), suites=dict(self.suites.get(run, {})))
+        return ImportReport(
+            package=self.packages.get(run), suites=dict(self.suites.get(run, {})), sweep=self.sweeps.get(run)
+        )
 
     def _answer(self) -> None:
         if self.away:

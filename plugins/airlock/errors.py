@@ -182,8 +182,16 @@ class StoreDamaged(PermanentError):
     """Bytes in the package store do not match their digest."""
 
 
+class StoreAway(TransientError):
+    """The folder of the package store is not there: it is not mounted, or nothing was ever imported."""
+
+
 class StoreFull(TransientError):
     """The store's disk is full: the next try may find room."""
+
+
+class SweepIncomplete(PermanentError):
+    """Some versions of a sweep could not be looked at (RVL011)."""
 
 
 class SettingInvalid(PermanentError):

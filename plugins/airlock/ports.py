@@ -22,6 +22,7 @@ from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import ModelVersion, Rebuild
 from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
+from airlock.domain.revalidation import SweepReport
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind, Reservation, RunRef
@@ -348,6 +349,13 @@ class RuntimeBackend(Protocol):
     def image_present(self, image: Image) -> bool:
         """Whether the image can be started on this worker."""
 
+    def image_in_registry(self, image: Image) -> bool:
+        """Whether a registry has the image under its digest, so that this worker could pull it.
+
+        Raises:
+            BackendUnavailable: The engine or the registry did not answer, or the registry does not open to us.
+        """
+
     def serve(self, launch: Launch) -> AbstractContextManager[RunningService]:
         """Start a service; leaving the context ends it and removes all of it.
 
@@ -423,6 +431,13 @@ class Reports(Protocol):
             ReportsUnavailable: It cannot be written.
         """
 
+    def keep_sweep(self, run: RunRef, report: SweepReport) -> None:
+        """Keep what a sweep over registered versions did; a second try replaces what the first one kept.
+
+        Raises:
+            ReportsUnavailable: It cannot be written.
+        """
+
     def find(self, run: RunRef) -> ImportReport:
         """What is kept of a run so far, which may be nothing.
 
@@ -431,7 +446,14 @@ class Reports(Protocol):
         """
 
 
-class Registry(Protocol):
+class History(Protocol):
+    """Where a test tells what it does."""
+
+    def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
+        """Add to the version's history."""
+
+
+class Registry(History, Protocol):
     """Model versions and their history."""
 
     def reserve(self, request: ImportRequest, run: RunRef, by: str = "") -> Reservation:
@@ -462,9 +484,6 @@ class Registry(Protocol):
         Raises:
             VersionGone: It was deleted, or is another run's.
         """
-
-    def add_event(self, reservation: Reservation, kind: EventKind, text: str) -> None:
-        """Add to the version's history."""
 
     def complete(self, version: ModelVersion, details: Mapping[str, Any]) -> None:
         """Make the version Normal and keep its record, in one transaction.
@@ -499,9 +518,17 @@ class Registry(Protocol):
         """
 
     def judge(
-        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+        self,
+        model_name: str,
+        model_version: str,
+        run: RunRef,
+        points: Sequence[HealthPoint],
+        reason: str,
+        told: Sequence[str] = (),
     ) -> bool:
         """Keep how a registered version fared at a later test, and make it Normal or Abnormal by it.
+
+        What the same run has kept already is not kept twice.
 
         Args:
             model_name: The model.
@@ -509,6 +536,7 @@ class Registry(Protocol):
             run: The run that tested it.
             points: What was measured.
             reason: Why it is not fit, code first; empty where it is.
+            told: More sentences for its history.
 
         Returns:
             Whether its status changed.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from airlock.domain.notification import Delivery
-from airlock.domain.record import Event, VersionRow
+from airlock.domain.record import Event, ModelVersion, VersionRow
 from airlock.domain.registered import Alias, AuditEntry, Facets, HealthPoint, Listing, ModelRow, Page, VersionFilter
 from airlock.domain.request import Changes
-from airlock.domain.version import Stage
+from airlock.domain.sweeping import Standing, SweepState
+from airlock.domain.version import RunRef, Stage
 
 VERSIONS_OF_A_MODEL = 5
 
@@ -88,3 +89,21 @@ class RegistryEditor(Protocol):
 
     def set_stage(self, model_name: str, model_version: str, stage: Stage, actor: str) -> VersionRow:
         """Say how far a version has come on its way into use."""
+
+
+class Sweeps(Protocol):
+    """The registry for sweeps. Every method raises RegistryUnavailable where the database does not answer."""
+
+    def standings(self, model_name: str = "", model_version: str = "") -> Sequence[Standing]:
+        """Every version that is Normal or Abnormal, those of one model or that one version."""
+
+    def record(self, model_name: str, model_version: str) -> ModelVersion:
+        """All that was found out about a version.
+
+        Raises:
+            NoSuchVersion: It has no record: it was deleted.
+            VersionBusy: Another release wrote its record.
+        """
+
+    def remember(self, run: RunRef, states: Mapping[tuple[str, str], SweepState]) -> None:
+        """Write what sweeps remember of versions, (name, version) → state, in place of what they did."""

@@ -15,7 +15,7 @@ import pytest
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.incoming import RANGE_BYTES, IncomingPackage
 from airlock.adapters.package_store import PackageFolderStore
-from airlock.errors import SourceChanged, StorageUnavailable, StoreDamaged, StoreFull
+from airlock.errors import SourceChanged, StorageUnavailable, StoreAway, StoreDamaged, StoreFull
 from airlock.ports import IncomingFile
 from tests.fakes import FakeClock
 
@@ -126,6 +126,10 @@ def test_a_truncated_file_is_noticed_when_it_is_read(store: PackageFolderStore) 
 
 
 def test_a_package_that_the_store_does_not_have_is_named(store: PackageFolderStore) -> None:
+    with pytest.raises(StoreAway, match=r"STO010"):
+        store.manifest("deadbeef")
+    # A store that is there says something about what it does not have; one that is not mounted does not.
+    stage(store)
     with pytest.raises(StoreDamaged, match=r"STO001.*deadbeef"):
         store.manifest("deadbeef")
 

@@ -25,7 +25,7 @@ from airlock.domain.version import RunRef, Status
 TABLES = (
     "models", "model_versions", "version_search", "version_records", "version_labels", "version_devices",
     "version_install_types", "version_documents", "aliases", "events", "health_points", "audit", "deliveries",
-    "mirror_states", "label_counts",
+    "mirror_states", "label_counts", "sweep_states",
 )  # fmt: skip
 
 

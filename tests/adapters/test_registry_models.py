@@ -329,7 +329,17 @@ def test_health_begins_with_the_import_and_grows_with_every_later_test(
         Status.ABNORMAL, "[SMK010] It ended.", "Found unfit: [SMK010] It ended.",
     )  # fmt: skip
     assert not registry.judge("iris", "0.0.1", sweep, [], "[SMK010] It ended."), "nothing new"
-    assert registry.judge("iris", "0.0.1", sweep, [replace(later, verdict="passed")], "")
+    assert not registry.judge("iris", "0.0.1", sweep, [later], "[SMK011] It is slow."), "another try of the same run"
+    row = reader.find("iris", "0.0.1")
+    assert row is not None
+    assert (row.reason, row.events[-1].text) == ("[SMK011] It is slow.", "Still unfit: [SMK011] It is slow.")
+    fit = replace(later, verdict="passed", run="revalidate_models/night-2")
+    sweep = RunRef(dag_id="revalidate_models", run_id="night-2")
+    for _ in range(2):
+        registry.judge("iris", "0.0.1", sweep, [fit], "", ["Tested again."])
+    row = reader.find("iris", "0.0.1")
+    assert row is not None
+    assert [event.text for event in row.events[-2:]] == ["Tested again.", "Found fit again."]
     row = reader.find("iris", "0.0.1")
     assert row is not None
     assert (row.status, row.reason, row.events[-1].text) == (Status.NORMAL, "", "Found fit again.")

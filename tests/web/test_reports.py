@@ -162,3 +162,37 @@ def test_the_links_of_a_task_name_addresses_that_the_plugin_has() -> None:
 
     (view,) = [view for view in AirlockPlugin.external_views if view["destination"] == "nav"]
     assert f"/plugin/{view['url_route']}{URL_PREFIX}" == links._PAGES
+
+
+def test_a_sweep_shows_what_became_of_which_version_and_nothing_in_it_runs(
+    site: Site, line: Callable[..., Any]
+) -> None:
+    from airlock.domain.device import Device
+    from airlock.domain.revalidation import Outcome, SweepReport, SweepRow
+    from airlock.domain.sweeping import Note, Why
+    from airlock.domain.version import RunRef
+
+    made = line({})
+    rows = (
+        SweepRow(
+            model_name="iris", model_version="0.0.1", outcome=Outcome.UNFIT, reason=f"[RVL001] {XSS}",
+            why=(Why.REQUESTED,), devices=(Device.CPU,), notes=(Note(code="RVL005", text="It is slow."),),
+        ),
+    )  # fmt: skip
+    report = SweepReport(
+        at=1_700_000_000.0, asked="", registered=12, due=4, later=1, untested=0,
+        counts={Outcome.UNFIT: 1, Outcome.FIT: 2}, rows=rows, left_out=0, tests=1, bytes_read=5_000_000, lost=0,
+        registry=made.expectations.judge("sweep", [{"model_name": "iris"}]),
+    )  # fmt: skip
+    made.reports.keep_sweep(RunRef(dag_id="revalidate_models", run_id="scheduled__1"), report)
+    answer = site.get("/reports/revalidate_models/scheduled__1")
+    assert answer.status_code == 200
+    assert XSS not in without_own_script(answer.text)
+    page = html.unescape(answer.text)
+    assert "3 of 12 versions, 4 were due; 1 have to wait for a later sweep" in page
+    assert "1 found unfit, 2 fit" in " ".join(page.split())
+    assert 'href="/airlock/models/iris/0.0.1/health"' in page
+    assert "It is slow." in page
+    assert "judged by Great Expectations in 1 rows" in page
+    found = site.get("/reports/revalidate_models/scheduled__1/report.json").json()["sweep"]
+    assert (found["rows"][0]["reason"], found["counts"]["found unfit"]) == (f"[RVL001] {XSS}", 1)

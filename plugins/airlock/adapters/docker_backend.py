@@ -181,6 +181,14 @@ class DockerBackend:
         """Whether the very same image is on this engine."""
         return self._images.present(image)
 
+    def image_in_registry(self, image: Image) -> bool:
+        """Whether a registry has the very same image; nothing is pulled.
+
+        Raises:
+            BackendUnavailable: The engine or the registry did not answer, or the registry does not open to us.
+        """
+        return self._images.offered(image) if image.own is None else self._user_images.offered(image)
+
     # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager

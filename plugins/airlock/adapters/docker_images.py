@@ -216,6 +216,11 @@ class RuntimeImages:
         """Whether the very same image is on this engine."""
         return self._present(runnable(image.reference, image.digest))
 
+    def offered(self, image: Image) -> bool:
+        """Whether the installation's registry has the very same image."""
+        name = runnable(image.reference, image.digest)
+        return "@" in name and self._repository is not None and self._repository.offers(name)
+
     def at_hand(self, plan: BuildPlan) -> bool:
         """Whether what a plan starts from is on this engine, or the whole image is."""
         return self._present(plan.layers[0].base) or self._present(plan.layers[-1].tag)

@@ -101,6 +101,30 @@ class ImagePull:
         except ENGINE_ERRORS as error:
             raise engine_gone("pulling an image", error) from error
 
+    def offers(self, reference: ImageReference, credentials: Credentials | None) -> bool:
+        """Whether a registry has an image, by its manifest alone.
+
+        Args:
+            reference: Its name, with a digest.
+            credentials: How its registry knows us.
+
+        Raises:
+            BackendUnavailable: The registry or the engine did not answer, or the registry does not open to us.
+        """
+        try:
+            self._client.api.inspect_distribution(  # type: ignore[no-untyped-call]
+                f"{reference.repository}@{reference.digest}", auth_config=authentication(reference, credentials)
+            )
+        except APIError as error:
+            refusal = self._refusal(reference, str(error.explanation or error), error.status_code or 0, credentials)
+            if isinstance(refusal, ImageRefused) and refusal.code == "IMG001":
+                return False
+            # That it may be had by somebody else says nothing about the image.
+            raise BackendUnavailable(refusal.code, refusal.message, refusal.remedy) from error
+        except ENGINE_ERRORS as error:
+            raise engine_gone("asking a registry for an image", error) from error
+        return True
+
     def _refusal(
         self, reference: ImageReference, said: str, status: int, credentials: Credentials | None
     ) -> AirlockError:

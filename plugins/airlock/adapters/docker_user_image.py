@@ -175,6 +175,25 @@ class UserImages:
                 ) from error
         return _engine_name(reference)
 
+    def offered(self, image: Image) -> bool:
+        """Whether the image's registry has the very same image, and this worker may pull it.
+
+        Raises:
+            BackendUnavailable: The engine or the registry did not answer, or the registry does not open to us.
+        """
+        name = runnable(image.reference, image.digest)
+        if "@" not in name or self._settings.image_pull == "never":
+            return False
+        reference = parse_reference(name)
+        pull = ImagePull(
+            self._client,
+            machine=self._machine,
+            timeout_s=self._settings.build_timeout_s,
+            max_bytes=self._settings.max_image_bytes,
+            clock=self._clock,
+        )
+        return pull.offers(reference, self._credentials_of(reference.registry))
+
     # ── starting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager

@@ -153,6 +153,20 @@ class ImageRepository:
             raise _unusable(parsed, error) from error
         self._call(reference, str(self.name_of(tag)))
 
+    def offers(self, reference: str) -> bool:
+        """Whether a registry has an image under its digest; nothing is pulled.
+
+        Args:
+            reference: `repository@sha256:…`.
+
+        Raises:
+            BackendUnavailable: The engine or the registry did not answer, after several tries, or does not open to us.
+        """
+        parsed = parse_reference(reference)
+        credentials = self._credentials_of(parsed.registry)
+        offered: bool = self._again(lambda: self._pull.offers(parsed, credentials), lambda line: None)
+        return offered
+
     # ── the registry ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property

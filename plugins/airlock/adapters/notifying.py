@@ -68,10 +68,16 @@ class NotifyingRegistry:
         return failed
 
     def judge(
-        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+        self,
+        model_name: str,
+        model_version: str,
+        run: RunRef,
+        points: Sequence[HealthPoint],
+        reason: str,
+        told: Sequence[str] = (),
     ) -> bool:
         """Keep a later test, and tell where the version's status changed by it."""
-        changed = self._registry.judge(model_name, model_version, run, points, reason)
+        changed = self._registry.judge(model_name, model_version, run, points, reason, told)
         if changed:
             reservation = Reservation(model_name=model_name, model_version=model_version, run=run)
             self._tell(reservation, Status.ABNORMAL if reason else Status.NORMAL, reason, {})

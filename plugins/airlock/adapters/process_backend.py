@@ -254,6 +254,10 @@ class ProcessBackend:
         made = self._of_keys(_environment_key(image), image.reference)
         return made is not None and made.digest == image.digest
 
+    def image_in_registry(self, image: Image) -> bool:
+        """Environments are in no registry."""
+        return False
+
     # ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager

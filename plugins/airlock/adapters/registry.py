@@ -15,13 +15,13 @@ from airlock.adapters.registry_records import (
     keep_health,
     keep_record,
     keep_request,
-    point_of,
+    kept_by,
     ran,
 )
 from airlock.adapters.registry_tables import model_versions, models, version_records
 from airlock.codec import decode
 from airlock.domain.record import ModelVersion, Rebuild
-from airlock.domain.registered import HealthPoint
+from airlock.domain.registered import HealthPoint, point_of
 from airlock.domain.request import ImportRequest
 from airlock.domain.version import EventKind, Reservation, RunRef, Status, VersionNumber, next_version
 from airlock.errors import NoSuchVersion, RegistryUnavailable, VersionBusy, VersionExists, VersionGone
@@ -229,12 +229,18 @@ class SqlRegistry(RegistryDatabase):
 
     @guarded
     def judge(
-        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+        self,
+        model_name: str,
+        model_version: str,
+        run: RunRef,
+        points: Sequence[HealthPoint],
+        reason: str,
+        told: Sequence[str] = (),
     ) -> bool:
         """Keep how a registered version fared at a later test, and make it Normal or Abnormal by it."""
         with self.engine.begin() as connection:
             row = connection.execute(
-                select(model_versions.c.id, model_versions.c.status)
+                select(model_versions.c.id, model_versions.c.status, model_versions.c.reason)
                 .where(model_versions.c.model_name == model_name, model_versions.c.model_version == model_version)
                 .with_for_update()
             ).first()
@@ -242,17 +248,21 @@ class SqlRegistry(RegistryDatabase):
             if row is None or row.status not in judged:
                 where = f"has status {row.status}" if row else "is not there"
                 raise NoSuchVersion("REG008", f"{model_name} {model_version} {where}: it cannot be judged.")
-            keep_health(connection, row.id, points)
+            known = kept_by(connection, row.id, str(run))
+            keep_health(connection, row.id, [point for point in points if point.device.value not in known.devices])
+            for text in told:
+                if text not in known.texts:
+                    self.write_event(connection, row.id, EventKind.NORMAL, text, run=str(run))
+            reason = reason[:MAX_REASON_CHARACTERS]
             status = Status.ABNORMAL if reason else Status.NORMAL
-            if status.value == row.status and not reason:
+            changed = bool(status.value != row.status)
+            if not changed and reason == row.reason:
                 return False
-            self._set_status(connection, row.id, status, reason[:MAX_REASON_CHARACTERS])
-            if status.value == row.status:
-                return False
+            self._set_status(connection, row.id, status, reason)
             kind = EventKind.ABNORMAL if reason else EventKind.NORMAL
-            text = f"Found unfit: {reason}" if reason else "Found fit again."
+            text = f"{'Found unfit' if changed else 'Still unfit'}: {reason}" if reason else "Found fit again."
             self.write_event(connection, row.id, kind, text[:MAX_REASON_CHARACTERS], run=str(run))
-            return True
+            return changed
 
     # ── within a transaction ─────────────────────────────────────────────────────────────────────────────────────────
 

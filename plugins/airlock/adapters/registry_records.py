@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,6 +15,7 @@ from airlock.adapters.registry_tables import (
     health_points,
     label_counts,
     model_versions,
+    sweep_states,
     version_devices,
     version_documents,
     version_install_types,
@@ -39,6 +40,7 @@ PARTS: tuple[Table, ...] = (
     version_documents,
     aliases,
     health_points,
+    sweep_states,
 )
 #: Where the report of a failed test stands in a version's details.
 FAILURE = "failure"
@@ -138,18 +140,23 @@ def ran(reports: Iterable[SmokeReport]) -> list[SmokeReport]:
     return [report for report in reports if report.verdict is Verdict.PASSED]
 
 
-def point_of(report: SmokeReport, at: float, run: str) -> HealthPoint:
-    """A test's report as a point of the version's history."""
-    return HealthPoint(
-        at=at,
-        device=report.device,
-        verdict=report.verdict.value,
-        p50_ms=report.latency.p50 if report.latency else None,
-        p99_ms=report.latency.p99 if report.latency else None,
-        ready_s=report.ready_s,
-        peak_memory_bytes=report.peak_memory_bytes,
-        run=run,
-    )
+class Kept(NamedTuple):
+    """What a run has written about a version.
+
+    Attributes:
+        devices: Devices of its points.
+        texts: Texts of its events.
+    """
+
+    devices: frozenset[str]
+    texts: frozenset[str]
+
+
+def kept_by(connection: Connection, version_id: int, run: str) -> Kept:
+    """What a run has written about a version in an earlier try of its task."""
+    points = select(health_points.c.device).where(health_points.c.version_id == version_id, health_points.c.run == run)
+    texts = select(events.c.text).where(events.c.version_id == version_id, events.c.run == run)
+    return Kept(frozenset(connection.execute(points).scalars()), frozenset(connection.execute(texts).scalars()))
 
 
 def labels_of(connection: Connection, version_id: int) -> tuple[str, ...]:

@@ -196,6 +196,21 @@ health_points = Table(
     Index("ix_health_points_version_id", "version_id", "id"),
 )
 
+#: What sweeps remember of each version.
+sweep_states = Table(
+    "sweep_states",
+    metadata,
+    Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("checked_at", Float, nullable=False),
+    Column("tested_at", Float, nullable=False),
+    Column("rules", String(64), nullable=False),
+    Column("runtime", String(64), nullable=False),
+    Column("next_file", Integer, nullable=False),
+    Column("credit_bytes", BigInteger, nullable=False),
+    Column("notes", JSON, nullable=False),
+    Column("run", String(502), nullable=False),
+)
+
 #: Who did what. By name and not by id: it outlives everything.
 audit = Table(
     "audit",

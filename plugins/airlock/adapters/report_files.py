@@ -18,10 +18,12 @@ from typing import Any
 from airlock.codec import decode, encode
 from airlock.domain.expectations import SuiteReport
 from airlock.domain.import_report import ImportReport, PackageReport
+from airlock.domain.revalidation import SweepReport
 from airlock.domain.version import RunRef
 from airlock.errors import ReportsUnavailable
 
 _PACKAGE = "package"
+_SWEEP = "sweep"
 _NAME_CHARACTERS = 32
 
 
@@ -48,11 +50,16 @@ class ReportFolders:
             # A task's name is the DAG's own: no path can be in it.
             self._write(run, f"task-{task}", [encode(suite) for suite in suites])
 
+    def keep_sweep(self, run: RunRef, report: SweepReport) -> None:
+        """Keep what a sweep over registered versions did."""
+        with self._guarded():
+            self._write(run, _SWEEP, encode(report))
+
     def find(self, run: RunRef) -> ImportReport:
         """What is kept of a run so far."""
         with self._guarded():
             folder = self._folder(run)
-            package = folder / f"{_PACKAGE}.json"
+            package, sweep = folder / f"{_PACKAGE}.json", folder / f"{_SWEEP}.json"
             return ImportReport(
                 package=decode(PackageReport, json.loads(package.read_bytes())) if package.exists() else None,
                 suites={
@@ -61,6 +68,7 @@ class ReportFolders:
                     )
                     for path in sorted(folder.glob("task-*.json"))
                 },
+                sweep=decode(SweepReport, json.loads(sweep.read_bytes())) if sweep.exists() else None,
             )
 
     def _folder(self, run: RunRef) -> Path:

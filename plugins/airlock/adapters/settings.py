@@ -21,6 +21,9 @@ BACKENDS = ("auto", "docker", "process")
 PROCESS_ISOLATIONS = ("auto", "bubblewrap", "none")
 ASCEND_ACCESSES = ("auto", "devices", "runtime")
 PULL_POLICIES = ("missing", "always", "never")
+NEVER = "never"
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly")
+_CRON = re.compile(r"[0-9A-Za-z*/,#?-]+(?: [0-9A-Za-z*/,#?-]+){4}")
 SCARCE_DEVICES = ("gpu", "ascend")
 _RESOURCE = re.compile(r"((?:[a-z0-9.-]+/)?[A-Za-z0-9._-]+)=([0-9]+(?:\.[0-9]+)?(?:m|[kMGT]i?)?)")
 
@@ -77,6 +80,7 @@ class Settings:
         arrivals_marker: Name of a package's marker, beside `model/`.
         arrivals_connection: Id of the Connection that opens the prefix.
         arrivals_poll_s: Seconds between two looks at the prefix.
+        revalidation_schedule: When registered versions are looked at again, as Airflow's `schedule`; empty for never.
         pip_index_url: Package index; empty means PIP_INDEX_URL.
         pip_extra_index_url: Further indexes; empty means PIP_EXTRA_INDEX_URL.
         pip_find_links: Folders of wheels; empty means PIP_FIND_LINKS.
@@ -119,6 +123,7 @@ class Settings:
     arrivals_marker: str
     arrivals_connection: str
     arrivals_poll_s: float
+    revalidation_schedule: str
     pip_index_url: str
     pip_extra_index_url: str
     pip_find_links: str
@@ -178,6 +183,15 @@ def load_settings(get: Callable[[str], str]) -> Settings:
             raise SettingInvalid("SET001", f"`[airlock] {key}` is {text!r}.", "Write s3://bucket/folder/*/.")
         return text
 
+    def schedule(key: str, default: str) -> str:
+        text = " ".join(get(key).split()) or default
+        if text.lower() == NEVER:
+            return ""
+        if text not in PRESETS and not _CRON.fullmatch(text):
+            fix = f"Write five fields of cron, one of {', '.join(PRESETS)}, or {NEVER}."
+            raise SettingInvalid("SET001", f"`[airlock] {key}` is {text!r}.", fix)
+        return text
+
     def pod_requests(key: str) -> tuple[PodRequest, ...]:
         requests: dict[str, PodRequest] = {}
         for text in filter(None, (part.strip() for part in get(key).split(";"))):
@@ -231,6 +245,7 @@ def load_settings(get: Callable[[str], str]) -> Settings:
         arrivals_marker=get("arrivals_marker") or "_READY",
         arrivals_connection=get("arrivals_connection") or DEFAULT_CONNECTION,
         arrivals_poll_s=number("arrivals_poll_s", 60, 1),
+        revalidation_schedule=schedule("revalidation_schedule", "@daily"),
         pip_index_url=get("pip_index_url"),
         pip_extra_index_url=get("pip_extra_index_url"),
         pip_find_links=get("pip_find_links"),

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from airlock.adapters.disk import sync_folder
 from airlock.domain.package import FileEntry, Manifest
-from airlock.errors import StoreDamaged
+from airlock.errors import StoreAway, StoreDamaged
 
 #: Beginning of the names of packages that were taken out because they are damaged.
 DAMAGED = "damaged-"
@@ -73,6 +73,13 @@ class StoreFolders:
             rows = json.loads(self.manifest_path(digest).read_bytes())
             manifest = Manifest.of(FileEntry(path=path, size_bytes=size, sha256=sha) for path, size, sha in rows)
         except FileNotFoundError:
+            if not self.packages.is_dir():
+                # A folder that is not mounted says nothing about any package.
+                raise StoreAway(
+                    "STO010",
+                    f"The package store {self.root} is not there, or empty.",
+                    "Mount it on this worker, or correct `[airlock] store`.",
+                ) from None
             raise StoreDamaged(
                 "STO001", f"The store {self.root} has no package {digest}.", "Import the package again."
             ) from None

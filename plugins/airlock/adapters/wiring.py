@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Reports,
         RuntimeBackend,
     )
-    from airlock.registry_ports import RegistryEditor, RegistryReader
+    from airlock.registry_ports import RegistryEditor, RegistryReader, Sweeps
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,13 @@ class Wiring:
         from airlock.adapters.registry_reads import SqlRegistryReader
 
         return SqlRegistryReader(self._registry_engine, self.clock)
+
+    @functools.cached_property
+    def sweeps(self) -> Sweeps:
+        """The registry for sweeps."""
+        from airlock.adapters.registry_sweeps import SqlSweeps
+
+        return SqlSweeps(self._registry_engine, self.clock)
 
     @functools.cached_property
     def registry_editor(self) -> RegistryEditor:

@@ -141,6 +141,10 @@ class Runtime:
         """
         return self if name in (OWN_BUILD, STAND_IN_BUILD) else self.as_variant(name)
 
+    def has_build(self, name: str) -> bool:
+        """Whether `as_build` has a build of this name."""
+        return name in (OWN_BUILD, STAND_IN_BUILD) or any(variant.name == name for variant in self.variants)
+
     def variants_for(self, device: Device) -> tuple[Runtime, ...]:
         """The row in those of its variants that use a device; the engine itself comes before what is left of it."""
         return tuple(self.as_variant(variant.name) for variant in self.variants if device in variant.devices)

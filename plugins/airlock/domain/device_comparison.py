@@ -1,4 +1,4 @@
-"""The answers of one version on two devices, side by side."""
+"""The answers of one version on two devices, or at two times, side by side."""
 
 from __future__ import annotations
 
@@ -57,6 +57,25 @@ class DeviceComparison:
         return f"{pair} differ by a share of {self.largest:.2g} at most in {self.compared} values{at}."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Two sets of answers to the same requests, side by side.
+
+    Attributes:
+        compared: How many values were compared.
+        largest: The largest share by which two numbers differ, at most 2; None where there are no numbers.
+        place: Sample and place of that number, or of the first thing that is no number and differs.
+        unlike: What differs that is no number, or that only one of the two has; empty where nothing does.
+        note: Why nothing could be compared; else empty.
+    """
+
+    compared: int = 0
+    largest: float | None = None
+    place: str = ""
+    unlike: str = ""
+    note: str = ""
+
+
 def compare_devices(reports: Sequence[SmokeReport], tolerance: float) -> tuple[DeviceComparison, ...]:
     """Every device that passed against the first one that did, in the order of devices.
 
@@ -72,20 +91,34 @@ def compare_devices(reports: Sequence[SmokeReport], tolerance: float) -> tuple[D
 
 
 def _compare(report: SmokeReport, other: SmokeReport, tolerance: float) -> DeviceComparison:
-    empty = DeviceComparison(device=report.device, against=other.device, tolerance=tolerance)
-    varying = [one.device.value for one in (report, other) if one.same_answers is False]
+    found = compare_answers(report, other)
+    return DeviceComparison(
+        device=report.device,
+        against=other.device,
+        tolerance=tolerance,
+        compared=found.compared,
+        largest=found.largest,
+        place=found.place,
+        unlike=found.unlike,
+        note=found.note,
+    )
+
+
+def compare_answers(report: SmokeReport, other: SmokeReport) -> Compared:
+    """The kept answers of two tests of one version: on two devices, or at two times."""
+    varying = list(dict.fromkeys(one.device.value for one in (report, other) if one.same_answers is False))
     if varying:
-        return replace(empty, note=f"on {' and '.join(varying)} one request gets another answer each time")
+        return Compared(note=f"on {' and '.join(varying)} one request gets another answer each time")
     try:
         differences = [(at, one, two, _share(one, two)) for at, one, two in _both(report, other)]
     except RecursionError:
-        return replace(empty, note="they are nested too deeply")
+        return Compared(note="they are nested too deeply")
     if not differences:
-        return replace(empty, note="no answer to the same request is kept of both")
+        return Compared(note="no answer to the same request is kept of both")
     unlike = [(at, one, two) for at, one, two, share in differences if share is None and not _same(one, two)]
     shares = [(share, at) for at, _, _, share in differences if share is not None]
     largest, place = max(shares, default=(None, ""))
-    result = replace(empty, compared=len(differences), largest=largest, place=shown(place, 200) if largest else "")
+    result = Compared(compared=len(differences), largest=largest, place=shown(place, 200) if largest else "")
     if unlike:
         at, one, two = unlike[0]
         result = replace(result, unlike=f"{_shown(one)} and {_shown(two)}", place=shown(at, 200))

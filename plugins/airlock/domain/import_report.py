@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from airlock.domain.expectations import SuiteReport
 from airlock.domain.findings import Finding
 from airlock.domain.inventory import INVENTORY, FileRow
+from airlock.domain.revalidation import SweepReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +41,17 @@ class PackageReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """All that is kept of one import.
+    """All that is kept of one run.
 
     Attributes:
         package: What validation found; None before it has ended.
         suites: Task → what was judged in it.
+        sweep: What a sweep over registered versions did; None for a run that is none.
     """
 
     package: PackageReport | None
     suites: dict[str, tuple[SuiteReport, ...]]
+    sweep: SweepReport | None = None
 
     @property
     def inventory(self) -> SuiteReport | None:

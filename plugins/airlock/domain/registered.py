@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from airlock.domain.device import Device
 from airlock.domain.record import VersionRow
+from airlock.domain.smoke import SmokeReport
 from airlock.domain.version import Stage, Status
 
 MAX_PAGE = 200
@@ -179,6 +180,20 @@ class HealthPoint:
     ready_s: float | None
     peak_memory_bytes: int | None
     run: str
+
+
+def point_of(report: SmokeReport, at: float, run: str) -> HealthPoint:
+    """A test's report as a point of the version's history."""
+    return HealthPoint(
+        at=at,
+        device=report.device,
+        verdict=report.verdict.value,
+        p50_ms=report.latency.p50 if report.latency else None,
+        p99_ms=report.latency.p99 if report.latency else None,
+        ready_s=report.ready_s,
+        peak_memory_bytes=report.peak_memory_bytes,
+        run=run,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

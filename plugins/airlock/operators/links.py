@@ -33,6 +33,16 @@ class ModelLink(BaseOperatorLink):
         return _page_of("runs", ti_key)
 
 
+class SweepLink(BaseOperatorLink):
+    """From a task of a sweep to its summary."""
+
+    name = "Summary"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """The address of the summary's page."""
+        return _page_of("reports", ti_key)
+
+
 class ReportLink(BaseOperatorLink):
     """From a task of an import to the report of what was found in its package."""
 

@@ -11,7 +11,7 @@ from airlock.domain.package import Package
 from airlock.domain.record import Accepted
 from airlock.domain.version import EventKind
 from airlock.errors import ImageRefused
-from airlock.ports import PackageStore, Registry, RuntimeBackend
+from airlock.ports import History, PackageStore, RuntimeBackend
 
 
 def bake(
@@ -22,7 +22,7 @@ def bake(
     *,
     store: PackageStore,
     backend: RuntimeBackend,
-    registry: Registry,
+    registry: History,
     log: Callable[[str], None],
 ) -> Image:
     """Lay the package into the runtime's image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import json
 import re
@@ -194,15 +195,61 @@ def known_digest(
         StorageUnavailable: The storage did not answer.
     """
     location = asked.above_model() if asked.archive is None else asked
-    if asked.archive is None:
-        listed, findings = _list(storage, location, limits)
-        objects = _inside(location, listed) if not findings else {}
-    else:
-        item = next(iter(storage.list(location)), None)
-        objects = {f"{asked.archive.value} archive": item} if item and item.key == location.prefix else {}
+    objects = _objects(asked, location, storage, limits)
     if not objects or not all(item.etag for item in objects.values()):
         return None
     return store.known(listing_identity(_identity(storage, location, objects), objects))
+
+
+class SourceLook(enum.Enum):
+    """What became of a package where it was imported from."""
+
+    SAME = "the same listing"
+    CHANGED = "another listing"
+    GONE = "nothing there"
+    UNTOLD = "no tags to tell by"
+
+
+def look_at_source(
+    asked: SourceLocation, digest: str, *, storage: ObjectStorage, store: PackageStore, limits: FetchLimits
+) -> SourceLook:
+    """Look whether a package is still where it was imported from, by its listing alone.
+
+    Args:
+        asked: The folder or the archive.
+        digest: The package that came from there.
+        storage: Where it lies.
+        store: Where packages are kept.
+        limits: How much it may hold.
+
+    Raises:
+        SourceRefused: No permission.
+        StorageUnavailable: The storage did not answer.
+    """
+    location = asked.above_model() if asked.archive is None else asked
+    try:
+        objects = _objects(asked, location, storage, limits)
+    except SourceRefused as error:
+        if error.code == "SRC001":
+            return SourceLook.GONE
+        raise
+    if not objects:
+        return SourceLook.GONE
+    if not all(item.etag for item in objects.values()):
+        return SourceLook.UNTOLD
+    known = store.known(listing_identity(_identity(storage, location, objects), objects))
+    return SourceLook.SAME if known == digest else SourceLook.CHANGED
+
+
+def _objects(
+    asked: SourceLocation, location: SourceLocation, storage: ObjectStorage, limits: FetchLimits
+) -> dict[str, ListedObject]:
+    """What a listing's identity is made of; nothing where there is no package or too much of it."""
+    if asked.archive is None:
+        listed, findings = _list(storage, location, limits)
+        return _inside(location, listed) if not findings else {}
+    item = next(iter(storage.list(location)), None)
+    return {f"{asked.archive.value} archive": item} if item and item.key == location.prefix else {}
 
 
 def listing_identity(storage: str, objects: dict[str, ListedObject], scope: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airlock.domain.apis import MULTIPART_TYPE
 from airlock.domain.catalogue import Catalogue, Runtime
@@ -13,10 +13,10 @@ from airlock.domain.image import Image
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.sample_requests import sample_requests
-from airlock.domain.smoke import Sample, SmokeReport, Verdict
+from airlock.domain.smoke import GoldenPair, Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
-from airlock.ports import Clock, Expectations, Launch, PackageStore, Registry, RuntimeBackend
+from airlock.ports import Clock, Expectations, History, Launch, PackageStore, RuntimeBackend
 from airlock.steps.bake import bake
 from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
 from airlock.steps.conversation import Conversation
@@ -38,12 +38,13 @@ def smoke(
     attempt: int,
     store: PackageStore,
     backend: RuntimeBackend,
-    registry: Registry,
+    registry: History,
     catalogue: Catalogue,
     clock: Clock,
     base_image_prefix: str,
     expectations: Expectations,
     log: Callable[[str], None],
+    again: Sequence[GoldenPair] = (),
 ) -> SmokeReport:
     """Test the version on one device, in the build that uses it; where that is another one, it is made here.
 
@@ -64,6 +65,7 @@ def smoke(
         base_image_prefix: Replaces the public registry in base images.
         expectations: What the installation expects of the answers.
         log: Takes a line of a build's output at a time.
+        again: Requests of an earlier test that are sent too, where none of today's samples is the same.
 
     Returns:
         A report that says passed, not served, or not run. A test that fails raises.
@@ -124,6 +126,8 @@ def smoke(
             tested = bake(accepted, package, runtime, tested, store=store, backend=backend, registry=registry, log=log)
     specs = accepted.request.minimum_specs
     samples = read_samples(validated, package, store)
+    sent = {sample.request for sample in samples}
+    samples += tuple(Sample(name=pair.sample, request=pair.request()) for pair in again if pair.request() not in sent)
     launch = Launch(
         image=tested,
         runtime=runtime,
@@ -173,7 +177,7 @@ def smoke(
 
 
 def _no_build(
-    device: Device, accepted: Accepted, runtime: Runtime, image: Image, made: Made, registry: Registry
+    device: Device, accepted: Accepted, runtime: Runtime, image: Image, made: Made, registry: History
 ) -> SmokeReport:
     """What is said where the worker has the device, and no build that uses it can be made here."""
     reasons = [error.message for error in made.unmade] or [f"The build of {runtime} made here uses the CPU."]

@@ -20,7 +20,7 @@ from airlock.domain.smoke import (
 from airlock.domain.user_image import DEFAULT_MEMORY_MB, users_to_try
 from airlock.domain.version import EventKind
 from airlock.errors import ImageRefused, SmokeFailed
-from airlock.ports import Clock, Expectations, ImageLaunch, PackageStore, Registry, RunningImage, RuntimeBackend
+from airlock.ports import Clock, Expectations, History, ImageLaunch, PackageStore, RunningImage, RuntimeBackend
 from airlock.steps.conversation import POLL_S, WRONG_PORT_REMEDY, Conversation
 from airlock.steps.expected import judge_answers
 from airlock.steps.measuring import passed_report, time_requests, told_event
@@ -41,7 +41,7 @@ def smoke_image(
     attempt: int,
     store: PackageStore,
     backend: RuntimeBackend,
-    registry: Registry,
+    registry: History,
     expectations: Expectations,
     clock: Clock,
 ) -> SmokeReport:

@@ -1,4 +1,4 @@
-"""The report of one import: its package's files, what was found, and what suites of expectations made of it."""
+"""The report of one run: what an import found in its package, or what became of the versions of a sweep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ router = APIRouter()
 @router.get("/reports/{dag_id}/{run_id}")
 def report(request: Request, reports: WiredReports, dag_id: str, run_id: str) -> HTMLResponse:
     """The page, for an import that was refused as well as for one that is still under way."""
-    found = reports.find(RunRef(dag_id=dag_id, run_id=run_id))
+    run = RunRef(dag_id=dag_id, run_id=run_id)
+    found = reports.find(run)
+    if found.sweep is not None:
+        return page(request, "sweep.html", sweep=found.sweep, run=run)
     # What is wrong comes first: a long list is cut.
     files = (
         () if found.package is None else sorted(found.package.files, key=lambda each: (-each.errors, -each.warnings))
@@ -32,7 +35,7 @@ def report(request: Request, reports: WiredReports, dag_id: str, run_id: str) ->
         report=found,
         files=files[:MAX_FILES],
         left_out=max(0, len(files) - MAX_FILES),
-        run=RunRef(dag_id=dag_id, run_id=run_id),
+        run=run,
         errors=0 if found.package is None else sum(item.severity is Severity.ERROR for item in found.package.findings),
     )
 

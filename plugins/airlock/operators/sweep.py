@@ -1,0 +1,280 @@
+"""The operators of `revalidate_models`: plan a sweep, check, test and judge a batch of versions, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from airlock import __version__
+from airlock.adapters.settings import from_airflow
+from airlock.codec import decode, encode
+from airlock.domain.device import Device
+from airlock.domain.revalidation import Checked, Outcome, Retest, SweepPart, as_result
+from airlock.domain.sweep_request import SweepRequest, parse_sweep
+from airlock.domain.sweeping import SweepBatch, SweepPlan
+from airlock.errors import SettingInvalid, SweepIncomplete
+from airlock.operators.base import StepOperator
+from airlock.operators.links import SweepLink
+from airlock.steps.check_version import VersionChecks
+from airlock.steps.judge_versions import judge_versions
+from airlock.steps.plan_sweep import choose_versions
+from airlock.steps.report_sweep import report_sweep
+from airlock.steps.retest import retest
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airlock.adapters.wiring import Wiring
+
+RETURN = "return_value"
+#: What a check hands on to the tests of its batch, beside what became of the versions that are not tested.
+TO_TEST = "to_test"
+
+
+class SweepOperator(StepOperator):
+    """Base of the operators of a sweep, which is no import of a version."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = (SweepLink(),)
+
+    @staticmethod
+    def request(context: Context) -> SweepRequest:
+        """The run's form. Airflow takes keys in conf that no Param declares; here they are seen and refused."""
+        return parse_sweep({**context["params"], **(context["dag_run"].conf or {})})
+
+
+class PlanSweepOperator(SweepOperator):
+    """Find the versions that are due. Batches are mapped over its return value; the plan's figures stand beside it."""
+
+    def run_step(self, wiring: Wiring, context: Context) -> Any:
+        """Return the batches."""
+        plan = choose_versions(
+            self.request(context),
+            sweeps=wiring.sweeps,
+            catalogue=wiring.catalogue,
+            schema=wiring.config_schema,
+            release=__version__,
+            base_image_prefix=wiring.settings.base_image_prefix,
+            clock=wiring.clock,
+        )
+        tests = sum(due.test for batch in plan.batches for due in batch.versions)
+        self.log.info(
+            "%d versions, %d due: %d are looked at in %d batches, %d of them are tested; %d have to wait.",
+            plan.registered,
+            plan.due,
+            plan.due - plan.later,
+            len(plan.batches),
+            tests,
+            plan.later,
+        )
+        figures = SweepPlan(
+            batches=(),
+            registered=plan.registered,
+            due=plan.due,
+            later=plan.later,
+            untested=plan.untested,
+            asked=plan.asked,
+        )
+        context["ti"].xcom_push(key="plan", value={"plan": encode(figures), "batches": len(plan.batches)})
+        return [encode(batch) for batch in plan.batches]
+
+
+class CheckVersionsOperator(SweepOperator):
+    """Check the versions of a batch without starting a service, and decide about those that are not to be tested.
+
+    The tests of devices that no version of the batch needs are skipped from here, so that they start no process.
+
+    :param batch: one of the batches that plan gave. (templated)
+    """
+
+    template_fields: Sequence[str] = ("batch",)
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+
+    def run_step(self, wiring: Wiring, context: Context) -> Any:
+        """Return what became of the versions that are not tested."""
+        batch = decode(SweepBatch, self.batch)
+        checks = VersionChecks(
+            self.request(context),
+            sweeps=wiring.sweeps,
+            store=wiring.store,
+            backend=wiring.backend,
+            storage_of=wiring.storage,
+            catalogue=wiring.catalogue,
+            schema=wiring.config_schema,
+            release=__version__,
+            base_image_prefix=wiring.settings.base_image_prefix,
+            limits=wiring.fetch_limits,
+            clock=wiring.clock,
+        )
+        found = checks.check_batch(batch)
+        decided = [checked for checked in found if not checked.devices]
+        part = judge_versions(
+            decided,
+            (),
+            self.run_ref(context),
+            registry=wiring.registry,
+            sweeps=wiring.sweeps,
+            clock=wiring.clock,
+            log=self.lines(),
+        )
+        to_test = [checked for checked in found if checked.devices]
+        self.log.info("Batch %d: %d decided, %d to be tested.", batch.number, len(decided), len(to_test))
+        ti = context["ti"]
+        ti.xcom_push(key=TO_TEST, value=[encode(checked) for checked in to_test])
+        ti.xcom_push(key=RETURN, value=encode(part))
+        devices = {device for checked in to_test for device in checked.devices}
+        skipped = [
+            task_id
+            for task_id in self.get_flat_relative_ids()
+            if (device := self._device_of(task_id)) is not None and device not in devices
+        ]
+        if not to_test:
+            skipped += [task_id for task_id in self.get_flat_relative_ids() if task_id.endswith(".judge")]
+        if skipped:
+            index = ti.map_index
+            raise DownstreamTasksSkipped(tasks=[(task_id, index) if index >= 0 else task_id for task_id in skipped])
+        return encode(part)
+
+    @staticmethod
+    def _device_of(task_id: str) -> Device | None:
+        name = task_id.rpartition(".test_")[2]
+        return Device(name) if name in {device.value for device in Device} else None
+
+
+class RetestVersionsOperator(SweepOperator):
+    """Start the services of a batch's versions on one device, one after the other, and ask them again.
+
+    :param device: `cpu`, `gpu` or `ascend`.
+    :param to_test: what check handed on. (templated)
+    """
+
+    template_fields: Sequence[str] = ("to_test",)
+
+    def __init__(self, *, device: str, to_test: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.device = device
+        self.to_test = to_test
+
+    def run_step(self, wiring: Wiring, context: Context) -> Any:
+        """Return what was found of each."""
+        device, found = Device(self.device), []
+        for checked in (decode(Checked, each) for each in self.to_test or ()):
+            if device not in checked.devices:
+                continue
+            tested = retest(
+                checked,
+                device,
+                self.run_ref(context),
+                task=self.task_id,
+                attempt=context["ti"].try_number,
+                sweeps=wiring.sweeps,
+                reader=wiring.registry_reader,
+                store=wiring.store,
+                backend=wiring.backend,
+                catalogue=wiring.catalogue,
+                clock=wiring.clock,
+                base_image_prefix=wiring.settings.base_image_prefix,
+                expectations=wiring.expectations,
+                log=self.lines(),
+            )
+            said = tested.problem or tested.undecided or ("as at its import" if tested.passed else "not tested")
+            self.log.info("%s on %s: %s", checked, self.device, said)
+            found.append(encode(tested))
+        return found
+
+
+class JudgeVersionsOperator(SweepOperator):
+    """Decide about the versions of a batch that were tested.
+
+    :param to_test: what check handed on. (templated)
+    :param tests: what the tests of each device gave. (templated)
+    """
+
+    template_fields: Sequence[str] = ("to_test", "tests")
+
+    def __init__(self, *, to_test: Any, tests: Sequence[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.to_test = to_test
+        self.tests = tests
+
+    def run_step(self, wiring: Wiring, context: Context) -> Any:
+        """Return what became of them."""
+        part = judge_versions(
+            [decode(Checked, each) for each in self.to_test or ()],
+            [decode(Retest, each) for found in self.tests for each in found or ()],
+            self.run_ref(context),
+            registry=wiring.registry,
+            sweeps=wiring.sweeps,
+            clock=wiring.clock,
+            log=self.lines(),
+        )
+        return encode(part)
+
+
+class ReportSweepOperator(SweepOperator):
+    """Sum up the sweep, judge the registry as a table, and keep both as a page; fails where something is not decided.
+
+    :param plan: what plan said beside its batches. (templated)
+    :param parts: what the checks and the judgements of all batches gave. (templated)
+    """
+
+    template_fields: Sequence[str] = ("plan", "parts")
+
+    def __init__(self, *, plan: Any, parts: Sequence[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.parts = parts
+
+    def run_step(self, wiring: Wiring, context: Context) -> Mapping[str, Any]:
+        """Return the summary's figures."""
+        if not self.plan:
+            # Plan failed, and said why.
+            return {}
+        run, planned = self.run_ref(context), decode(SweepPlan, self.plan["plan"])
+        checked, judged = (list(part or ()) for part in self.parts)
+        parts = [decode(SweepPart, each) for each in (*checked, *judged) if each]
+        report = report_sweep(
+            planned,
+            parts,
+            max(0, planned.due - planned.later - sum(sum(part.counts.values()) for part in parts)),
+            run,
+            sweeps=wiring.sweeps,
+            expectations=wiring.expectations,
+            reports=wiring.reports,
+            clock=wiring.clock,
+            log=self.lines(),
+        )
+        removed = wiring.backend.sweep(run) if report.tests else 0
+        if removed:
+            self.log.info("%d leftovers removed", removed)
+        for row in report.rows:
+            self.log.info("%s %s: %s %s", row.model_name, row.model_version, row.outcome.value, row.reason)
+        for each in report.registry.results if report.registry else ():
+            if not each.met:
+                self.log.warning("registry: not met: %s (%s)", each.says, each.observed)
+        result = as_result(report)
+        open_ends = report.counts.get(Outcome.UNDECIDED, 0) + report.lost
+        if open_ends:
+            # A failed task gives no return value by itself; the figures are the run's result all the same.
+            context["ti"].xcom_push(key=RETURN, value=result)
+            raise SweepIncomplete(
+                "RVL011",
+                f"{open_ends} of {planned.due - planned.later} versions could not be looked at; the report of this run "
+                "says why. They stay what they were, and stay due.",
+                "Put right what the report names; the next sweep looks at them first.",
+            )
+        return result
+
+
+def revalidation_schedule() -> str | None:
+    """`[airlock] revalidation_schedule`, read while the DAG's file is parsed."""
+    try:
+        return from_airflow().revalidation_schedule or None
+    except SettingInvalid:
+        # Every task of a run says which setting it is; a DAG that is not there would say nothing.
+        return None

@@ -1,0 +1,111 @@
+"""The DAG `revalidate_models` on a real registry, store and service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airlock.domain.version import RunRef, Status
+from tests.dag.conftest import Installation, Outcome, Upload, load_dag
+
+DAG_ID = "revalidate_models"
+
+
+@pytest.fixture
+def run_sweep(installation: Installation) -> Callable[..., Outcome]:
+    """Runs the DAG with `dag.test()`."""
+
+    def run(**conf: Any) -> Outcome:
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        dag_run = load_dag(DAG_ID).test(run_conf=conf)
+        with create_session() as session:
+            tasks = {
+                ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): str(ti.state)
+                for ti in dag_run.get_task_instances(session=session)
+            }
+            rows = session.query(XComModel).filter_by(dag_id=DAG_ID, run_id=dag_run.run_id, key="return_value")
+            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
+        return Outcome(
+            state=str(dag_run.state), tasks=tasks, record=xcom.get("report"), run_id=dag_run.run_id, xcom=xcom
+        )
+
+    return run
+
+
+def test_every_field_of_the_form_has_a_section_a_title_help_and_the_default_of_its_parser(
+    installation: Installation,
+) -> None:
+    from airlock.domain.sweep_request import SWEEP_FIELDS, SweepRequest, parse_sweep
+
+    params = load_dag(DAG_ID).params
+    assert sorted(params) == sorted(SWEEP_FIELDS)
+    for name in SWEEP_FIELDS:
+        param = params.get_param(name)
+        assert param.schema["section"], name
+        assert param.schema["title"], name
+        assert param.description, name
+    assert parse_sweep(dict(params)) == SweepRequest()
+
+
+def test_a_version_is_tested_again_then_left_alone_then_found_unfit_when_its_bytes_rot(
+    process: Installation,
+    upload: Upload,
+    run_import: Callable[..., Outcome],
+    run_sweep: Callable[..., Outcome],
+) -> None:
+    name = f"rotting-{upload.bucket.name}"
+    assert run_import(model_name=name, source_location=upload.go()).state == "success"
+    wiring = process.wiring()
+    reader, store = wiring.registry_reader, wiring.store
+
+    asked = run_sweep(model_name=name, model_version="0.0.1")
+
+    assert asked.state == "success", asked.tasks
+    assert asked.record is not None
+    assert (asked.record["counts"], asked.record["tests"]) == ({"fit": 1}, 1)
+    assert asked.tasks["batch.test_gpu[0]"] == asked.tasks["batch.test_ascend[0]"] == "skipped"
+    assert asked.tasks["batch.judge[0]"] == "success"
+    imported, tested = reader.health(name, "0.0.1")
+    assert (tested.run, tested.verdict) == (f"{DAG_ID}/{asked.run_id}", imported.verdict)
+    row = reader.find(name, "0.0.1")
+    assert row is not None
+    assert (row.status, row.events[-1].text.split(":")[0][:13]) == (Status.NORMAL, "Tested again.")
+
+    # Due by nothing but what was asked for: no test, and no task that would start one.
+    quiet = run_sweep(check_after_h=0, test_after_days=3650)
+    assert quiet.state == "success", quiet.tasks
+    assert quiet.record is not None
+    assert quiet.record["tests"] == 0
+    assert {state for task, state in quiet.tasks.items() if "test_" in task or "judge" in task} == {"skipped"}
+    kept = wiring.reports.find(RunRef(dag_id=DAG_ID, run_id=quiet.run_id)).sweep
+    assert kept is not None
+    assert kept.registry is not None
+    assert not [result for result in kept.registry.results if not result.met and result.severity.value == "error"]
+
+    (model,) = Path(store.folder(row.package_digest.partition(":")[2])).glob("model/model.m")
+    data = bytearray(model.read_bytes())
+    data[1] ^= 1
+    model.chmod(0o644)
+    model.write_bytes(data)
+    rotten = run_sweep(check_after_h=0, test_after_days=3650)
+    row = reader.find(name, "0.0.1")
+    assert row is not None
+    assert row.status is Status.ABNORMAL
+    assert row.reason.startswith("[STO006] model/model.m of package")
+    assert rotten.record is not None
+    assert rotten.record["counts"]["found unfit"] == 1
+    assert reader.health(name, "0.0.1")[-1].verdict == "not run: STO006"
+
+
+def test_a_sweep_of_a_version_that_is_not_there_says_so(
+    process: Installation, run_sweep: Callable[..., Outcome]
+) -> None:
+    outcome = run_sweep(model_name="nobody", model_version="0.0.1")
+    assert outcome.state == "failed"
+    assert outcome.tasks["plan"] == "failed"
+    assert outcome.record in (None, {})
