@@ -15,7 +15,7 @@ from pathlib import Path
 
 from airlock.errors import AirlockError
 from scripts import bootstrap
-from scripts.bench import bake, fetch, imports, serving, smoke
+from scripts.bench import bake, fetch, imports, serving, smoke, sweep
 from scripts.bench.measure import RunFailed
 from scripts.bench.table import Row, as_text, write_json
 from scripts.children import Interrupted, interruptible
@@ -88,6 +88,10 @@ def _serving(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterat
     yield from serving.rows(bench, runs=min(3, arguments.runs), tell=_tell)
 
 
+def _sweep(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    yield from sweep.rows(sweep.SweepBench(folder / "sweep", _tell), runs=arguments.runs)
+
+
 #: In this order; each cleans up before the next begins.
 GROUPS: dict[str, Callable[[argparse.Namespace, Path, Path], Iterator[Row]]] = {
     "fetch": _fetch,
@@ -95,6 +99,7 @@ GROUPS: dict[str, Callable[[argparse.Namespace, Path, Path], Iterator[Row]]] = {
     "imports": _imports,
     "smoke": _smoke,
     "serving": _serving,
+    "sweep": _sweep,
 }
 
 

@@ -323,6 +323,19 @@ def test_what_airflow_refuses_is_a_problem(site: Site, imported_iris: Any) -> No
     is_problem(site.ask("POST", f"{API}/imports", json=form), 409, "RUN002")
 
 
+def test_a_version_is_tested_again_when_it_is_asked_for(
+    site: Site, imported_iris: Any, runs: Runs, reserve: Callable[..., Any]
+) -> None:
+    answer = site.ask("POST", f"{ONE}/revalidation")
+    assert (answer.status_code, answer.json()["dag_id"]) == (202, "revalidate_models")
+    ((conf, _),) = runs.asked
+    assert conf == {"model_name": "iris", "model_version": "0.0.1"}
+    reserve("run-2")
+    is_problem(site.ask("POST", f"{API}/models/iris/versions/0.0.2/revalidation"), 409, "REG009")
+    is_problem(site.ask("POST", f"{API}/models/iris/versions/0.0.9/revalidation"), 404, "REG008")
+    assert len(runs.asked) == 1
+
+
 def test_other_dependencies_start_a_rebuild(site: Site, imported_iris: Any, runs: Runs) -> None:
     packages = [{"installer": "pip", "packages": [{"package_name": "itsdangerous"}]}]
     assert site.ask("PUT", f"{ONE}/dependencies", json={"dependencies": packages}).status_code == 202

@@ -126,10 +126,16 @@ class MirroringRegistry:
         self._mirroring.changed((held.model_name, held.model_version))
 
     def judge(
-        self, model_name: str, model_version: str, run: RunRef, points: Sequence[HealthPoint], reason: str
+        self,
+        model_name: str,
+        model_version: str,
+        run: RunRef,
+        points: Sequence[HealthPoint],
+        reason: str,
+        told: Sequence[str] = (),
     ) -> bool:
         """Keep a later test, and mirror the version's status where it changed."""
-        changed = self._registry.judge(model_name, model_version, run, points, reason)
+        changed = self._registry.judge(model_name, model_version, run, points, reason, told)
         if changed:
             self._mirroring.changed((model_name, model_version))
         return changed

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from airlock.domain.record import VersionRow
 from airlock.domain.request import parse_new_dependencies, parse_request, parse_source
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
+from airlock.registry_ports import RegistryReader
 from airlock.steps.check import DEFAULT_READ_BYTES, check_source
-from airlock.web.access import DAG_ID, may_change
+from airlock.web.access import DAG_ID, REVALIDATE_DAG_ID, may_change
 from airlock.web.api import shapes
 from airlock.web.api.problems import ProblemFinding, documented, finding_shape, refusal_shape
 from airlock.web.api.reading import ONE, existing
@@ -60,6 +62,18 @@ class DependenciesBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     dependencies: list[dict[str, Any]] = Field(description='[{"installer": "pip", "packages": [{"package_name": …}]}]')
+
+
+def _imported(registry: RegistryReader, model_name: str, model_version: str, done: str) -> VersionRow:
+    """A version that was imported, or a problem that says what can be done to nothing else."""
+    row = existing(registry, model_name, model_version)
+    if row.status is Status.DELETED:
+        raise NoSuchVersion("REG008", f"{model_name} {model_version} was deleted.", "Look at /models.")
+    if row.status not in (Status.NORMAL, Status.ABNORMAL):
+        raise VersionBusy(
+            "REG009", f"{model_name} {model_version} has status {row.status}.", f"Only what was imported is {done}."
+        )
+    return row
 
 
 def _started(run: RunRef) -> StartedRun:
@@ -118,13 +132,7 @@ async def replace_dependencies(
     The version stays what it is until the run has succeeded.
     """
     parse_new_dependencies(body.dependencies)
-    row = await run_in_threadpool(existing, registry, model_name, model_version)
-    if row.status is Status.DELETED:
-        raise NoSuchVersion("REG008", f"{model_name} {model_version} was deleted.", "Look at /models.")
-    if row.status not in (Status.NORMAL, Status.ABNORMAL):
-        raise VersionBusy(
-            "REG009", f"{model_name} {model_version} has status {row.status}.", "Only what was imported is rebuilt."
-        )
+    row = await run_in_threadpool(_imported, registry, model_name, model_version, "rebuilt")
     form = {
         "model_name": model_name,
         "model_version": model_version,
@@ -133,3 +141,13 @@ async def replace_dependencies(
         "rebuild": True,
     }
     return _started(await runs.start(DAG_ID, form, request.headers))
+
+
+@router.post(f"{ONE}/revalidation", status_code=202, responses=documented(404))
+async def revalidate(
+    request: Request, registry: WiredRegistry, runs: WiredRuns, model_name: ModelName, model_version: ModelVersion
+) -> StartedRun:
+    """Check and test a version again, now: it becomes Abnormal where it is no longer fit, or Normal again."""
+    await run_in_threadpool(_imported, registry, model_name, model_version, "tested again")
+    form = {"model_name": model_name, "model_version": model_version}
+    return _started(await runs.start(REVALIDATE_DAG_ID, form, request.headers))
