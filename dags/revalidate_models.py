@@ -54,19 +54,20 @@ with DAG(
         judged = JudgeVersionsOperator(
             task_id="judge",
             to_test=to_test,
-            tests=[test.output for test in tests],
+            tests={test.device: test.task_id for test in tests},
             # A test that was killed leaves its versions undecided, and the others' are decided.
             trigger_rule=TriggerRule.ALL_DONE,
         )
         checked >> tests >> judged
-        return {"checked": checked.output, "judged": judged.output}
+        return [checked.output, judged.output]
 
-    # What every batch's tasks gave, which is also what the report waits for.
+    # What every batch's tasks give, which is also what the report waits for.
     batches = look_again.expand(batch=plan.output)
     report = ReportSweepOperator(
         task_id="report",
         plan=plan.output["plan"],
-        parts=[batches["checked"], batches["judged"]],
+        parts=[given.operator.task_id for given in batches],
         trigger_rule=TriggerRule.ALL_DONE,
     )
+    batches >> report
     dag.add_result(report.output)

@@ -132,6 +132,8 @@ def test_only_the_very_same_image_counts_as_present(bench: Bench) -> None:
     image = bench.image()
     assert bench.backend().image_present(image)
     assert not bench.backend().image_present(replace(image, digest="sha256:" + "0" * 64))
+    # Without a registry of images there is none that could have it.
+    assert not bench.backend().image_in_registry(image)
 
 
 def _litter(bench: Bench, tag: str) -> list[str]:

@@ -155,6 +155,11 @@ def test_what_is_made_is_pushed_and_another_worker_pulls_it_by_its_digest(
     forget(client, f"{registry.host}/")
     other = backend(docker_bench, registry.host)
     assert not other.image_present(image)
+    # Asking the registry for it pulls nothing.
+    assert other.image_in_registry(image)
+    lost = f"{image.reference.partition('@')[0]}@sha256:{'0' * 64}"
+    assert not other.image_in_registry(replace(image, reference=lost))
+    assert not other.image_present(image)
     with other.serve(docker_bench.launch(image=image)) as service:
         until_ready(service)
         assert ask(service) == 6

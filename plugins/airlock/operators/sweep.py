@@ -192,21 +192,25 @@ class JudgeVersionsOperator(SweepOperator):
     """Decide about the versions of a batch that were tested.
 
     :param to_test: what check handed on. (templated)
-    :param tests: what the tests of each device gave. (templated)
+    :param tests: device → id of the task that tests on it; only those are asked that had something to test.
     """
 
-    template_fields: Sequence[str] = ("to_test", "tests")
+    template_fields: Sequence[str] = ("to_test",)
 
-    def __init__(self, *, to_test: Any, tests: Sequence[Any], **kwargs: Any) -> None:
+    def __init__(self, *, to_test: Any, tests: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.to_test = to_test
         self.tests = tests
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Return what became of them."""
+        checks = [decode(Checked, each) for each in self.to_test or ()]
+        ti = context["ti"]
+        asked = [self.tests[device] for device in {device for checked in checks for device in checked.devices}]
+        given = [ti.xcom_pull(task_ids=task_id, map_indexes=ti.map_index) for task_id in asked]
         part = judge_versions(
-            [decode(Checked, each) for each in self.to_test or ()],
-            [decode(Retest, each) for found in self.tests for each in found or ()],
+            checks,
+            [decode(Retest, each) for found in given for each in found or ()],
             self.run_ref(context),
             registry=wiring.registry,
             sweeps=wiring.sweeps,
@@ -220,12 +224,12 @@ class ReportSweepOperator(SweepOperator):
     """Sum up the sweep, judge the registry as a table, and keep both as a page; fails where something is not decided.
 
     :param plan: what plan said beside its batches. (templated)
-    :param parts: what the checks and the judgements of all batches gave. (templated)
+    :param parts: ids of the tasks whose values, of all batches, are summed up.
     """
 
-    template_fields: Sequence[str] = ("plan", "parts")
+    template_fields: Sequence[str] = ("plan",)
 
-    def __init__(self, *, plan: Any, parts: Sequence[Any], **kwargs: Any) -> None:
+    def __init__(self, *, plan: Any, parts: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan = plan
         self.parts = parts
@@ -236,8 +240,9 @@ class ReportSweepOperator(SweepOperator):
             # Plan failed, and said why.
             return {}
         run, planned = self.run_ref(context), decode(SweepPlan, self.plan["plan"])
-        checked, judged = (list(part or ()) for part in self.parts)
-        parts = [decode(SweepPart, each) for each in (*checked, *judged) if each]
+        # One task's values of all batches: a list of ids gives a list, however many there are.
+        given = [each for task_id in self.parts for each in context["ti"].xcom_pull(task_ids=[task_id]) or ()]
+        parts = [decode(SweepPart, each) for each in given if each]
         report = report_sweep(
             planned,
             parts,

@@ -34,6 +34,7 @@ from airlock.errors import (
     SettingInvalid,
     StoreDamaged,
     TransientError,
+    VersionBusy,
 )
 from airlock.ports import Clock, ObjectStorage, PackageStore, RuntimeBackend
 from airlock.registry_ports import Sweeps
@@ -127,7 +128,7 @@ class VersionChecks:
             return self._check(version, standing, due, checked)
         except NoSuchVersion:
             return replace(checked, overtaken=True)
-        except (TransientError, SettingInvalid) as error:
+        except (TransientError, SettingInvalid, VersionBusy) as error:
             return replace(checked, undecided=str(error))
         except AirlockError as error:
             return replace(checked, problems=(problem_of(error),), state=replace(checked.state, checked_at=now))

@@ -12,7 +12,7 @@ from airlock.domain.revalidation import NOT_TESTED, Checked, Problem, Retest, co
 from airlock.domain.smoke import SmokeReport, Verdict
 from airlock.domain.sweeping import Note
 from airlock.domain.version import EventKind, Reservation, RunRef
-from airlock.errors import AirlockError, SettingInvalid, TransientError
+from airlock.errors import AirlockError, NoSuchVersion, SettingInvalid, TransientError, VersionBusy
 from airlock.ports import Clock, Expectations, PackageStore, RuntimeBackend
 from airlock.registry_ports import RegistryReader, Sweeps
 from airlock.steps.check_version import problem_of
@@ -77,10 +77,10 @@ def retest(
         if before is None or before.image is None or before.verdict is not Verdict.PASSED:
             return replace(tested, undecided=f"It was made again meanwhile, and did not pass on {device.value}.")
         history = reader.health(checked.model_name, checked.model_version)
-    except TransientError as error:
+    except NoSuchVersion:
+        return replace(tested, undecided="It was deleted meanwhile.")
+    except (TransientError, VersionBusy) as error:
         return replace(tested, undecided=str(error))
-    except AirlockError as error:
-        return replace(tested, problem=problem_of(error))
     outcome = tested
     for number in range(1, TRIES + 1):
         told = _Told()
