@@ -270,7 +270,7 @@ class SmokeBench:
             attempt=1,
             store=self.store,  # type: ignore[arg-type]  # what a test needs of it
             backend=counting,
-            registry=_Silent(),  # type: ignore[arg-type]
+            registry=_Silent(),
             catalogue=self.catalogue,
             clock=SystemClock(),
             base_image_prefix="",

@@ -18,6 +18,7 @@ from airlock.adapters.docker_client import RUN_LABEL
 from airlock.adapters.expectations import ExpectationSuites
 from airlock.adapters.folder_storage import FolderStorage
 from airlock.adapters.install_settings import InstallSettings
+from airlock.adapters.judge_host import JudgeHost
 from airlock.adapters.package_store import PackageFolderStore
 from airlock.adapters.registry import SqlRegistry
 from airlock.adapters.registry_schema import open_engine, upgrade
@@ -52,6 +53,8 @@ TARGET_TIMES = 12.0
 COUNT, MANY = 1_000, 10_000
 MODEL_BYTES = 20_000
 DAY_S = 86_400.0
+#: The judge of the sweeps ends by itself, so long after the last one.
+JUDGE_IDLE_S = 60.0
 DAG_ID = "revalidate_models"
 #: The age of a file whose times tell everything.
 _SETTLE_S = 2.5
@@ -106,7 +109,9 @@ class SweepBench:
         self._reports = ReportFolders(settings.reports)
         self._catalogue = load_catalogue(settings.include_dir)
         self._schema = json.loads((settings.include_dir / "specs" / "config.schema.json").read_bytes())
-        self._expectations = ExpectationSuites(settings.include_dir / "specs" / "expectations", self._clock)
+        self._expectations = ExpectationSuites(
+            settings.include_dir / "specs" / "expectations", JudgeHost(folder / "judge", JUDGE_IDLE_S), self._clock
+        )
         self._limits = FetchLimits(max_package_bytes=settings.max_package_bytes, max_objects=settings.max_objects)
         self._client = docker.from_env()
         self._backend = DockerBackend(
