@@ -37,12 +37,14 @@ class LocalPackage:
         self._manifest = Manifest.of(self._files())
 
     def _files(self) -> Iterator[FileEntry]:
-        for parent, folders, names in os.walk(self.root / MODEL_FOLDER):
+        # Texts, not paths: of thousands of files those alone would take longer than everything else.
+        above = len(os.path.join(self.root, ""))
+        for parent, folders, names in os.walk(os.path.join(self.root, MODEL_FOLDER)):
             folders.sort()
-            for name in [*names, *(each for each in folders if (Path(parent) / each).is_symlink())]:
-                path = Path(parent) / name
-                relative = path.relative_to(self.root).as_posix()
-                status = path.lstat()
+            for name in [*names, *(each for each in folders if os.path.islink(os.path.join(parent, each)))]:
+                path = os.path.join(parent, name)
+                relative = path[above:]
+                status = os.lstat(path)
                 if stat.S_ISREG(status.st_mode):
                     yield FileEntry(path=relative, size_bytes=status.st_size, sha256="")
                 else:
