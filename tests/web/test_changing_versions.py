@@ -192,6 +192,15 @@ def test_a_version_whose_run_is_forgotten_is_asked_for_by_what_the_registry_know
     assert "https://example.com" in form
 
 
+def test_a_version_whose_image_was_made_again_is_asked_for_without_that(site: Site, reserve: Reserve) -> None:
+    held = reserve("run-1", install_type=["edge"])
+    site.runs.confs[held.run] = {"model_name": "iris", "model_version": "0.0.1", "dependencies": [], "rebuild": True}
+    form = site.get(f"{VERSION}/new").text
+    assert 'value="s3://bucket/iris/"' in form
+    assert "edge" in form
+    assert "rebuild" not in form
+
+
 @pytest.mark.parametrize(
     "sent,says",
     [

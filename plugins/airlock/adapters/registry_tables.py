@@ -86,6 +86,7 @@ model_versions = Table(
     Index("ix_model_versions_rank", "model_name", "version_rank"),
     Index("ix_model_versions_status", "status", "id", "model_name"),
     Index("ix_model_versions_engine", "engine", "id", "status", "model_name"),
+    Index("ix_model_versions_counts", "engine", "status"),
     Index("ix_model_versions_package", "package_digest", "status"),
 )
 

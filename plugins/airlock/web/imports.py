@@ -41,7 +41,8 @@ def _asked_for(row: VersionRow, runs: DagRuns) -> dict[str, Any]:
     """The request that made a version, from its run; from the registry where Airflow has forgotten the run."""
     run = run_of(row)
     conf = runs.conf_of(run) if run.dag_id == DAG_ID else None
-    if conf is not None:
+    # A run that made the image again was asked for no import.
+    if conf is not None and not conf.get("rebuild"):
         return conf
     return {
         "source_location": row.source,

@@ -1,4 +1,4 @@
-"""How many versions bear each label, so that the labels to filter by are told without counting them all."""
+"""What there is to filter by: how many versions bear each label, and an index that counts engines and statuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("label", name="pk_label_counts"),
     )
     op.execute("INSERT INTO label_counts (label, versions) SELECT label, count(*) FROM version_labels GROUP BY label")
+    op.create_index("ix_model_versions_counts", "model_versions", ["engine", "status"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_model_versions_counts", "model_versions")
     op.drop_table("label_counts")
