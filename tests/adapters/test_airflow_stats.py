@@ -62,7 +62,8 @@ class Wired:
     """As much of an installation as the base of the steps asks for."""
 
     def __init__(self) -> None:
-        self.registry = FakeRegistry(FakeClock())
+        self.clock = FakeClock()
+        self.registry = FakeRegistry(self.clock)
         self.measure = airflow_stats.send
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from structlog.contextvars import bind_contextvars
@@ -38,7 +37,7 @@ def image_built(wiring: Wiring, image: Image, context: Context) -> None:
     """An image's layers; and the time from which the tests wait for their devices."""
     for layer in image.layers:
         wiring.measure(LAYERS, 1, {"layer": layer.name, "made": str(not layer.reused).lower()})
-    context["ti"].xcom_push(key=READY_KEY, value=time.time())
+    context["ti"].xcom_push(key=READY_KEY, value=wiring.clock.now())
 
 
 def device_waited(wiring: Wiring, device: str, build_task: str, context: Context) -> None:
