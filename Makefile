@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down test test-runtimes test-kills test-compose test-mlflow bench bench-validation bench-registry fuzz check lock base-images clean
+.PHONY: help setup setup-dev demo up down test test-runtimes test-kills test-compose test-mlflow test-distribution bench bench-validation bench-registry fuzz check lock base-images clean
 # A stop is the business of the program that runs; make must not lose its exit code or start the next line.
 .NOTPARALLEL:
 
@@ -64,6 +64,9 @@ test-compose: setup-dev ## docker-compose.yaml built, started and used for an im
 
 test-mlflow: setup-dev ## The registry mirrored into a real MLflow server, which is installed into .airlock
 	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_mlflow_mirror.py --mlflow
+
+test-distribution: setup-dev ## Airflow on two workers with disks and engines of their own, killed in every step; long, needs root
+	@exec $(VENV_PYTHON) -m pytest tests/distributed --distribution
 
 bench: setup-dev ## Speed against other tools, both sides in one run; writes build/bench.json (BENCH="--runs 3")
 	@PYTHONPATH=plugins exec $(VENV_PYTHON) -m scripts.bench $(BENCH)

@@ -13,6 +13,7 @@ import glob
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -56,6 +57,8 @@ class PostgresServer:
         self.port = 0
         self._password = secrets.token_urlsafe(24)
         self._keeper = Keeper(GRACE_S)
+        self._pid = 0
+        self._starts = 0
 
     def __enter__(self) -> PostgresServer:
         self.start()
@@ -92,24 +95,8 @@ class PostgresServer:
             log.write_text(made.stdout + made.stderr)
             raise ChildFailed("initdb", f"ended with exit code {made.returncode}", log)
         (self.port,) = free_ports(1)
-        options = [
-            word
-            for option in (
-                "listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={self.folder}", *OPTIONS,
-            )
-            for word in ("-c", option)
-        ]  # fmt: skip
         try:
-            self._keeper.start(
-                "postgres", [*_as_user(), programs / "postgres", "-D", data, *options], env=clean_environment(),
-                log=log, cwd=Path("/"),
-            )  # fmt: skip
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not self._answers():
-                if time.monotonic() > deadline:
-                    raise ChildFailed("postgres", f"did not answer within {START_TIMEOUT_S:.0f} s", log)
-                self._keeper.wait_any(["postgres"], 0.1)
-                self._keeper.check(["postgres"])
+            self._launch()
         except BaseException:
             self.stop()
             raise
@@ -117,6 +104,44 @@ class PostgresServer:
     def stop(self) -> None:
         """Ends it."""
         self._keeper.stop()
+
+    def interrupt(self) -> None:
+        """Ends it as a crash does, which breaks off every connection; resume() starts it again."""
+        os.kill(self._pid, signal.SIGQUIT)
+        self._keeper.wait(self._name, START_TIMEOUT_S)
+
+    def resume(self) -> None:
+        """Starts it again after interrupt(), with its data, on its port.
+
+        Raises:
+            ChildFailed: It ended, its log says why.
+        """
+        self._launch()
+
+    @property
+    def _name(self) -> str:
+        return f"postgres-{self._starts}"
+
+    def _launch(self) -> None:
+        programs, log = program_folder(), self.folder / "postgres.log"
+        options = [
+            word
+            for option in (
+                "listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={self.folder}", *OPTIONS,
+            )
+            for word in ("-c", option)
+        ]  # fmt: skip
+        self._starts += 1
+        self._pid = self._keeper.start(
+            self._name, [*_as_user(), programs / "postgres", "-D", self.folder / "data", *options],
+            env=clean_environment(), log=log, cwd=Path("/"),
+        )  # fmt: skip
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise ChildFailed("postgres", f"did not answer within {START_TIMEOUT_S:.0f} s", log)
+            self._keeper.wait_any([self._name], 0.1)
+            self._keeper.check([self._name])
 
     def database_url(self, name: str = "") -> str:
         """Makes an empty database and returns its SQLAlchemy URL.

@@ -52,11 +52,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="how often an importer is killed in the middle")
     parser.addoption("--compose", action="store_true", help="start the whole stack of docker-compose.yaml, too")
     parser.addoption("--mlflow", action="store_true", help="mirror into a real MLflow server, too")
+    parser.addoption("--distribution", action="store_true", help="run Airflow on several workers, too")
     parser.addoption("--measure", action="store_true", help="record each runtime's figures in the catalogue's page")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left = [name for name in ("runtimes", "large", "many", "compose", "mlflow") if not config.getoption(f"--{name}")]
+    left = [
+        name for name in ("runtimes", "large", "many", "compose", "mlflow", "distribution") if not config.getoption(f"--{name}")
+    ]
     more = [item for item in items if any(item.get_closest_marker(name) for name in left)]
     config.hook.pytest_deselected(items=more)
     items[:] = [item for item in items if item not in more]

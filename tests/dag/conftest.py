@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,6 +233,22 @@ def a_config(**changes: Any) -> dict[str, Any]:
         ],
     }
     return {key: value for key, value in {**config, **changes}.items() if value is not None}
+
+
+def a_wheel(name: str, text: str) -> bytes:
+    """A wheel of one module that holds a text."""
+    info = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": f"TEXT = {text!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return target.getvalue()
 
 
 @dataclass

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import uuid
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Bucket
-from tests.dag.conftest import SERVICE, a_config
+from tests.dag.conftest import SERVICE, a_config, a_wheel
 from tests.running.conftest import DAG_ID, Running
 
 Wait = Callable[[Callable[[], Any], float], Any]
@@ -40,22 +38,6 @@ def kill(running: Running, run_id: str, task_id: str, by: signal.Signals = signa
     command = Path(f"/proc/{task['pid']}/cmdline").read_bytes()
     assert b"airflow" in command, command
     os.kill(task["pid"], by)
-
-
-def a_wheel(name: str, text: str) -> bytes:
-    """A wheel of one module that holds a text."""
-    info = f"{name}-1.0.dist-info"
-    files = {
-        f"{name}.py": f"TEXT = {text!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": "",
-    }
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for path, content in files.items():
-            archive.writestr(path, content)
-    return target.getvalue()
 
 
 def is_running(running: Running, run_id: str, task_id: str) -> bool:
