@@ -266,7 +266,9 @@ def _in_order(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
 def _by_version(connection: Connection, table: Table, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     found: dict[int, list[Row[Any]]] = defaultdict(list)
     for start in range(0, len(ids), _IDS_AT_ONCE):
-        query = select(table).where(among(table.c.version_id, ids[start : start + _IDS_AT_ONCE]))
+        # What the version's own row says already is not sent again.
+        columns = [column for column in table.c if column.name != "model_name"]
+        query = select(*columns).where(among(table.c.version_id, ids[start : start + _IDS_AT_ONCE]))
         if "id" in table.c:
             query = query.order_by(table.c.id)
         for row in connection.execute(query):

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, 
 
 from airlock.adapters.registry_tables import (
     model_versions,
+    models,
     version_devices,
     version_install_types,
     version_labels,
@@ -111,11 +112,13 @@ def _parts(chosen: VersionFilter) -> list[_Part]:
     if chosen.install_type:
         wanted = [types.install_type == chosen.install_type]
         found.append(_Part(types.version_id, types.model_name, wanted, True))
-    said = [
-        column.contains(part.casefold(), autoescape=True)
-        for column, part in ((words.name, chosen.name), (words.text, chosen.text))
-        if part
-    ]
+    said: list[ColumnElement[bool]] = []
+    if chosen.name:
+        # There are far fewer models than versions. Their names hold no letter that `lower` knows differently anywhere.
+        part = func.lower(models.c.name).contains(chosen.name.lower(), autoescape=True)
+        said.append(words.model_name.in_(select(models.c.name).where(part)))
+    if chosen.text:
+        said.append(words.text.contains(chosen.text.casefold(), autoescape=True))
     if said:
         found.append(_Part(words.version_id, words.model_name, said, False))
     return found

@@ -90,7 +90,8 @@ model_versions = Table(
     Index("ix_model_versions_package", "package_digest", "status"),
 )
 
-#: What a search by name or text looks at, in one letter case: short rows, because all of them may be read.
+#: What a search by text looks at, in one letter case: short rows, because all of them may be read. Nothing looks at
+#: `name` any more; it stays because SQLite of old drops no column.
 version_search = Table(
     "version_search",
     metadata,
