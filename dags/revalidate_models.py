@@ -53,10 +53,9 @@ with DAG(
         ]
         judged = JudgeVersionsOperator(
             task_id="judge",
-            to_test=to_test,
+            check=checked.task_id,
             tests={test.device: test.task_id for test in tests},
-            # A test that was killed leaves its versions undecided, and the others' are decided.
-            trigger_rule=TriggerRule.ALL_DONE,
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         )
         checked >> tests >> judged
         return [checked.output, judged.output]

@@ -133,8 +133,6 @@ class CheckVersionsOperator(SweepOperator):
             for task_id in self.get_flat_relative_ids()
             if (device := self._device_of(task_id)) is not None and device not in devices
         ]
-        if not to_test:
-            skipped += [task_id for task_id in self.get_flat_relative_ids() if task_id.endswith(".judge")]
         if skipped:
             index = ti.map_index
             raise DownstreamTasksSkipped(tasks=[(task_id, index) if index >= 0 else task_id for task_id in skipped])
@@ -189,23 +187,24 @@ class RetestVersionsOperator(SweepOperator):
 
 
 class JudgeVersionsOperator(SweepOperator):
-    """Decide about the versions of a batch that were tested.
+    """Decide about the versions of a batch that were tested. Skipped with the tests, where there are none.
 
-    :param to_test: what check handed on. (templated)
+    What it needs is pulled by id and not templated: with check upstream it would run where every test was skipped.
+
+    :param check: id of the task that said what is to be tested.
     :param tests: device → id of the task that tests on it; only those are asked that had something to test.
     """
 
-    template_fields: Sequence[str] = ("to_test",)
-
-    def __init__(self, *, to_test: Any, tests: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(self, *, check: str, tests: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.to_test = to_test
+        self.check = check
         self.tests = tests
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Return what became of them."""
-        checks = [decode(Checked, each) for each in self.to_test or ()]
         ti = context["ti"]
+        to_test = ti.xcom_pull(task_ids=self.check, key=TO_TEST, map_indexes=ti.map_index)
+        checks = [decode(Checked, each) for each in to_test or ()]
         asked = [self.tests[device] for device in {device for checked in checks for device in checked.devices}]
         given = [ti.xcom_pull(task_ids=task_id, map_indexes=ti.map_index) for task_id in asked]
         part = judge_versions(
@@ -237,8 +236,7 @@ class ReportSweepOperator(SweepOperator):
     def run_step(self, wiring: Wiring, context: Context) -> Mapping[str, Any]:
         """Return the summary's figures."""
         if not self.plan:
-            # Plan failed, and said why.
-            return {}
+            raise SweepIncomplete("RVL011", "The sweep could not be planned.", "See the task plan.")
         run, planned = self.run_ref(context), decode(SweepPlan, self.plan["plan"])
         # One task's values of all batches: a list of ids gives a list, however many there are.
         given = [each for task_id in self.parts for each in context["ti"].xcom_pull(task_ids=[task_id]) or ()]
