@@ -83,6 +83,7 @@ class Site:
         from airlock.adapters.registry import SqlRegistry
         from airlock.adapters.registry_edits import SqlRegistryEditor
         from airlock.adapters.registry_reads import SqlRegistryReader
+        from airlock.adapters.registry_sweeps import SqlSweeps
         from airlock.web import access, wired
         from airlock.web.api.app import API_PREFIX
 
@@ -105,6 +106,7 @@ class Site:
                 access.actor_of: lambda: "ada",
                 wired.runs: lambda: self.runs,
                 wired.registry: lambda: self.reader,
+                wired.sweeps: lambda: SqlSweeps(engine, SystemClock()),
                 wired.editor: lambda: SqlRegistryEditor(engine, SystemClock()),
                 wired.importers: lambda: self.registry,
             }

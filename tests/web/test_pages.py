@@ -270,6 +270,26 @@ def test_health_says_that_there_was_one_test_and_is_drawn_from_the_second_on(
     assert 'href="/dags/revalidate_models/runs/scheduled__1"' in text
 
 
+def test_health_tells_when_a_sweep_looked_at_the_version_and_what_it_noted(
+    site: Site, imported: Callable[..., Any], engine: Any
+) -> None:
+    from airlock.adapters.clock import SystemClock
+    from airlock.adapters.registry_sweeps import SqlSweeps
+    from airlock.domain.sweeping import Note, SweepState
+    from airlock.domain.version import RunRef
+
+    imported()
+    assert "Looked at again" not in site.get("/models/iris/0.0.1/health").text
+    state = SweepState(
+        checked_at=1.7e9, tested_at=1.7e9, notes=(Note(code="RVL004", text="<b>The source changed.</b>"),)
+    )
+    run = RunRef(dag_id="revalidate_models", run_id="scheduled__1")
+    SqlSweeps(engine, SystemClock()).remember(run, {("iris", "0.0.1"): state})
+    text = site.get("/models/iris/0.0.1/health").text
+    assert "Looked at again" in text
+    assert "RVL004 &lt;b&gt;The source changed.&lt;/b&gt;" in text
+
+
 def test_two_versions_stand_side_by_side_with_what_differs_marked(site: Site, imported: Callable[..., Any]) -> None:
     from tests.unit.given import RUN
 

@@ -16,7 +16,7 @@ from airlock.registry_ports import RegistryReader
 from airlock.web.access import REVALIDATE_DAG_ID, ChangesAllowed
 from airlock.web.comparison import compared
 from airlock.web.rendering import page, prefix_of, version_path
-from airlock.web.wired import WiredImporters, WiredRegistry, WiredRuns
+from airlock.web.wired import WiredImporters, WiredRegistry, WiredRuns, WiredSweeps
 
 MAX_SIBLINGS = 200
 #: DAG and run, as the registry keeps them.
@@ -99,6 +99,7 @@ def newest(request: Request, registry: WiredRegistry, model_name: str) -> Respon
 def version(
     request: Request,
     registry: WiredRegistry,
+    sweeps: WiredSweeps,
     runs: WiredRuns,
     may_change: ChangesAllowed,
     model_name: str,
@@ -118,7 +119,11 @@ def version(
         other = known_version(registry, model_name, beside) if beside else None
         more = {"siblings": siblings, "other": other, "comparison": compared(row, other) if other else None}
     elif tab is Tab.HEALTH:
-        more = {"health": registry.health(model_name, model_version)}
+        standing = next(iter(sweeps.standings(model_name, model_version)), None)
+        more = {
+            "health": registry.health(model_name, model_version),
+            "swept": standing.state if standing is not None else None,
+        }
     return page(
         request,
         "version.html",

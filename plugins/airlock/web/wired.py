@@ -10,7 +10,7 @@ from fastapi import Depends
 from airlock.adapters.settings import from_airflow
 from airlock.adapters.wiring import Wiring
 from airlock.ports import DagRuns, PackageStore, Registry, Reports
-from airlock.registry_ports import RegistryEditor, RegistryReader
+from airlock.registry_ports import RegistryEditor, RegistryReader, Sweeps
 
 
 @functools.cache
@@ -23,6 +23,11 @@ def wiring() -> Wiring:
 def registry() -> RegistryReader:
     """The registry of this installation, for those who look."""
     return wiring().registry_reader
+
+
+def sweeps() -> Sweeps:
+    """The registry of this installation as sweeps see it: what they remember of a version."""
+    return wiring().sweeps
 
 
 def editor() -> RegistryEditor:
@@ -51,6 +56,7 @@ def runs() -> DagRuns:
 
 
 WiredRegistry = Annotated[RegistryReader, Depends(registry)]
+WiredSweeps = Annotated[Sweeps, Depends(sweeps)]
 WiredEditor = Annotated[RegistryEditor, Depends(editor)]
 WiredImporters = Annotated[Registry, Depends(importers)]
 WiredReports = Annotated[Reports, Depends(reports)]
