@@ -58,7 +58,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left = [
-        name for name in ("runtimes", "large", "many", "compose", "mlflow", "distribution") if not config.getoption(f"--{name}")
+        name
+        for name in ("runtimes", "large", "many", "compose", "mlflow", "distribution")
+        if not config.getoption(f"--{name}")
     ]
     more = [item for item in items if any(item.get_closest_marker(name) for name in left)]
     config.hook.pytest_deselected(items=more)

@@ -229,24 +229,28 @@ def expect_measurements_and_named_lines(distribution: Distribution, run_id: str,
     }
 
 
-def test_a_worker_killed_in_every_step_ends_in_one_normal_version(distribution: Distribution, source: str) -> None:
+@pytest.mark.parametrize("worker", ["first", "second"])
+def test_a_worker_killed_in_every_step_that_it_has_ends_in_one_normal_version(
+    distribution: Distribution, source: str, worker: str
+) -> None:
     many = distribution.many
-    run_id = many.trigger("survivor", source)
-    for task_id, worker in WORKER_OF.items():
-        if task_id in ("register", "close"):
-            # After the last test, in the order of the line.
-            many.until(lambda: many.state(run_id, "smoke_cpu") == "success", 300, lambda: many.tasks(run_id))
+    name = f"survivor-of-{worker}"
+    run_id = many.trigger(name, source)
+    # In the order of the line.
+    steps = [task_id for task_id in WORKER_OF if WORKER_OF[task_id] == worker]
+    for task_id in steps:
         many.until(
             lambda task_id=task_id: in_the_middle(distribution, run_id, task_id), 300, lambda: many.tasks(run_id)
         )
         many.kill(worker)
         many.revive(worker)
     tasks = many.until_ended(run_id)
-    tries = {name: tasks[name]["try_number"] for name in WORKER_OF}
-    assert set(tries.values()) <= {1, 2, 3}
-    assert all(tries[name] > 1 for name in ("fetch", "build", "smoke_cpu")), tries
-    assert {tasks[name]["state"] for name in WORKER_OF} == {"success"}, tasks
-    expect_one_version_and_nothing_else(distribution, "survivor", run_id)
+    assert {tasks[task_id]["state"] for task_id in WORKER_OF} == {"success"}, tasks
+    tries = {task_id: tasks[task_id]["try_number"] for task_id in steps}
+    # What takes no time may have ended in the very moment.
+    assert all(tries[task_id] == 2 for task_id in tries if task_id in ("fetch", "build", "smoke_cpu")), tries
+    assert set(tries.values()) <= {1, 2}
+    expect_one_version_and_nothing_else(distribution, name, run_id)
 
 
 @pytest.mark.parametrize("task_id", ["fetch", "build", "smoke_cpu"])
