@@ -288,7 +288,7 @@ class ManyWorkers:
             time.sleep(0.05)
         return value
 
-    def until_ended(self, run_id: str, timeout_s: float = 400) -> dict[str, dict[str, Any]]:
+    def until_ended(self, run_id: str, timeout_s: float = 900) -> dict[str, dict[str, Any]]:
         """Wait for a run's end and return its tasks."""
 
         def is_over() -> bool:

@@ -37,6 +37,8 @@ STACK_LOCK = ROOT / "requirements-stack.lock"
 #: Long enough that a service is met while it starts.
 SLOW_START_S = 6
 LABELS = 200
+#: On a machine that is busy with other work a step may come late: an image is pushed and pulled first.
+PATIENCE_S = 900
 #: The worker of every step.
 WORKER_OF = {
     **dict.fromkeys(("accept", "fetch", "validate", "detect", "build", "register", "close"), "first"),
@@ -240,7 +242,7 @@ def test_a_worker_killed_in_every_step_that_it_has_ends_in_one_normal_version(
     steps = [task_id for task_id in WORKER_OF if WORKER_OF[task_id] == worker]
     for task_id in steps:
         many.until(
-            lambda task_id=task_id: in_the_middle(distribution, run_id, task_id), 300, lambda: many.tasks(run_id)
+            lambda task_id=task_id: in_the_middle(distribution, run_id, task_id), PATIENCE_S, lambda: many.tasks(run_id)
         )
         many.kill(worker)
         many.revive(worker)
@@ -258,7 +260,7 @@ def test_redis_may_die_and_come_back(distribution: Distribution, source: str, ta
     many = distribution.many
     name = f"redis-{task_id.replace('_', '-')}"
     run_id = many.trigger(name, source)
-    many.until(lambda: in_the_middle(distribution, run_id, task_id), 300, lambda: many.tasks(run_id))
+    many.until(lambda: in_the_middle(distribution, run_id, task_id), PATIENCE_S, lambda: many.tasks(run_id))
     distribution.redis.interrupt()
     distribution.redis.start()
     many.until_ended(run_id)
@@ -270,7 +272,7 @@ def test_postgresql_may_die_and_come_back(distribution: Distribution, source: st
     many = distribution.many
     name = f"postgres-{task_id.replace('_', '-')}"
     run_id = many.trigger(name, source)
-    many.until(lambda: in_the_middle(distribution, run_id, task_id), 300, lambda: many.tasks(run_id))
+    many.until(lambda: in_the_middle(distribution, run_id, task_id), PATIENCE_S, lambda: many.tasks(run_id))
     distribution.postgres.interrupt()
     distribution.postgres.resume()
     many.until_ended(run_id)
@@ -282,7 +284,7 @@ def test_the_scheduler_may_die_and_come_back(distribution: Distribution, source:
     many = distribution.many
     name = f"scheduler-{task_id.replace('_', '-')}"
     run_id = many.trigger(name, source)
-    many.until(lambda: in_the_middle(distribution, run_id, task_id), 300, lambda: many.tasks(run_id))
+    many.until(lambda: in_the_middle(distribution, run_id, task_id), PATIENCE_S, lambda: many.tasks(run_id))
     many.kill("scheduler")
     many.revive("scheduler")
     many.until_ended(run_id)
