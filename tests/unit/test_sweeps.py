@@ -29,7 +29,7 @@ from airlock.domain.smoke import Latency, SmokeReport, Verdict
 from airlock.domain.sweep_request import parse_sweep
 from airlock.domain.sweeping import SweepPlan, SweepState, Why, next_sample
 from airlock.domain.version import RunRef, Status
-from airlock.errors import NoSuchVersion, RequestRejected, StorageUnavailable
+from airlock.errors import NoSuchVersion, RequestRejected, StorageUnavailable, VersionBusy
 from airlock.steps.check_version import VersionChecks
 from airlock.steps.judge_versions import judge_versions
 from airlock.steps.plan_sweep import choose_versions
@@ -476,6 +476,37 @@ def test_an_engine_that_does_not_answer_makes_no_version_abnormal_and_leaves_it_
     assert line.standing() == (Status.NORMAL, "")
     line.backend.away = False
     assert line.sweep().counts == {Outcome.FIT: 1}
+
+
+def test_bytes_that_are_wrong_are_told_without_the_engine(line: SweepLine) -> None:
+    line.import_as("iris")
+    line.backend.away = True
+    line.store.packages[line.digest()]["model/iris.m"] += b"?"
+    assert line.sweep().counts == {Outcome.UNFIT: 1}
+    assert line.standing()[1].startswith("[STO003]")
+
+
+def test_a_runtime_that_the_catalogue_has_lost_is_named(line: SweepLine) -> None:
+    line.import_as("iris")
+    line.catalogue = Catalogue.of(row for row in CATALOGUE.runtimes if row.engine != "Scikit_Learn")
+    checked = Checked(
+        model_name="iris", model_version="0.0.1", status=Status.NORMAL, reason="", image_digest="", why=(),
+        devices=(Device.CPU,), state=SweepState(),
+    )  # fmt: skip
+    found = line.retest(checked, Device.CPU, RunRef(dag_id="revalidate_models", run_id="r"))
+    assert found.problem is not None
+    assert str(found.problem).startswith("[BLD001] This worker's catalogue has no Scikit_Learn sklearn1.9-python3.11.")
+
+
+def test_a_record_that_another_release_wrote_decides_nothing(line: SweepLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.import_as("iris")
+
+    def unreadable(model_name: str, model_version: str) -> Any:
+        raise VersionBusy("REG010", "The record was written by a release that this one cannot read.", "")
+
+    monkeypatch.setattr(line.sweeps, "record", unreadable)
+    assert line.sweep().counts == {Outcome.UNDECIDED: 1}
+    assert line.standing() == (Status.NORMAL, "")
 
 
 def test_a_test_whose_task_was_killed_decides_nothing(line: SweepLine) -> None:

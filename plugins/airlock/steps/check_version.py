@@ -156,7 +156,12 @@ class VersionChecks:
             *(note for note in state.notes if note.code not in CHECK_NOTES),
             *self._source_notes(version, [note for note in state.notes if note.code in CHECK_NOTES]),
         )
-        problems += self._image_problems(version)
+        try:
+            problems += self._image_problems(version)
+        except (TransientError, SettingInvalid):
+            # What is wrong with its bytes is known without the engine.
+            if not problems:
+                raise
         devices = tested_devices(version.reports) if due.test and not problems else ()
         runtime = self._runtime_now(standing)
         return replace(

@@ -76,6 +76,11 @@ def retest(
         before = next((report for report in version.reports if report.device is device), None)
         if before is None or before.image is None or before.verdict is not Verdict.PASSED:
             return replace(tested, undecided=f"It was made again meanwhile, and did not pass on {device.value}.")
+        found = version.detection
+        row = catalogue.find(found.engine, found.runtime) if found.runtime else None
+        if row is not None and not row.has_build(before.image.build):
+            text = f"The catalogue's entry of {row} has no build {before.image.build} any more. Import the model again."
+            return replace(tested, problem=Problem(code="BLD001", text=text))
         history = reader.health(checked.model_name, checked.model_version)
     except NoSuchVersion:
         return replace(tested, undecided="It was deleted meanwhile.")
