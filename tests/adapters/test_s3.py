@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,3 +119,17 @@ def test_a_server_that_is_away_is_a_transient_error_with_its_address(connection:
     connect("away_s3", {**connection, "extra": extra})
     with pytest.raises(StorageUnavailable, match=r"SRC004.*127\.0\.0\.1:1"):
         list(S3Storage("away_s3").list(SourceLocation(bucket="bucket", prefix="")))
+
+
+def test_a_client_that_is_no_longer_needed_is_gone_with_its_connections(
+    connection: dict[str, Any], bucket: Bucket
+) -> None:
+    bucket.put("a.txt", b"text")
+    connect("passing_s3", connection)
+    passing = S3Storage("passing_s3")
+    (item,) = passing.list(folder(bucket))
+    assert whole(passing, bucket, item) == b"text"
+    gone = weakref.ref(passing)
+    del passing
+    gc.collect()
+    assert gone() is None

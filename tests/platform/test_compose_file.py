@@ -31,6 +31,7 @@ LOCAL_ONLY = {
     ("core", "execution_api_server_url"), ("core", "hostname_callable"), ("database", "sql_alchemy_conn"),
     ("api", "host"), ("api", "port"), ("api", "base_url"), ("api", "secret_key"), ("api_auth", "jwt_secret"),
     ("airlock", "store"), ("airlock", "registry_url"), ("airlock", "runtimes_dir"), ("airlock", "work_dir"),
+    ("airlock", "judge_dir"),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -89,7 +90,7 @@ class BucketClient:
         last = ""
         with self._translated(f"{location}"):
             # What reading cannot do with this client is told before anything is asked for.
-            self._reader(location.bucket)
+            self._access(location.bucket)
             for page in client.get_paginator("list_objects_v2").paginate(**asked):
                 for item in page.get("Contents", ()):
                     last = item["Key"]
@@ -105,14 +106,20 @@ class BucketClient:
         """The object's bytes from `start` up to but without `stop`; `ObjectReader.read` says how."""
         return self._reader(location.bucket).read(item, start, stop)
 
+    def _access(self, bucket: str) -> Access:
+        return Access.of(self._client(), bucket, self._verify())
+
     def _reader(self, bucket: str) -> ObjectReader:
         with self._lock:
             if bucket not in self._readers:
+                # The reader's own library holds what it is given where no garbage collector looks: by the client itself
+                # both would stay for ever, with the megabytes of their connections.
+                client = weakref.proxy(self)
                 self._readers[bucket] = ObjectReader(
-                    Access.of(self._client(), bucket, self._verify()),
+                    self._access(bucket),
                     bucket,
-                    credentials=self._credentials,
-                    refused=self._refused,
+                    credentials=lambda: client._credentials(),
+                    refused=lambda *said: client._refused(*said),
                     sleep=time.sleep,
                 )
             return self._readers[bucket]
