@@ -37,6 +37,20 @@ def run_sweep(installation: Installation) -> Callable[..., Outcome]:
     return run
 
 
+@pytest.fixture
+def alone(process: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """The installation with a store and a registry that nothing was imported into: a sweep looks at all there is."""
+    from airlock.adapters.registry_schema import open_engine, upgrade
+
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", url)
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return process
+
+
 def test_every_field_of_the_form_has_a_section_a_title_help_and_the_default_of_its_parser(
     installation: Installation,
 ) -> None:
@@ -53,14 +67,14 @@ def test_every_field_of_the_form_has_a_section_a_title_help_and_the_default_of_i
 
 
 def test_a_version_is_tested_again_then_left_alone_then_found_unfit_when_its_bytes_rot(
-    process: Installation,
+    alone: Installation,
     upload: Upload,
     run_import: Callable[..., Outcome],
     run_sweep: Callable[..., Outcome],
 ) -> None:
     name = f"rotting-{upload.bucket.name}"
     assert run_import(model_name=name, source_location=upload.go()).state == "success"
-    wiring = process.wiring()
+    wiring = alone.wiring()
     reader, store = wiring.registry_reader, wiring.store
 
     asked = run_sweep(model_name=name, model_version="0.0.1")
@@ -102,9 +116,7 @@ def test_a_version_is_tested_again_then_left_alone_then_found_unfit_when_its_byt
     assert reader.health(name, "0.0.1")[-1].verdict == "not run: STO006"
 
 
-def test_a_sweep_of_a_version_that_is_not_there_says_so(
-    process: Installation, run_sweep: Callable[..., Outcome]
-) -> None:
+def test_a_sweep_of_a_version_that_is_not_there_says_so(alone: Installation, run_sweep: Callable[..., Outcome]) -> None:
     outcome = run_sweep(model_name="nobody", model_version="0.0.1")
     assert outcome.state == "failed"
     assert outcome.tasks["plan"] == "failed"
