@@ -18,7 +18,7 @@ _BLOCK = tarfile.BLOCKSIZE
 
 
 def archive(members: Iterable[Member], package: Path) -> Generator[bytes, None, None]:
-    """A tar archive as pieces of about a megabyte; the same members give the same bytes.
+    """A tar archive as pieces of a megabyte at most; the same members give the same bytes.
 
     Args:
         members: Its entries in order.
@@ -34,10 +34,14 @@ def archive(members: Iterable[Member], package: Path) -> Generator[bytes, None, 
             waiting += _header(member)
             if member.entry is not None:
                 for piece in _verified(member.entry, package, hasher):
-                    waiting += piece
-                    if len(waiting) >= CHUNK_BYTES:
-                        yield bytes(waiting)
-                        waiting.clear()
+                    if len(waiting) + len(piece) >= CHUNK_BYTES:
+                        # A large piece is passed on as it is: putting it behind others would copy it twice.
+                        if waiting:
+                            yield bytes(waiting)
+                            waiting.clear()
+                        yield piece
+                    else:
+                        waiting += piece
                 waiting += bytes(-member.entry.size_bytes % _BLOCK)
         waiting += bytes(2 * _BLOCK)
         yield bytes(waiting)
