@@ -130,7 +130,7 @@ def _loaded(
             except ImageNotFound:
                 raise image_gone(plan.image.reference) from None
             raise BuildFailed(
-                "BLD013",
+                "BLD017",
                 f"The engine does not load the layer with the package: {shown(str(line['error']), 300)}.",
                 "See the engine's log and its disk, or import without `bake_model`.",
             )
