@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.form_reader import FormReader
 from airlock.domain.request import FIELDS
 from airlock.domain.source import DEFAULT_CONNECTION, Scheme, SourceLocation, parse_prefix
 from airlock.errors import RequestRejected
@@ -48,14 +48,8 @@ def parse_batch(conf: Mapping[str, Any]) -> BatchRequest:
     Raises:
         RequestRejected: One or more rules are broken; all are listed.
     """
-    findings: list[Finding] = []
-
-    def broken(code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
-        findings.append(finding(code, message, place=Place(file=_FORM, pointer=name), value=value, fix=fix))
-
-    for key in conf:
-        if key not in BATCH_FIELDS:
-            broken("REQ001", str(key), "The form has no such field.", fix=f"Known fields: {', '.join(BATCH_FIELDS)}.")
+    form = FormReader(_FORM, conf, BATCH_FIELDS)
+    broken = form.broken
     given = [name for name in SOURCES if conf.get(name) not in (None, "", [])]
     if len(given) != 1:
         said = "None is given." if not given else f"{len(given)} are given."
@@ -65,13 +59,7 @@ def parse_batch(conf: Mapping[str, Any]) -> BatchRequest:
     if not isinstance(packages, (list, tuple)) or not all(isinstance(each, str) for each in packages):
         broken("REQ003", "packages", "A list of source locations is expected.", packages)
         packages = []
-    texts: dict[str, str] = {}
-    for name in ("prefix", "manifest", "source_connection"):
-        value = conf.get(name) or ""
-        if not isinstance(value, str):
-            broken("REQ003", name, "Text is expected.", value)
-            value = ""
-        texts[name] = value.strip()
+    texts = form.texts(("prefix", "manifest", "source_connection"))
     prefix = parse_prefix(texts["prefix"]) if texts["prefix"] else None
     if texts["prefix"] and prefix is None:
         broken("REQ008", "prefix", "The prefix cannot be read.", texts["prefix"], "Write s3://bucket/folder/*/.")
@@ -89,8 +77,8 @@ def parse_batch(conf: Mapping[str, Any]) -> BatchRequest:
     dry_run = conf.get("dry_run") or False
     if not isinstance(dry_run, bool):
         broken("REQ003", "dry_run", "true or false is expected.", dry_run)
-    if findings:
-        raise RequestRejected("the batch", tuple(findings))
+    if form.findings:
+        raise RequestRejected("the batch", tuple(form.findings))
     return BatchRequest(
         packages=tuple(packages),
         prefix=prefix,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.form_reader import FormReader
 from airlock.domain.version import VersionNumber
 from airlock.errors import RequestRejected
 
@@ -64,21 +64,9 @@ def parse_sweep(conf: Mapping[str, Any]) -> SweepRequest:
     Raises:
         RequestRejected: One or more rules are broken; all are listed.
     """
-    findings: list[Finding] = []
-
-    def broken(code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
-        findings.append(finding(code, message, place=Place(file=_FORM, pointer=name), value=value, fix=fix))
-
-    for key in conf:
-        if key not in SWEEP_FIELDS:
-            broken("REQ001", str(key), "The form has no such field.", fix=f"Known fields: {', '.join(SWEEP_FIELDS)}.")
-    texts: dict[str, str] = {}
-    for name in ("model_name", "model_version", "bytes"):
-        value = conf.get(name) or ""
-        if not isinstance(value, str):
-            broken("REQ003", name, "Text is expected.", value)
-            value = ""
-        texts[name] = value.strip()
+    form = FormReader(_FORM, conf, SWEEP_FIELDS)
+    broken = form.broken
+    texts = form.texts(("model_name", "model_version", "bytes"))
     if texts["model_version"] and not texts["model_name"]:
         broken("REQ002", "model_name", "A version is asked for, and no model.", fix="Name the model too.")
     if texts["model_version"] and VersionNumber.parse(texts["model_version"]) is None:
@@ -97,8 +85,8 @@ def parse_sweep(conf: Mapping[str, Any]) -> SweepRequest:
             broken("REQ003", name, f"A {kind} from {least:g} to {most:g} is expected.", value)
             continue
         numbers[name] = value
-    if findings:
-        raise RequestRejected("the sweep", tuple(findings))
+    if form.findings:
+        raise RequestRejected("the sweep", tuple(form.findings))
     return SweepRequest(
         model_name=texts["model_name"],
         model_version=texts["model_version"],
