@@ -116,7 +116,9 @@ def sweep(runs: Iterable[str]) -> int:
     with contextlib.suppress(EngineUnusable, docker.errors.DockerException, requests.RequestException):
         client = connect()
         for run in runs:
-            for container in client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run}"}):
+            for container in client.containers.list(
+                all=True, filters={"label": f"{RUN_LABEL}={run}"}, ignore_removed=True
+            ):
                 with contextlib.suppress(docker.errors.NotFound):
                     container.remove(force=True, v=True)
                     removed += 1

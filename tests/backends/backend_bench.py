@@ -251,7 +251,10 @@ class Bench:
         client = docker.from_env()
         try:
             label = f"io.airlock.run=test-{self.token}/{run}"
-            return [container.name for container in client.containers.list(all=True, filters={"label": label})]
+            return [
+                container.name
+                for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+            ]
         finally:
             client.close()
 

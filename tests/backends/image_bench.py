@@ -105,4 +105,6 @@ class Images:
         """Whatever the tests' run has left."""
         found = [str(path) for path in (self.bench.folder / "work" / "runs").glob("*/*")]
         label = f"io.airlock.run={RUN}"
-        return found + [item.name for item in self.client.containers.list(all=True, filters={"label": label})]
+        return found + [
+            item.name for item in self.client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+        ]

@@ -145,7 +145,7 @@ def _litter(bench: Bench, tag: str) -> list[str]:
     client = docker.from_env()
     try:
         label = {"label": f"io.airlock.layer={tag}"}
-        containers = [found.name for found in client.containers.list(all=True, filters=label)]
+        containers = [found.name for found in client.containers.list(all=True, filters=label, ignore_removed=True)]
         return containers + [str(found.id) for found in client.images.list(filters=label)]
     finally:
         client.close()

@@ -163,7 +163,7 @@ def test_what_killed_builds_left_long_ago_is_removed_and_nothing_younger(docker_
         assert remove_old_litter(client, now - 60, label) == 0
         assert remove_old_litter(client, now + 60, label) == 2
         assert client.images.list(filters={"label": label}) == []
-        assert container.id not in {found.id for found in client.containers.list(all=True)}
+        assert container.id not in {found.id for found in client.containers.list(all=True, ignore_removed=True)}
     finally:
         client.close()
 

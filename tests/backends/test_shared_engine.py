@@ -41,7 +41,7 @@ def made(client: Any, docker_bench: Bench) -> Iterator[Any]:
         return tag, str([each["aux"]["ID"] for each in answers if "aux" in each][-1])
 
     yield make
-    for found in client.containers.list(all=True, filters={"label": f"io.airlock.layer={tag}"}):
+    for found in client.containers.list(all=True, filters={"label": f"io.airlock.layer={tag}"}, ignore_removed=True):
         found.remove(force=True)
     for found in client.images.list(filters={"label": f"io.airlock.layer={tag}"}):
         client.images.remove(found.id, force=True)
@@ -60,7 +60,7 @@ def test_two_workers_with_disks_of_their_own_make_one_layer_at_once_and_end_neit
         tags = [tag for image in images for tag in image.tags if tag.startswith(f"airlock/{name}:scikit-learn-tiny-")]
         for tag in tags:
             litter = {"label": f"io.airlock.layer={tag}"}
-            assert client.containers.list(all=True, filters=litter) == []
+            assert client.containers.list(all=True, filters=litter, ignore_removed=True) == []
             assert client.images.list(filters={**litter, "dangling": True}) == []
 
 

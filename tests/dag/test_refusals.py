@@ -31,7 +31,9 @@ def leftovers(installation: Installation, run_id: str) -> list[str]:
         client = docker.from_env()
         found += [
             f"container {one.name}"
-            for one in client.containers.list(all=True, filters={"label": f"io.airlock.run=import_model/{run_id}"})
+            for one in client.containers.list(
+                all=True, filters={"label": f"io.airlock.run=import_model/{run_id}"}, ignore_removed=True
+            )
         ]
         client.close()
     for entry in Path("/proc").iterdir():

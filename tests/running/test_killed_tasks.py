@@ -81,11 +81,11 @@ def test_an_import_survives_sigkill_in_fetch_build_and_smoke(
     kill(running, run_id, "fetch")
 
     wait_until(lambda: is_running(running, run_id, "build"), 120)
-    builders = {"filters": {"label": "io.airlock.layer"}}
+    builders = {"ignore_removed": True, "filters": {"label": "io.airlock.layer"}}
     wait_until(lambda: docker_client.containers.list(**builders), 120)
     kill(running, run_id, "build")
 
-    ours = {"all": True, "filters": {"label": f"io.airlock.run={DAG_ID}/{run_id}"}}
+    ours = {"all": True, "ignore_removed": True, "filters": {"label": f"io.airlock.run={DAG_ID}/{run_id}"}}
     wait_until(lambda: docker_client.containers.list(**ours), 300)
     kill(running, run_id, "smoke_cpu")
 
@@ -106,7 +106,7 @@ def test_an_import_survives_sigkill_in_fetch_build_and_smoke(
     layers = running.api.xcom(DAG_ID, run_id, "build")["layers"]
     for layer in layers:
         litter = {"label": f"io.airlock.layer={layer['tag']}"}
-        assert docker_client.containers.list(all=True, filters=litter) == []
+        assert docker_client.containers.list(all=True, filters=litter, ignore_removed=True) == []
         assert docker_client.images.list(filters={**litter, "dangling": True}) == []
     assert list(incoming.iterdir()) == []
     assert packages_kept(running) - kept_before == {row.summary["package_digest"].removeprefix("sha256:")}
@@ -126,7 +126,7 @@ def test_a_task_that_is_killed_on_every_try_leaves_a_failed_version_with_the_rea
     run_id = running.api.trigger(
         DAG_ID, {"model_name": "unlucky", "source_location": f"s3://{bucket.name}/dead/"}, "unlucky"
     )
-    ours = {"all": True, "filters": {"label": f"io.airlock.run={DAG_ID}/{run_id}"}}
+    ours = {"all": True, "ignore_removed": True, "filters": {"label": f"io.airlock.run={DAG_ID}/{run_id}"}}
     for number in (1, 2, 3):
         wait_until(
             lambda number=number: (
