@@ -31,7 +31,8 @@ class FetchBench:
         self.folder = folder
         self.server = server
         self._s5cmd = s5cmd
-        self._target = folder / "target"
+        self._copies = 0
+        self._target = folder / "copy-0"
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AIRFLOW"))},
             **client_environment(server),
@@ -65,9 +66,18 @@ class FetchBench:
         report: dict[str, float] = json.loads((self.folder / "ours.json").read_text(encoding="utf-8"))
         return report
 
-    def clean(self) -> None:
-        """Removes what a copy made, and waits until the disk has nothing left to write."""
-        shutil.rmtree(self._target, ignore_errors=True)
+    def clean(self, *, keep: bool = False) -> None:
+        """A new folder for a copy, once the disk has nothing left to write.
+
+        Args:
+            keep: Whether what the last copy made stays until the end. Many small files must: for a minute ext4 does not
+                give the number of a deleted file to another one, and looks past all of them for each file it makes, so
+                that every copy would take longer than the one before.
+        """
+        if not keep:
+            shutil.rmtree(self._target, ignore_errors=True)
+        self._copies += 1
+        self._target = self.folder / f"copy-{self._copies}"
         self._target.mkdir()
         os.sync()
 
@@ -103,9 +113,9 @@ def rows(
         huge_bytes: Length of the package whose memory is measured; 0 leaves that row out.
         tell: Takes a line of progress.
     """
-    for package, sizes, name, target in (
-        ("one", [big_bytes], f"fetch of one object of {big_bytes / 1e9:g} GB, hashed and synced, to s5cmd", 1.0),
-        ("many", [20_000] * 2000, "fetch of 2,000 objects of 20 KB, hashed and synced, to s5cmd", 0.7),
+    for package, sizes, name, target, keep in (
+        ("one", [big_bytes], f"fetch of one object of {big_bytes / 1e9:g} GB, hashed and synced, to s5cmd", 1.0, False),
+        ("many", [20_000] * 2000, "fetch of 2,000 objects of 20 KB, hashed and synced, to s5cmd", 0.7, True),
     ):
         tell(f"making {sum(sizes):,} bytes in {len(sizes):,} objects")
         bench.server.put(package, sizes)
@@ -113,7 +123,7 @@ def rows(
         taken = in_turns(
             runs,
             {"ours": lambda: bench.ours(package), "s5cmd": lambda: bench.s5cmd(package)},  # noqa: B023
-            bench.clean,
+            lambda: bench.clean(keep=keep),  # noqa: B023
         )
         ours, other = median_s(taken["ours"]), median_s(taken["s5cmd"])
         yield Row(name=name, value=ours / other, unit="ratio", target=target, ours=ours, anchor=other)

@@ -174,6 +174,48 @@ def test_short_and_long_files_are_copied_side_by_side(tmp_path: Path) -> None:
     }
 
 
+class Distant:
+    """A storage whose answers take 50 ms."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._under_way = 0
+        self._lock = threading.Lock()
+
+    def file(self, size_bytes: int) -> IncomingFile:
+        return IncomingFile(size_bytes=size_bytes, read=self._read)
+
+    def _read(self, start: int, stop: int) -> Bytes:
+        with self._lock:
+            self._under_way += 1
+            self.most = max(self.most, self._under_way)
+        time.sleep(0.05)
+        with self._lock:
+            self._under_way -= 1
+        yield bytes(stop - start)
+
+
+def test_many_objects_of_a_distant_storage_are_asked_for_together(tmp_path: Path) -> None:
+    distant = Distant()
+    files = {f"model/{number:04d}": distant.file(100) for number in range(1000)}
+    before = time.perf_counter()
+    entries = IncomingPackage(tmp_path, files, clock=CLOCK, tell=quiet).copy()
+
+    assert len(entries) == 1000
+    # Four at a time, as it begins, would take 12.5 seconds.
+    assert distant.most > 8
+    assert time.perf_counter() - before < 10
+
+
+def test_a_long_object_of_a_distant_storage_is_asked_for_in_more_ranges_at_a_time(tmp_path: Path) -> None:
+    distant = Distant()
+    files = {"model/a": distant.file(100_000)}
+    (entry,) = IncomingPackage(tmp_path, files, clock=CLOCK, tell=quiet, range_bytes=1000).copy()
+
+    assert entry.sha256 == hashlib.sha256(bytes(100_000)).hexdigest()
+    assert 3 < distant.most <= 8
+
+
 def test_progress_is_told_every_five_seconds_and_not_more_often(tmp_path: Path) -> None:
     clock = FakeClock()
     released = threading.Event()

@@ -16,13 +16,15 @@ import hashlib
 import os
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from airlock.adapters.disk import begin_writing, sync_file_system, write_all
-from airlock.adapters.incoming_files import Jobs, LongFile, Range, blocks, sha256_of
+from airlock.adapters.incoming_files import Jobs, LongFile, Range, hash_range, sha256_of
 from airlock.adapters.incoming_journal import Journal, Written, read_journal
+from airlock.adapters.pace import MOST, Pace, Reached
 from airlock.domain.package import FileEntry
 from airlock.domain.progress import Progress
 from airlock.errors import SourceChanged
@@ -30,13 +32,12 @@ from airlock.ports import Chunk, Clock, IncomingFile
 
 #: What one request brings. Small enough that whoever hashes stays close to whoever writes.
 RANGE_BYTES = 16 * 1024 * 1024
-THREADS = 8
 TELL_EVERY_S = 5.0
 #: From so many short files on they are synced together.
 MANY_FILES = 32
 #: How long the threads may take to notice that the copy was given up.
 END_S = 10.0
-_LOOK_S = 0.25
+_LOOK_S = 0.1
 
 
 class IncomingPackage:
@@ -48,7 +49,7 @@ class IncomingPackage:
         clock: Time.
         tell: Takes a line of progress, at most every five seconds.
         range_bytes: What one request brings at most.
-        threads: How many requests at a time.
+        threads: How many requests at a time at most.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class IncomingPackage:
         clock: Clock,
         tell: Callable[[str], None],
         range_bytes: int = RANGE_BYTES,
-        threads: int = THREADS,
+        threads: int = MOST,
     ) -> None:
         self._folder = folder
         self._package = folder / "package"
@@ -74,6 +75,7 @@ class IncomingPackage:
         self._errors: list[BaseException] = []
         self._done = 0
         self._sync_at_end = False
+        self._writing_s = 0.0
         self.bytes_read = 0
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,25 +111,34 @@ class IncomingPackage:
         )
         written: queue.Queue[tuple[LongFile, int]] = queue.Queue()
         jobs = Jobs(short, long)
-        workers = [
-            threading.Thread(target=self._guarded, args=(self._work, jobs, written), name=f"copy-{number}", daemon=True)
-            for number in range(min(self._threads, jobs.most_at_a_time()))
-        ]
-        follower = threading.Thread(
-            target=self._guarded, args=(self._follow, jobs, written), name="copy-hash", daemon=True
-        )
-        started = [*workers, *([follower] if long else [])]
+        pace = Pace(Reached.now(0, 0, 0.0), most=self._threads)
+        started: list[threading.Thread] = []
+
+        def start(run: Callable[..., None], name: str) -> None:
+            started.append(threading.Thread(target=self._guarded, args=(run, jobs, written), name=name, daemon=True))
+            started[-1].start()
+
+        def start_workers(count: int) -> None:
+            for _ in range(min(count, jobs.most_at_a_time())):
+                start(self._work, f"copy-{len(started)}")
+
         try:
-            for thread in started:
-                thread.start()
+            if long:
+                start(self._follow, "copy-hash")
+            start_workers(pace.at_a_time)
             told = self._clock.monotonic()
-            for thread in started:
-                while thread.is_alive():
-                    thread.join(_LOOK_S)
-                    now = self._clock.monotonic()
-                    if now - told >= TELL_EVERY_S:
-                        self._tell(progress.line(self._done, len(self._entries), now))
-                        told = now
+            while alive := [thread for thread in started if thread.is_alive()]:
+                alive[-1].join(_LOOK_S)
+                before = pace.at_a_time
+                if not self._stop.is_set() and pace.look(
+                    Reached.now(self.bytes_read, len(self._entries), self._writing_s)
+                ):
+                    jobs.more_at_a_time()
+                    start_workers(pace.at_a_time - before)
+                now = self._clock.monotonic()
+                if now - told >= TELL_EVERY_S:
+                    self._tell(progress.line(self._done, len(self._entries), now))
+                    told = now
         finally:
             self._stop.set()
             deadline = self._clock.monotonic() + END_S
@@ -168,20 +179,31 @@ class IncomingPackage:
         source = self._files[path]
         digest = hashlib.sha256()
         # Exclusive: on a file system that folds names, a second name for the same file is an error, not a mix.
-        with (self._package / path).open("xb", buffering=0) as file:
+        descriptor = os.open(f"{self._package}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
             for chunk in self._chunks(source, 0, source.size_bytes):
                 digest.update(chunk)
-                write_all(file.fileno(), chunk, None)
-            os.fchmod(file.fileno(), 0o444)
+                self._write(descriptor, chunk, None)
+            os.fchmod(descriptor, 0o444)
             if not self._sync_at_end:
-                os.fsync(file.fileno())
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         self._finish(path, source.size_bytes, digest.hexdigest())
 
     def _copy_range(self, file: LongFile, wanted: Range) -> None:
         position = wanted.start
         for chunk in self._chunks(file.incoming, wanted.start, wanted.stop):
-            write_all(file.descriptor, chunk, position)
+            self._write(file.descriptor, chunk, position)
             position += len(chunk)
+        begin_writing(file.descriptor, wanted.start, wanted.stop)
+
+    def _write(self, descriptor: int, chunk: Chunk, position: int | None) -> None:
+        before = time.perf_counter()
+        write_all(descriptor, chunk, position)
+        spent = time.perf_counter() - before
+        with self._lock:
+            self._writing_s += spent
 
     def _chunks(self, source: IncomingFile, start: int, stop: int) -> Iterator[Chunk]:
         if start == stop:
@@ -223,9 +245,7 @@ class IncomingPackage:
         """Hash the ranges that follow each other; whether that was all of the file."""
         while file.hashed in file.written:
             wanted = file.range(file.hashed)
-            for block in blocks(file.descriptor, wanted):
-                file.hash.update(block)
-            begin_writing(file.descriptor, wanted.start, wanted.stop)
+            hash_range(file.hash, file.descriptor, wanted)
             file.hashed += 1
             self._journal.reached(file.path, file.hashed, file.hash.hexdigest())
         if file.hashed < file.ranges or file.path in self._entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import threading
 from collections import deque
@@ -14,8 +15,13 @@ from airlock.ports import IncomingFile
 
 #: Reads of this size stay in the processor's cache while they are hashed.
 READ_BYTES = 256 * 1024
-#: Ranges of one long file that are read at a time: two already fill the wire, and more only scatter the writes.
+#: Ranges of one long file that are read at a time, to begin with: near by, two already fill the wire, and more only
+#: scatter the writes.
 RANGES_AT_A_TIME = 3
+#: The same where each of them waits for the storage more than anything else.
+MOST_RANGES_AT_A_TIME = 8
+#: All pages at once, instead of some at each of many faults; other systems than Linux do without.
+_MAP_NOW = getattr(mmap, "MAP_POPULATE", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +106,25 @@ class Jobs:
         self._next = {file.path: file.hashed for file in long}
         self._busy = dict.fromkeys(self._next, 0)
         self._waiting = [file for file in long if file.hashed < file.ranges]
+        self._ranges_at_a_time = RANGES_AT_A_TIME
         for file in long:
             # A file that is whole already is still made final.
             file.descriptor = os.open(file.target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
 
     def most_at_a_time(self) -> int:
         """How many threads can have something to do."""
-        return len(self._short) + RANGES_AT_A_TIME * len(self._waiting)
+        with self._lock:
+            return len(self._short) + self._ranges_at_a_time * len(self._waiting)
+
+    def more_at_a_time(self) -> None:
+        """Let more ranges of one file be under way."""
+        self._ranges_at_a_time = MOST_RANGES_AT_A_TIME
 
     def next(self) -> str | tuple[LongFile, int] | None:
         """A short file's path, or a range of a long one; None when there is nothing more to begin."""
         with self._lock:
             for file in self._waiting:
-                if self._busy[file.path] < RANGES_AT_A_TIME:
+                if self._busy[file.path] < self._ranges_at_a_time:
                     index = self._next[file.path]
                     self._next[file.path] += 1
                     self._busy[file.path] += 1
@@ -130,6 +142,31 @@ class Jobs:
         """Close the long files."""
         for file in self.long_files:
             os.close(file.descriptor)
+
+
+def hash_range(digest: hashlib._Hash, descriptor: int, wanted: Range) -> None:
+    """Hash a part of a file that was just written, where the system still has it: without copying it once more.
+
+    In one call, which lets the threads that write go on meanwhile.
+
+    Args:
+        digest: Takes the bytes.
+        descriptor: The file, which has all of the range.
+        wanted: The range.
+    """
+    before = wanted.start % mmap.ALLOCATIONGRANULARITY
+    start = wanted.start - before
+    try:
+        pages = mmap.mmap(
+            descriptor, wanted.stop - start, flags=mmap.MAP_SHARED | _MAP_NOW, prot=mmap.PROT_READ, offset=start
+        )
+    except OSError:
+        # Some file systems over a network or in user space cannot do this.
+        for block in blocks(descriptor, wanted):
+            digest.update(block)
+        return
+    with pages, memoryview(pages) as view, view[before:] as part:
+        digest.update(part)
 
 
 class EndsEarly(OSError):

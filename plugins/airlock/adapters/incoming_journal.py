@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 _FORM = 1
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Journal:
 
     def _note(self, row: dict[str, Any]) -> None:
         # A line of its own even after one that a killed writer did not end.
-        text = "\n" + json.dumps(row, ensure_ascii=False) + "\n"
+        text = "\n" + _as_json(row) + "\n"
         with self._lock:
             self._file.write(text)
             # Out of this process, so that it is there when this process is killed.

@@ -13,6 +13,20 @@ from airlock.domain.findings import shown
 from airlock.errors import SourceRefused
 
 
+class _OneSession(S3Hook):  # type: ignore[misc]
+    """A hook that makes one session for its client and for the credentials: making it takes longer than asking it."""
+
+    _session: Any = None
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """The session of the Connection; whoever asks for another region than its own gets one apart."""
+        if deferrable or region_name is not None:
+            return super().get_session(region_name=region_name, deferrable=deferrable)
+        if self._session is None:
+            self._session = super().get_session()
+        return self._session
+
+
 class S3Storage(BucketClient):
     """An S3-compatible storage.
 
@@ -23,12 +37,12 @@ class S3Storage(BucketClient):
     def __init__(self, connection_id: str) -> None:
         super().__init__(f"the Connection {connection_id!r}")
         self.connection_id = connection_id
-        self._connected: S3Hook | None = None
+        self._connected: _OneSession | None = None
 
-    def _hook(self) -> S3Hook:
+    def _hook(self) -> _OneSession:
         if self._connected is None:
             try:
-                hook = S3Hook(aws_conn_id=self.connection_id)
+                hook = _OneSession(aws_conn_id=self.connection_id)
                 # The hook falls back to the machine's own credentials where the Connection is missing; we must not.
                 hook.get_connection(self.connection_id)
                 hook.get_conn()
@@ -55,6 +69,5 @@ class S3Storage(BucketClient):
         return verify
 
     def _credentials(self) -> tuple[str, str, str | None]:
-        hook = self._hook()
-        found = hook.get_credentials(hook.conn_region_name)
+        found = self._hook().get_credentials()
         return found.access_key, found.secret_key, found.token

@@ -227,11 +227,13 @@ class ObjectReader:
 
     def _check(self, item: ListedObject, answer: obstore.GetResult, start: int, stop: int) -> None:
         """Compare an answer with what was asked for; a server that reads over a condition is noticed here."""
+        # Asked for once: each time it is made anew.
+        meta = answer.meta
         name = self._name(item)
-        tag = (answer.meta["e_tag"] or "").strip('"')
+        tag = (meta["e_tag"] or "").strip('"')
         if item.etag and tag and tag != item.etag:
             raise SourceChanged("SRC006", f"{name} was replaced while the package was copied.", "")
-        if answer.meta["size"] != item.size_bytes:
+        if meta["size"] != item.size_bytes:
             if item.etag and not tag:
                 # A page of a proxy in between has neither the object's tag nor its length.
                 raise _BrokenOff("the answer is not the object: it has no tag and another length")
@@ -240,7 +242,7 @@ class ObjectReader:
             )
         if tuple(answer.range) != (start, stop):
             raise _BrokenOff(f"bytes {answer.range[0]:,} to {answer.range[1]:,} came for {start:,} to {stop:,}")
-        version = answer.meta["version"]
+        version = meta["version"]
         if version:
             with self._lock:
                 first = self._versions.setdefault(item.key, version)
