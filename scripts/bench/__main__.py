@@ -15,7 +15,7 @@ from pathlib import Path
 
 from airlock.errors import AirlockError
 from scripts import bootstrap
-from scripts.bench import bake, fetch, imports, serving, smoke, sweep
+from scripts.bench import bake, batch, fetch, imports, serving, smoke, sweep
 from scripts.bench.measure import RunFailed
 from scripts.bench.table import Row, as_text, write_json
 from scripts.children import Interrupted, interruptible
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="how often each side is run (default 5)")
     parser.add_argument("--size", type=int, default=2_000_000_000, help="bytes of the one long object")
     parser.add_argument("--huge", type=int, default=10_000_000_000, help="bytes of the package for memory; 0 for none")
+    parser.add_argument("--packages", type=int, default=batch.COUNT, help="packages of the batch")
     parser.add_argument("--only", choices=GROUPS, action="append", help="one group of rows; may be given several times")
     parser.add_argument(
         "--server",
@@ -79,6 +80,11 @@ def _imports(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterat
         yield from imports.rows(bench, example, runs=arguments.runs, big_bytes=arguments.size, tell=_tell)
 
 
+def _batch(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
+    with imports.import_bench(folder / "batch", s5cmd, _tell) as (bench, example):
+        yield from batch.rows(bench, example, count=arguments.packages, tell=_tell)
+
+
 def _smoke(arguments: argparse.Namespace, folder: Path, s5cmd: Path) -> Iterator[Row]:
     yield from smoke.rows(smoke.smoke_bench(folder / "smoke", _tell), runs=arguments.runs, tell=_tell)
 
@@ -97,6 +103,7 @@ GROUPS: dict[str, Callable[[argparse.Namespace, Path, Path], Iterator[Row]]] = {
     "fetch": _fetch,
     "bake": _bake,
     "imports": _imports,
+    "batch": _batch,
     "smoke": _smoke,
     "serving": _serving,
     "sweep": _sweep,

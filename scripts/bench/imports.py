@@ -60,6 +60,9 @@ class ImportBench:
         server: The object server.
         airflow: Airflow.
         s5cmd: The other side's program.
+
+    Attributes:
+        api: Airflow's API.
     """
 
     def __init__(self, folder: Path, server: ObjectServer, airflow: AirflowLocal, s5cmd: Path) -> None:
@@ -67,7 +70,12 @@ class ImportBench:
         self._server = server
         self._airflow = airflow
         self._s5cmd = s5cmd
-        self._api = airflow.api()
+        self.api = airflow.api()
+
+    def wait(self, seconds: float) -> None:
+        """Waits, and looks whether everything still runs."""
+        self._airflow.check()
+        self._airflow.wait(seconds)
 
     def upload(self, name: str, example: Path, more_bytes: int) -> str:
         """Uploads the example with a further file of random bytes beside its model, and returns its location."""
@@ -84,13 +92,12 @@ class ImportBench:
     def imported(self, name: str, location: str) -> Measured:
         """Imports a package as the next version of a model."""
         conf = {"model_name": name, "source_location": location}
-        run = ImportRun(self._api, Progress(io.StringIO()), name, ENGINE, conf)
+        run = ImportRun(self.api, Progress(io.StringIO()), name, ENGINE, conf)
         deadline = time.monotonic() + IMPORT_TIMEOUT_S
         while not run.is_finished:
-            self._airflow.check()
             if time.monotonic() > deadline:
                 raise LocalError(f"the import of {name} has not ended after {IMPORT_TIMEOUT_S:.0f} s")
-            self._airflow.wait(POLL_S)
+            self.wait(POLL_S)
             run.follow()
         if not run.is_normal:
             raise LocalError(f"the import of {name} failed: {run.error}")
@@ -99,8 +106,8 @@ class ImportBench:
     def _measured(self, run: ImportRun) -> Measured:
         seconds: dict[str, float] = {}
         peaks: dict[str, float] = {}
-        for task in self._api.task_instances(DAG_ID, run.run_id):
-            for line in self._api.log_lines(DAG_ID, run.run_id, task["task_id"], task["try_number"]):
+        for task in self.api.task_instances(DAG_ID, run.run_id):
+            for line in self.api.log_lines(DAG_ID, run.run_id, task["task_id"], task["try_number"]):
                 found = _STEP.search(str(line.get("event")))
                 if found:
                     seconds[found["step"]] = float(found["seconds"])

@@ -135,6 +135,7 @@ class SweepBench:
         )
         self._image = self._any_image()
         self._count = 0
+        self._day = 0
         self._first: ModelVersion | None = None
 
     def grow(self, count: int) -> None:
@@ -246,8 +247,8 @@ class SweepBench:
             details_of=encode,
         )
 
-    def sweep(self, day: int) -> tuple[float, SweepReport]:
-        """One sweep, so many days after the imports, as the DAG's tasks do it, one after the other in this process.
+    def sweep(self) -> tuple[float, SweepReport]:
+        """One sweep, a day after the last one, as the DAG's tasks do it, one after the other in this process.
 
         Returns:
             Wall time in seconds, and what it did.
@@ -255,8 +256,9 @@ class SweepBench:
         Raises:
             RunFailed: Something was not as it was, or a service was to be tested.
         """
-        self._clock.later_s = day * DAY_S
-        run = RunRef(dag_id=DAG_ID, run_id=f"bench-{self._count}-{day}")
+        self._day += 1
+        self._clock.later_s = self._day * DAY_S
+        run = RunRef(dag_id=DAG_ID, run_id=f"bench-{self._day}")
         request = parse_sweep({})
         shared: dict[str, Any] = {
             "sweeps": self._sweeps,
@@ -372,8 +374,8 @@ def rows(bench: SweepBench, *, runs: int) -> Iterator[Row]:
 def _fastest(bench: SweepBench, count: int, runs: int) -> float:
     bench.grow(count)
     # The first sweep after the imports learns by which rules each version was found right.
-    bench.sweep(1)
-    return min(bench.sweep(2 + run)[0] for run in range(min(runs, 4)))
+    bench.sweep()
+    return min(bench.sweep()[0] for _ in range(min(runs, 4)))
 
 
 def _config() -> dict[str, Any]:
