@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from airlock.domain.notification import Delivery
@@ -94,8 +94,8 @@ class RegistryEditor(Protocol):
 class Sweeps(Protocol):
     """The registry for sweeps. Every method raises RegistryUnavailable where the database does not answer."""
 
-    def standings(self, model_name: str = "", model_version: str = "") -> Sequence[Standing]:
-        """Every version that is Normal or Abnormal, those of one model or that one version."""
+    def standings(self, model_names: Collection[str] = (), model_version: str = "") -> Sequence[Standing]:
+        """Every version that is Normal or Abnormal: of these models or of all, and with a version that one of each."""
 
     def record(self, model_name: str, model_version: str) -> ModelVersion:
         """All that was found out about a version.

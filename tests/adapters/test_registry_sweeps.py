@@ -67,9 +67,10 @@ def test_every_version_that_can_be_used_stands_there_with_its_last_measurement(
     assert (rose.status, rose.reason, rose.measured_at, rose.p50_ms) == (
         Status.ABNORMAL, "[SMK010] It ended.", point.at, 7.5,
     )  # fmt: skip
-    assert [each.model_version for each in sweeps.standings("iris")] == ["0.0.1", "0.0.2"]
-    assert [each.model_version for each in sweeps.standings("iris", "0.0.2")] == ["0.0.2"]
-    assert sweeps.standings("nobody") == []
+    assert [each.model_version for each in sweeps.standings(["iris"])] == ["0.0.1", "0.0.2"]
+    assert [each.model_version for each in sweeps.standings(["iris"], "0.0.2")] == ["0.0.2"]
+    assert sweeps.standings(["nobody"]) == []
+    assert sweeps.standings(["iris", "nobody"]) == sweeps.standings(["iris"])
 
 
 def test_what_is_remembered_is_there_at_the_next_look_and_goes_with_its_version(
@@ -83,7 +84,7 @@ def test_what_is_remembered_is_there_at_the_next_look_and_goes_with_its_version(
     assert {(each.model_name, each.model_version): each.state for each in sweeps.standings()} == both
     later = replace(STATE, checked_at=10.0, notes=())
     sweeps.remember(RUN, {("iris", "0.0.1"): later})
-    assert [each.state for each in sweeps.standings("iris")] == [later]
+    assert [each.state for each in sweeps.standings(["iris"])] == [later]
     editor.delete("iris", "0.0.1", "ada")
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM sweep_states")).scalar() == 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 
 from airlock.adapters.registry_base import RegistryDatabase, guarded
 from airlock.adapters.registry_tables import health_points, model_versions, sweep_states, version_records
@@ -23,16 +23,19 @@ class SqlSweeps(RegistryDatabase):
     """The registry for sweeps."""
 
     @guarded
-    def standings(self, model_name: str = "", model_version: str = "") -> list[Standing]:
-        """Every version that is Normal or Abnormal, those of one model or that one version."""
+    def standings(self, model_names: Collection[str] = (), model_version: str = "") -> list[Standing]:
+        """Every version that is Normal or Abnormal: of these models or of all, and with a version that one of each."""
         version, state = model_versions.c, sweep_states.c
+        wanted: list[ColumnElement[bool]] = [version.status.in_((Status.NORMAL.value, Status.ABNORMAL.value))]
+        if model_names:
+            wanted.append(version.model_name.in_(sorted(model_names)))
+        if model_version:
+            wanted.append(version.model_version == model_version)
         # Ids grow with time: the newest measurement of a version has its greatest id.
-        newest = (
-            select(func.max(health_points.c.id).label("id"))
-            .where(health_points.c.ready_s.is_not(None))
-            .group_by(health_points.c.version_id)
-            .subquery()
-        )
+        points = select(func.max(health_points.c.id).label("id")).where(health_points.c.ready_s.is_not(None))
+        if model_names or model_version:
+            points = points.where(health_points.c.version_id.in_(select(version.id).where(*wanted)))
+        newest = points.group_by(health_points.c.version_id).subquery()
         measured = (
             select(health_points.c.version_id, health_points.c.at, health_points.c.p50_ms)
             .join(newest, newest.c.id == health_points.c.id)
@@ -63,12 +66,9 @@ class SqlSweeps(RegistryDatabase):
             .join(version_records, version_records.c.version_id == version.id)
             .outerjoin(measured, measured.c.version_id == version.id)
             .outerjoin(sweep_states, state.version_id == version.id)
-            .where(version.status.in_((Status.NORMAL.value, Status.ABNORMAL.value)))
+            .where(*wanted)
             .order_by(version.id)
         )
-        for column, wanted in ((version.model_name, model_name), (version.model_version, model_version)):
-            if wanted:
-                query = query.where(column == wanted)
         with self.reader.connect() as connection:
             return [_standing(row) for row in connection.execute(query)]
 

@@ -95,10 +95,10 @@ class VersionChecks:
     def check_batch(self, batch: SweepBatch) -> list[Checked]:
         """Check the versions of a batch, in its order."""
         names = {due.model_name for due in batch.versions}
-        # One look for a whole batch: a look for each would cost more than its check.
-        only = next(iter(names)) if len(names) == 1 else ""
+        # One look for a whole batch: a look for each would cost more than its check, and one at all that there is would
+        # cost each batch more, the more batches there are.
         standings = {
-            (standing.model_name, standing.model_version): standing for standing in self._sweeps.standings(only)
+            (standing.model_name, standing.model_version): standing for standing in self._sweeps.standings(names)
         }
         found = []
         for due in batch.versions:

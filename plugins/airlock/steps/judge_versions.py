@@ -158,6 +158,5 @@ def _images_now(
     names = {checked.model_name for checked in checks if (checked.model_name, checked.model_version) in tests}
     return {
         (standing.model_name, standing.model_version): standing.image_digest
-        for name in names
-        for standing in sweeps.standings(name)
+        for standing in (sweeps.standings(names) if names else ())
     }

@@ -38,7 +38,7 @@ def choose_versions(
         NoSuchVersion: A version is asked for by name, and there is none that could be tested.
         RegistryUnavailable: The registry did not answer.
     """
-    standings = sweeps.standings(request.model_name, request.model_version)
+    standings = sweeps.standings((request.model_name,) if request.model_name else (), request.model_version)
     if request.model_name and not standings:
         asked = f"{request.model_name} {request.model_version}".rstrip()
         raise NoSuchVersion(

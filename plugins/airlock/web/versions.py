@@ -119,7 +119,7 @@ def version(
         other = known_version(registry, model_name, beside) if beside else None
         more = {"siblings": siblings, "other": other, "comparison": compared(row, other) if other else None}
     elif tab is Tab.HEALTH:
-        standing = next(iter(sweeps.standings(model_name, model_version)), None)
+        standing = next(iter(sweeps.standings((model_name,), model_version)), None)
         more = {
             "health": registry.health(model_name, model_version),
             "swept": standing.state if standing is not None else None,
