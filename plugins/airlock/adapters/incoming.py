@@ -268,9 +268,12 @@ class IncomingPackage:
         kept = 0
         # Most copies are the first of their listing; thousands of files are looked for only where some may be.
         used = any(self._package.iterdir())
-        for folder in {(self._package / path).parent for path in self._files}:
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in {os.path.dirname(path) for path in self._files}:
+            (self._package / folder).mkdir(parents=True, exist_ok=True)
         for path, incoming in self._files.items():
+            if not used and incoming.size_bytes <= self._range_bytes:
+                short.append(path)
+                continue
             target = self._package / path
             there = used and target.is_file() and not target.is_symlink()
             if incoming.size_bytes <= self._range_bytes:
@@ -278,8 +281,7 @@ class IncomingPackage:
                     kept += incoming.size_bytes
                     self._finish(path, incoming.size_bytes, before.whole[path])
                     continue
-                if used:
-                    target.unlink(missing_ok=True)
+                target.unlink(missing_ok=True)
                 short.append(path)
                 continue
             file = LongFile(path, target, incoming, self._range_bytes)

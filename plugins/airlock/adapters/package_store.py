@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from airlock.adapters.disk import sync_folder
 from airlock.adapters.incoming import IncomingPackage
-from airlock.adapters.shared_files import share
+from airlock.adapters.shared_files import is_shared, share
 from airlock.adapters.store_folders import (
     OLD_COPY_S,
     StoreFolders,
@@ -203,7 +203,7 @@ class PackageFolderStore:
 
     def _publish(self, listing: str, folder: Path, manifest: Manifest) -> None:
         digest = manifest.digest()
-        for entry in () if self.folders.has(digest) else manifest.files:
+        for entry in () if self.folders.has(digest) else filter(is_shared, manifest.files):
             share(folder / entry.path, entry, self.folders.pooled(entry.sha256), folder.with_name("spare"))
         for parent, _, _ in os.walk(folder):
             # Whatever the umask: services run as another user.

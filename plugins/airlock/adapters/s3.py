@@ -8,7 +8,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import BotoCoreError
 
-from airlock.adapters.s3_client import BucketClient
+from airlock.adapters.s3_client import BucketClient, leave_times
 from airlock.domain.findings import shown
 from airlock.errors import SourceRefused
 
@@ -16,15 +16,19 @@ from airlock.errors import SourceRefused
 class _OneSession(S3Hook):  # type: ignore[misc]
     """A hook that makes one session for its client and for the credentials: making it takes longer than asking it."""
 
-    _session: Any = None
+    def __init__(self, connection_id: str) -> None:
+        super().__init__(aws_conn_id=connection_id)
+        self._sessions: dict[str | None, Any] = {}
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
-        """The session of the Connection; whoever asks for another region than its own gets one apart."""
-        if deferrable or region_name is not None:
-            return super().get_session(region_name=region_name, deferrable=deferrable)
-        if self._session is None:
-            self._session = super().get_session()
-        return self._session
+        """The session of the Connection in a region, made once."""
+        if deferrable:
+            return super().get_session(region_name=region_name, deferrable=True)
+        if region_name not in self._sessions:
+            session = super().get_session(region_name=region_name)
+            leave_times(session)
+            self._sessions[region_name] = session
+        return self._sessions[region_name]
 
 
 class S3Storage(BucketClient):
@@ -42,7 +46,7 @@ class S3Storage(BucketClient):
     def _hook(self) -> _OneSession:
         if self._connected is None:
             try:
-                hook = _OneSession(aws_conn_id=self.connection_id)
+                hook = _OneSession(self.connection_id)
                 # The hook falls back to the machine's own credentials where the Connection is missing; we must not.
                 hook.get_connection(self.connection_id)
                 hook.get_conn()
@@ -69,5 +73,7 @@ class S3Storage(BucketClient):
         return verify
 
     def _credentials(self) -> tuple[str, str, str | None]:
-        found = self._hook().get_credentials()
+        hook = self._hook()
+        # In the same region as the client, whose session is there.
+        found = hook.get_credentials(hook.region_name)
         return found.access_key, found.secret_key, found.token

@@ -18,6 +18,11 @@ MIN_SHARED_BYTES = 1 << 20
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.ENOSYS, errno.EACCES}
 
 
+def is_shared(entry: FileEntry) -> bool:
+    """Whether a file is long enough to be kept once for all packages that have it."""
+    return entry.size_bytes >= MIN_SHARED_BYTES
+
+
 def share(path: Path, entry: FileEntry, pooled: Path, spare: Path) -> bool:
     """Take the file of an earlier package in place of a copy of it, or offer the copy to later ones.
 
@@ -30,8 +35,6 @@ def share(path: Path, entry: FileEntry, pooled: Path, spare: Path) -> bool:
     Returns:
         Whether an earlier file took the copy's place.
     """
-    if entry.size_bytes < MIN_SHARED_BYTES:
-        return False
     pooled.parent.mkdir(parents=True, exist_ok=True)
     try:
         if not _offer(path, pooled):
