@@ -410,3 +410,20 @@ def test_four_importers_of_the_same_bytes_end_with_one_whole_package(tmp_path: P
     assert len({store.known(name) for name in listings}) == 1
     assert len(list(store.folders.packages.iterdir())) == 2
     assert list(store.folders.incoming.iterdir()) == []
+
+
+def test_short_files_that_the_journal_has_not_told_of_yet_are_copied_again(tmp_path: Path) -> None:
+    """What a killed copy did not write down of many short files is not believed, and not in the way."""
+    files = {f"model/{number:03d}": bytes([number]) * 100 for number in range(100)}
+    sources = {path: arriving(data) for path, data in files.items()}
+    IncomingPackage(tmp_path, sources, clock=CLOCK, tell=quiet).copy()
+    journal = tmp_path / "journal"
+    lines = [line for line in journal.read_text().splitlines() if line]
+    assert len(lines) == 101, "the opening, and a line for each file at the end"
+    journal.write_text("\n".join(lines[:60]))
+
+    again = IncomingPackage(tmp_path, sources, clock=CLOCK, tell=quiet)
+    entries = {entry.path: entry.sha256 for entry in again.copy()}
+
+    assert entries == {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    assert again.bytes_read == 41 * 100

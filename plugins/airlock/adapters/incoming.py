@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import os
 import queue
+import stat
 import threading
 import time
 from collections import deque
@@ -93,11 +94,14 @@ class IncomingPackage:
         path = self._folder / "journal"
         before = read_journal(path, self._range_bytes)
         with path.open("a", encoding="utf-8") as file:
-            self._journal = Journal(file, self._range_bytes)
-            short, long = self._take_up(before)
             # Each sync is a round of the disk's own journal: one for all of them takes as long as one of thousands.
-            self._sync_at_end = len(short) > MANY_FILES
-            self._run(short, long)
+            self._sync_at_end = sum(each.size_bytes <= self._range_bytes for each in self._files.values()) > MANY_FILES
+            self._journal = Journal(file, self._range_bytes, held=MANY_FILES if self._sync_at_end else 0)
+            try:
+                short, long = self._take_up(before)
+                self._run(short, long)
+            finally:
+                self._journal.flush()
         if self._sync_at_end:
             sync_file_system(self._folder)
         return list(self._entries.values())
@@ -179,12 +183,14 @@ class IncomingPackage:
         source = self._files[path]
         digest = hashlib.sha256()
         # Exclusive: on a file system that folds names, a second name for the same file is an error, not a mix.
-        descriptor = os.open(f"{self._package}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(f"{self._package}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
             for chunk in self._chunks(source, 0, source.size_bytes):
                 digest.update(chunk)
                 self._write(descriptor, chunk, None)
-            os.fchmod(descriptor, 0o444)
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o444:
+                # The process's umask took something from it.
+                os.fchmod(descriptor, 0o444)
             if not self._sync_at_end:
                 os.fsync(descriptor)
         finally:

@@ -67,28 +67,43 @@ class Journal:
     Args:
         file: The open journal, for appending: what an earlier copy wrote stays readable while it is verified.
         range_bytes: Length of a range.
+        held: How many short files' lines may wait for each other; they are lost when this process is killed, and their
+            files copied again.
     """
 
-    def __init__(self, file: IO[str], range_bytes: int) -> None:
+    def __init__(self, file: IO[str], range_bytes: int, held: int = 0) -> None:
         self._file = file
         self._lock = threading.Lock()
+        self._held = held
+        self._waiting: list[str] = []
         self._note(_opening(range_bytes))
 
     def whole(self, path: str, sha256: str) -> None:
         """A file is whole."""
-        self._note({"path": path, "sha256": sha256})
+        self._note({"path": path, "sha256": sha256}, self._held)
+
+    def flush(self) -> None:
+        """Write what still waits."""
+        with self._lock:
+            self._write()
 
     def reached(self, path: str, ranges: int, sha256: str) -> None:
         """So many ranges of a file are there, and this is the digest of everything up to their end."""
         self._note({"path": path, "ranges": ranges, "sha256": sha256})
 
-    def _note(self, row: dict[str, Any]) -> None:
+    def _note(self, row: dict[str, Any], held: int = 0) -> None:
         # A line of its own even after one that a killed writer did not end.
         text = "\n" + _as_json(row) + "\n"
         with self._lock:
-            self._file.write(text)
-            # Out of this process, so that it is there when this process is killed.
-            self._file.flush()
+            self._waiting.append(text)
+            if len(self._waiting) > held:
+                self._write()
+
+    def _write(self) -> None:
+        self._file.write("".join(self._waiting))
+        self._waiting.clear()
+        # Out of this process, so that it is there when this process is killed.
+        self._file.flush()
 
 
 def _opening(range_bytes: int) -> dict[str, Any]:
