@@ -18,12 +18,14 @@ from typing import Any
 
 import docker
 import pytest
+import requests
 from backend_bench import BASE_IMAGE, PACKAGES, Bench, ask, until_ended, until_ready
+from docker.errors import APIError
 
 from airlock.adapters.build_litter import remove_old_litter
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.docker_backend import DockerBackend
-from airlock.adapters.docker_client import OWNER_LABEL, docker_answers
+from airlock.adapters.docker_client import OWNER_LABEL, RUN_LABEL, docker_answers
 from airlock.adapters.install_settings import InstallSettings
 from airlock.adapters.owner import this_process
 from airlock.domain.version import RunRef
@@ -164,6 +166,33 @@ def test_what_killed_builds_left_long_ago_is_removed_and_nothing_younger(docker_
         assert remove_old_litter(client, now + 60, label) == 2
         assert client.images.list(filters={"label": label}) == []
         assert container.id not in {found.id for found in client.containers.list(all=True, ignore_removed=True)}
+    finally:
+        client.close()
+
+
+def test_a_container_that_the_engine_does_not_end_in_time_is_asked_for_again_and_goes(
+    docker_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = docker.from_env()
+    run = RunRef(dag_id="removal", run_id=docker_bench.token)
+    remove = docker.APIClient.remove_container
+    refused = requests.Response()
+    refused.status_code = 500
+    asked: list[str] = []
+
+    def reluctant(self: docker.APIClient, container: str, **options: Any) -> None:
+        asked.append(container)
+        if len(asked) < 3:
+            raise APIError("tried to kill container, but did not receive an exit event", response=refused)
+        remove(self, container, **options)
+
+    try:
+        container = client.containers.create(BASE_IMAGE, ["true"], labels={RUN_LABEL: str(run)})
+        monkeypatch.setattr(docker.APIClient, "remove_container", reluctant)
+        assert docker_bench.backend().sweep(run) >= 1
+        assert asked == [container.id] * 3
+        label = {"label": f"{RUN_LABEL}={run}"}
+        assert client.containers.list(all=True, filters=label, ignore_removed=True) == []
     finally:
         client.close()
 

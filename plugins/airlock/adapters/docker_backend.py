@@ -50,6 +50,9 @@ __all__ = ["DockerBackend", "docker_answers"]
 log = logging.getLogger(__name__)
 
 OLD_LITTER_S = 600.0
+#: How often a container's removal is asked for, and how long after each refusal.
+REMOVE_TRIES = 4
+REMOVE_WAIT_S = 1.0
 
 
 class DockerBackend:
@@ -271,14 +274,20 @@ class DockerBackend:
 
     def _remove_container(self, identity: str) -> bool:
         """Remove a container; a failure is logged, because what is left is found again by its labels."""
-        try:
-            self._client.api.remove_container(identity, force=True, v=True)
-        except NotFound:
-            return False
-        except ENGINE_ERRORS as error:
-            log.warning("Container %s could not be removed: %s", identity[:12], error)
-            return False
-        return True
+        for tries_left in reversed(range(REMOVE_TRIES)):
+            try:
+                self._client.api.remove_container(identity, force=True, v=True)
+                return True
+            except NotFound:
+                return False
+            except ENGINE_ERRORS as error:
+                # The engine kills, waits ten seconds and gives up; hundreds of processes on a busy host end later.
+                if tries_left and isinstance(error, APIError) and error.is_server_error():
+                    self._clock.sleep(REMOVE_WAIT_S)
+                    continue
+                log.warning("Container %s could not be removed: %s", identity[:12], error)
+                return False
+        return False
 
     def sweep(self, run: RunRef) -> int:
         """Remove the containers and folders of a run; and what builds left so long ago that none can be going on."""
