@@ -427,3 +427,14 @@ def test_short_files_that_the_journal_has_not_told_of_yet_are_copied_again(tmp_p
 
     assert entries == {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     assert again.bytes_read == 41 * 100
+
+
+def test_what_was_left_after_a_package_had_its_name_goes_with_the_next_import(store: PackageFolderStore) -> None:
+    digest = stage(store)
+    left = store.folders.incoming / LISTING
+    left.mkdir()
+    (left / "journal").write_text("{}")
+    (store.folders.incoming / f"{LISTING}.lock").touch()
+
+    assert store.known(LISTING) == digest
+    assert list(store.folders.incoming.iterdir()) == []

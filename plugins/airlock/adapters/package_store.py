@@ -62,6 +62,12 @@ class PackageFolderStore:
 
     def known(self, listing: str) -> str | None:
         """The digest of the package that this listing gave before, if the store still has it."""
+        digest = self._known(listing)
+        if digest is not None:
+            self._clear_copy(listing)
+        return digest
+
+    def _known(self, listing: str) -> str | None:
         if not self.folders.listings.is_dir():
             return None
         # From here on it is in use: what takes packages away looks at the time under the other side of the lock.
@@ -120,7 +126,7 @@ class PackageFolderStore:
             self.folders.make()
             self._sweep(OLD_COPY_S)
             with self._copy_of(listing, tell) as folder:
-                digest = self.known(listing)
+                digest = self._known(listing)
                 if digest is not None:
                     return Staged(manifest=self.manifest(digest), bytes_read=0)
                 written = write(folder)
@@ -200,6 +206,16 @@ class PackageFolderStore:
                     # While it is held: a file that is removed after that could be another one's lock.
                     path.unlink(missing_ok=True)
                 return
+
+    def _clear_copy(self, listing: str) -> None:
+        """Remove what an importer left that was killed after its package had its name, and before it had cleared up."""
+        folder = self.folders.incoming / listing
+        if not folder.exists() and not folder.with_name(f"{listing}.lock").exists():
+            return
+        # Whatever stands in the way now: the store's own sweep finds it again.
+        with suppress(OSError), unused_copy(folder) as unused:
+            if unused:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _publish(self, listing: str, folder: Path, manifest: Manifest) -> None:
         digest = manifest.digest()
