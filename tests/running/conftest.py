@@ -96,6 +96,18 @@ def running(tmp_path_factory: pytest.TempPathFactory, object_server: Any) -> Ite
 
 
 @pytest.fixture
+def docker_client(running: Running) -> Iterator[Any]:
+    """A client of the engine that the installation tests on."""
+    if running.backend != "docker":
+        pytest.skip("no container engine answers")
+    import docker
+
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture
 def wait_until() -> Callable[[Callable[[], Any], float], Any]:
     """Waits for a condition and returns its value."""
 

@@ -10,25 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.conftest import Bucket
 from tests.dag.conftest import SERVICE, a_config, a_wheel
 from tests.running.conftest import DAG_ID, Running
 
 Wait = Callable[[Callable[[], Any], float], Any]
 SLOW_START_S = 6
-
-
-@pytest.fixture
-def docker_client(running: Running) -> Any:
-    if running.backend != "docker":
-        pytest.skip("no container engine answers")
-    import docker
-
-    client = docker.from_env()
-    yield client
-    client.close()
 
 
 def kill(running: Running, run_id: str, task_id: str, by: signal.Signals = signal.SIGKILL) -> None:

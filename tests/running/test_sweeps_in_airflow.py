@@ -8,24 +8,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from tests.conftest import Bucket
 from tests.dag.conftest import SERVICE, a_config, a_wheel
 from tests.running.conftest import ENDED, Running
 
 DAG_ID = "revalidate_models"
-
-
-@pytest.fixture
-def docker_client(running: Running) -> Any:
-    if running.backend != "docker":
-        pytest.skip("no container engine answers")
-    import docker
-
-    client = docker.from_env()
-    yield client
-    client.close()
 
 
 def sweep(running: Running, name: str) -> tuple[str, dict[str, Any]]:
