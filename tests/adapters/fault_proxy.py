@@ -20,6 +20,8 @@ class Answer:
 
     Attributes:
         number: How many object requests came before this one.
+        earlier: How many of them were for the same object.
+        path: The object's.
         status: HTTP status.
         headers: Its headers.
         body: Its body.
@@ -30,6 +32,8 @@ class Answer:
     """
 
     number: int
+    earlier: int
+    path: str
     status: int
     headers: dict[str, str]
     body: bytes
@@ -89,10 +93,13 @@ class FaultProxy:
     def take(self, path: str, headers: dict[str, str], response: http.client.HTTPResponse, body: bytes) -> Answer:
         self.hosts.add(headers.get("host", ""))
         self.headers.update(headers)
-        answer = Answer(number=0, status=response.status, headers=dict(response.getheaders()), body=body)
+        answer = Answer(
+            number=0, earlier=0, path=path, status=response.status, headers=dict(response.getheaders()), body=body
+        )
         if path.count("/") > 1 and "?" not in path:
             with self._lock:
                 answer.number = len(self.asked)
+                answer.earlier = sum(asked == path for asked, _ in self.asked)
                 self.asked.append((path, headers.get("range", "")))
             self.fault(answer)
         else:
