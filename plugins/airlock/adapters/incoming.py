@@ -74,10 +74,15 @@ class IncomingPackage:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
-        self._done = 0
+        self._kept = 0
+        self._tallies: list[_Tally] = []
         self._sync_at_end = False
-        self._writing_s = 0.0
-        self.bytes_read = 0
+        self._modes_hold: bool | None = None
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that came from the source so far."""
+        return sum(tally.bytes_read for tally in self._tallies)
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +115,7 @@ class IncomingPackage:
         progress = Progress(
             bytes_total=sum(file.size_bytes for file in self._files.values()),
             objects_total=len(self._files),
-            bytes_before=self._done,
+            bytes_before=self._kept,
             began=self._clock.monotonic(),
         )
         written: queue.Queue[tuple[LongFile, int]] = queue.Queue()
@@ -135,13 +140,13 @@ class IncomingPackage:
                 alive[-1].join(_LOOK_S)
                 before = pace.at_a_time
                 if not self._stop.is_set() and pace.look(
-                    Reached.now(self.bytes_read, len(self._entries), self._writing_s)
+                    Reached.now(self.bytes_read, len(self._entries), sum(tally.writing_s for tally in self._tallies))
                 ):
                     jobs.more_at_a_time()
                     start_workers(pace.at_a_time - before)
                 now = self._clock.monotonic()
                 if now - told >= TELL_EVERY_S:
-                    self._tell(progress.line(self._done, len(self._entries), now))
+                    self._tell(progress.line(self._kept + self.bytes_read, len(self._entries), now))
                     told = now
         finally:
             self._stop.set()
@@ -165,31 +170,32 @@ class IncomingPackage:
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self, jobs: Jobs, written: queue.Queue[tuple[LongFile, int]]) -> None:
+        tally = _Tally()
+        self._tallies.append(tally)
         while not self._stop.is_set():
             job = jobs.next()
             if job is None:
                 return
             if isinstance(job, str):
-                self._copy_short(job)
+                self._copy_short(job, tally)
                 continue
             file, index = job
             try:
-                self._copy_range(file, file.range(index))
+                self._copy_range(file, file.range(index), tally)
             finally:
                 jobs.release(file)
             written.put((file, index))
 
-    def _copy_short(self, path: str) -> None:
+    def _copy_short(self, path: str, tally: _Tally) -> None:
         source = self._files[path]
         digest = hashlib.sha256()
         # Exclusive: on a file system that folds names, a second name for the same file is an error, not a mix.
         descriptor = os.open(f"{self._package}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
-            for chunk in self._chunks(source, 0, source.size_bytes):
+            for chunk in self._chunks(source, 0, source.size_bytes, tally):
                 digest.update(chunk)
-                self._write(descriptor, chunk, None)
-            if stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o444:
-                # The process's umask took something from it.
+                tally.write(descriptor, chunk, None)
+            if not self._modes_are_kept(descriptor):
                 os.fchmod(descriptor, 0o444)
             if not self._sync_at_end:
                 os.fsync(descriptor)
@@ -197,21 +203,20 @@ class IncomingPackage:
             os.close(descriptor)
         self._finish(path, source.size_bytes, digest.hexdigest())
 
-    def _copy_range(self, file: LongFile, wanted: Range) -> None:
+    def _copy_range(self, file: LongFile, wanted: Range, tally: _Tally) -> None:
         position = wanted.start
-        for chunk in self._chunks(file.incoming, wanted.start, wanted.stop):
-            self._write(file.descriptor, chunk, position)
+        for chunk in self._chunks(file.incoming, wanted.start, wanted.stop, tally):
+            tally.write(file.descriptor, chunk, position)
             position += len(chunk)
         begin_writing(file.descriptor, wanted.start, wanted.stop)
 
-    def _write(self, descriptor: int, chunk: Chunk, position: int | None) -> None:
-        before = time.perf_counter()
-        write_all(descriptor, chunk, position)
-        spent = time.perf_counter() - before
-        with self._lock:
-            self._writing_s += spent
+    def _modes_are_kept(self, descriptor: int) -> bool:
+        """Whether a new file has the mode that it was made with; the process's umask is the same for all of them."""
+        if self._modes_hold is None:
+            self._modes_hold = stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o444
+        return self._modes_hold
 
-    def _chunks(self, source: IncomingFile, start: int, stop: int) -> Iterator[Chunk]:
+    def _chunks(self, source: IncomingFile, start: int, stop: int, tally: _Tally) -> Iterator[Chunk]:
         if start == stop:
             return
         received = 0
@@ -223,9 +228,7 @@ class IncomingPackage:
                 if received > stop - start:
                     break
                 yield chunk
-                with self._lock:
-                    self._done += len(chunk)
-                    self.bytes_read += len(chunk)
+                tally.bytes_read += len(chunk)
         if received != stop - start:
             raise SourceChanged("SRC006", f"{received:,} bytes came instead of {stop - start:,}.", "")
 
@@ -261,8 +264,7 @@ class IncomingPackage:
         return True
 
     def _finish(self, path: str, size_bytes: int, sha256: str) -> None:
-        with self._lock:
-            self._entries[path] = FileEntry(path=path, size_bytes=size_bytes, sha256=sha256)
+        self._entries[path] = FileEntry(path=path, size_bytes=size_bytes, sha256=sha256)
         self._journal.whole(path, sha256)
 
     # ── what is there ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -296,10 +298,26 @@ class IncomingPackage:
             else:
                 target.unlink(missing_ok=True)
             long.append(file)
-        self._done = kept
+        self._kept = kept
         if kept:
             self._tell(f"{kept:,} bytes of an earlier copy of the same objects are there and verified.")
         return short, long
+
+
+class _Tally:
+    """What one thread has done: each counts for itself, so that none waits for another one's count."""
+
+    __slots__ = ("bytes_read", "writing_s")
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+        self.writing_s = 0.0
+
+    def write(self, descriptor: int, chunk: Chunk, position: int | None) -> None:
+        """Write all of it, and count the time."""
+        before = time.perf_counter()
+        write_all(descriptor, chunk, position)
+        self.writing_s += time.perf_counter() - before
 
 
 class _GivenUp(Exception):

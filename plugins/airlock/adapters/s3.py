@@ -8,7 +8,8 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import BotoCoreError
 
-from airlock.adapters.s3_client import BucketClient, leave_times
+from airlock.adapters.s3_client import BucketClient
+from airlock.adapters.s3_listing import read_listings
 from airlock.domain.findings import shown
 from airlock.errors import SourceRefused
 
@@ -26,7 +27,7 @@ class _OneSession(S3Hook):  # type: ignore[misc]
             return super().get_session(region_name=region_name, deferrable=True)
         if region_name not in self._sessions:
             session = super().get_session(region_name=region_name)
-            leave_times(session)
+            read_listings(session)
             self._sessions[region_name] = session
         return self._sessions[region_name]
 

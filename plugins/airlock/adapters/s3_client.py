@@ -52,16 +52,6 @@ _REFUSED = {
 _REFUSED_STATUS = {401: "InvalidAccessKeyId", 403: "AccessDenied", 404: "NoSuchBucket"}
 
 
-def leave_times(session: Any) -> None:
-    """Let a boto3 session's clients give times as text: reading one for each object is most of what a listing takes.
-
-    Args:
-        session: The session, before its client is made.
-    """
-    # The way that botocore has for its own command line; boto3 names no other to get there.
-    session._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
-
-
 class BucketClient:
     """A client of one storage.
 
@@ -120,6 +110,9 @@ class BucketClient:
         return Access.of(self._client(), bucket, self._verify())
 
     def _reader(self, bucket: str) -> ObjectReader:
+        known = self._readers.get(bucket)
+        if known is not None:
+            return known
         with self._lock:
             if bucket not in self._readers:
                 # The reader's own library holds what it is given where no garbage collector looks: by the client itself

@@ -15,7 +15,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from airlock.adapters.s3_client import BucketClient, leave_times
+from airlock.adapters.s3_client import BucketClient
+from airlock.adapters.s3_listing import read_listings
 from airlock.domain.findings import shown
 from airlock.errors import SourceRefused
 
@@ -51,7 +52,7 @@ class DirectStorage(BucketClient):
                 region_name=values.get("region_name") or os.environ.get("AWS_REGION"),
                 profile_name=values.get("profile_name"),
             )
-            leave_times(self._session)
+            read_listings(self._session)
             self._connected = self._session.client(
                 "s3",
                 endpoint_url=endpoint_url or values.get("endpoint_url"),

@@ -11,8 +11,7 @@ from __future__ import annotations
 import datetime
 import random
 import re
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ from airlock.errors import AirlockError, SourceChanged, SourceRefused, StorageUn
 from airlock.ports import Chunk
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import ClientConfig, S3Credential
 
 #: 128 to 256 KB pieces stay in the processor's cache while they are hashed.
@@ -47,6 +47,8 @@ LONGEST_WAIT_S = 10.0
 STALL_S = 20.0
 #: Credentials are asked for again after this long; the Connection's own session renews them.
 CREDENTIALS_S = 300.0
+#: Whatever else the library raises is a matter of the wire: time-outs, unexpected answers.
+_TRANSFER_ERRORS = (BaseError, OSError)
 #: botocore's names for what S3 itself gave up in 2020.
 _SIGNATURES_2 = ("s3", "s3-query", "v2")
 _ERROR_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
@@ -137,7 +139,6 @@ class ObjectReader:
         self._refused = refused
         self._sleep = sleep
         self._versions: dict[str, str] = {}
-        self._lock = threading.Lock()
         options: ClientConfig = {
             "allow_http": access.endpoint.startswith("http:"),
             "allow_invalid_certificates": access.insecure,
@@ -194,34 +195,44 @@ class ObjectReader:
                     ) from None
                 self._sleep(_wait(failures))
 
-    def _request(self, item: ListedObject, start: int, stop: int) -> Iterator[Chunk]:
-        whole = (start, stop) == (0, item.size_bytes)
-        with self._told(item):
-            answer = obstore.get(
-                self._store,
-                item.key,
-                options={
-                    # A range that is the whole object is asked for as the object: the simplest servers know that too.
-                    **({} if whole else {"range": (start, stop)}),
-                    **({"if_match": f'"{item.etag}"'} if item.etag else {}),
-                    **({"version": self._versions[item.key]} if item.key in self._versions else {}),
-                },
-            )
-            self._check(item, answer, start, stop)
-            # A small body whole: each step of a stream is a call of its own.
-            stream = iter(
-                (answer.bytes(),) if stop - start <= CHUNK_BYTES else answer.stream(min_chunk_size=CHUNK_BYTES)
-            )
-        position = start
+    def _request(self, item: ListedObject, start: int, stop: int) -> Iterable[Chunk]:
+        try:
+            answer = self._ask(item, start, stop)
+            if stop - start <= CHUNK_BYTES:
+                # A small body whole: each step of a stream is a call of its own.
+                body = memoryview(answer.bytes())[: stop - start]
+                return (body,) if body else ()
+        except _TRANSFER_ERRORS as error:
+            raise self._told(error, item) from None
+        return self._stream(item, answer, stop - start)
+
+    def _ask(self, item: ListedObject, start: int, stop: int) -> obstore.GetResult:
+        options: GetOptions = {}
+        if (start, stop) != (0, item.size_bytes):
+            # A range that is the whole object is asked for as the object: the simplest servers know that too.
+            options["range"] = (start, stop)
+        if item.etag:
+            options["if_match"] = f'"{item.etag}"'
+        version = self._versions.get(item.key)
+        if version is not None:
+            options["version"] = version
+        answer = obstore.get(self._store, item.key, options=options)
+        self._check(item, answer, start, stop)
+        return answer
+
+    def _stream(self, item: ListedObject, answer: obstore.GetResult, left: int) -> Iterator[Chunk]:
+        stream = iter(answer.stream(min_chunk_size=CHUNK_BYTES))
         while True:
-            with self._told(item):
+            try:
                 chunk = next(stream, None)
+            except _TRANSFER_ERRORS as error:
+                raise self._told(error, item) from None
             if chunk is None:
                 return
             # The client's own memory, not copied. More than was asked for is cut: the range of the answer was checked,
             # so it is the server's own slip.
-            view = memoryview(chunk)[: stop - position]
-            position += len(view)
+            view = memoryview(chunk)[:left]
+            left -= len(view)
             if view:
                 yield view
 
@@ -229,65 +240,49 @@ class ObjectReader:
         """Compare an answer with what was asked for; a server that reads over a condition is noticed here."""
         # Asked for once: each time it is made anew.
         meta = answer.meta
-        name = self._name(item)
         tag = (meta["e_tag"] or "").strip('"')
         if item.etag and tag and tag != item.etag:
-            raise SourceChanged("SRC006", f"{name} was replaced while the package was copied.", "")
+            raise self._replaced(item)
         if meta["size"] != item.size_bytes:
             if item.etag and not tag:
                 # A page of a proxy in between has neither the object's tag nor its length.
                 raise _BrokenOff("the answer is not the object: it has no tag and another length")
             raise SourceChanged(
-                "SRC006", f"{name} was listed with {item.size_bytes:,} bytes and has {answer.meta['size']:,}.", ""
+                "SRC006",
+                f"{self._name(item)} was listed with {item.size_bytes:,} bytes and has {meta['size']:,}.",
+                "",
             )
-        if tuple(answer.range) != (start, stop):
-            raise _BrokenOff(f"bytes {answer.range[0]:,} to {answer.range[1]:,} came for {start:,} to {stop:,}")
+        came = tuple(answer.range)
+        if came != (start, stop):
+            raise _BrokenOff(f"bytes {came[0]:,} to {came[1]:,} came for {start:,} to {stop:,}")
         version = meta["version"]
-        if version:
-            with self._lock:
-                first = self._versions.setdefault(item.key, version)
-            if first != version:
-                raise SourceChanged("SRC006", f"{name} was replaced while the package was copied.", "")
+        # The first of all threads' answers; `setdefault` is one step.
+        if version and self._versions.setdefault(item.key, version) != version:
+            raise self._replaced(item)
+
+    def _replaced(self, item: ListedObject) -> SourceChanged:
+        return SourceChanged("SRC006", f"{self._name(item)} was replaced while the package was copied.", "")
 
     def _name(self, item: ListedObject) -> str:
         return f"s3://{self._bucket}/{item.key}"
 
-    def _told(self, item: ListedObject) -> _Told:
-        return _Told(self._name(item), self._refused)
+    def _told(self, error: Exception, item: ListedObject) -> Exception:
+        """The transfer's error as ours."""
+        name = self._name(item)
+        if isinstance(error, (PreconditionError, NotFoundError, FileNotFoundError)):
+            return SourceChanged("SRC006", f"{name} was replaced or deleted while the package was copied.", "")
+        found = _ERROR_CODE.search(str(error))
+        if isinstance(error, (PermissionDeniedError, UnauthenticatedError, PermissionError)):
+            return self._refused(found[1] if found else "AccessDenied", name)
+        # Some servers refuse with the status of a bad request.
+        refusal = self._refused(found[1], name) if found else None
+        if isinstance(refusal, SourceRefused):
+            return refusal
+        return _BrokenOff(f"{type(error).__name__}: {error}")
 
 
 class _BrokenOff(Exception):
     """An answer that another try may give whole."""
-
-
-class _Told:
-    """The transfer's errors as ours."""
-
-    def __init__(self, name: str, refused: Callable[[str, str], AirlockError]) -> None:
-        self._name = name
-        self._refused = refused
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, (AirlockError, _BrokenOff)):
-            return
-        if isinstance(error, (PreconditionError, NotFoundError, FileNotFoundError)):
-            raise SourceChanged(
-                "SRC006", f"{self._name} was replaced or deleted while the package was copied.", ""
-            ) from None
-        if isinstance(error, (PermissionDeniedError, UnauthenticatedError, PermissionError)):
-            found = _ERROR_CODE.search(str(error))
-            raise self._refused(found[1] if found else "AccessDenied", self._name) from None
-        # Whatever else its library raises is a matter of the wire: OSError, time-outs, unexpected answers. But some
-        # servers refuse with the status of a bad request.
-        if isinstance(error, (BaseError, OSError)):
-            found = _ERROR_CODE.search(str(error))
-            refusal = self._refused(found[1], self._name) if found else None
-            if isinstance(refusal, SourceRefused):
-                raise refusal from None
-            raise _BrokenOff(f"{type(error).__name__}: {error}") from None
 
 
 def _wait(failures: int) -> float:

@@ -197,7 +197,8 @@ def write_json(path: Path, value: Any, spare: Path) -> None:
     """
     with tempfile.NamedTemporaryFile("w", dir=spare, delete=False, encoding="utf-8") as file:
         try:
-            json.dump(value, file, ensure_ascii=False, separators=(",", ":"))
+            # Not `json.dump`, which writes bit by bit in Python: five times as long for the manifest of many files.
+            file.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
             file.flush()
             os.fsync(file.fileno())
             os.replace(file.name, path)
