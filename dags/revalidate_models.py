@@ -62,10 +62,13 @@ with DAG(
 
     # What every batch's tasks give, which is also what the report waits for.
     batches = look_again.expand(batch=plan.output)
+    check, judge = (given.operator for given in batches)
     report = ReportSweepOperator(
         task_id="report",
         plan=plan.output["plan"],
-        parts=[given.operator.task_id for given in batches],
+        check=check.task_id,
+        judge=judge.task_id,
+        tests=judge.tests,
         trigger_rule=TriggerRule.ALL_DONE,
     )
     batches >> report

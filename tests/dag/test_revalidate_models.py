@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
 from airlock.domain.version import RunRef, Status
+from airlock.steps.retest import retest
 from tests.dag.conftest import Installation, Outcome, Upload, load_dag
 
 DAG_ID = "revalidate_models"
@@ -114,6 +116,31 @@ def test_a_version_is_tested_again_then_left_alone_then_found_unfit_when_its_byt
     assert rotten.record is not None
     assert rotten.record["counts"]["found unfit"] == 1
     assert reader.health(name, "0.0.1")[-1].verdict == "not run: STO006"
+
+
+def test_a_test_that_fails_for_good_leaves_its_versions_undecided_and_named(
+    alone: Installation,
+    upload: Upload,
+    run_import: Callable[..., Outcome],
+    run_sweep: Callable[..., Outcome],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"killing-{upload.bucket.name}"
+    assert run_import(model_name=name, source_location=upload.go()).state == "success"
+    with monkeypatch.context() as broken:
+        # As far as the DAG goes, a task that was killed at each of its tries.
+        broken.setattr("airlock.operators.sweep.retest", create_autospec(retest, side_effect=MemoryError))
+        swept = run_sweep(model_name=name)
+    assert swept.state == "failed"
+    states = {task.partition("[")[0]: state for task, state in swept.tasks.items()}
+    assert states["batch.test_cpu"] == "failed"
+    assert (states["batch.judge"], states["report"]) == ("upstream_failed", "failed")
+    assert swept.record is not None
+    assert (swept.record["counts"], swept.record["lost"]) == ({"not decided": 1}, 0)
+    kept = alone.wiring().reports.find(RunRef(dag_id=DAG_ID, run_id=swept.run_id)).sweep
+    assert kept is not None
+    assert [row.reason for row in kept.rows] == ["Its test on cpu ended without a word."]
+    assert run_sweep(model_name=name).state == "success"
 
 
 def test_a_sweep_of_a_version_that_is_not_there_says_so(alone: Installation, run_sweep: Callable[..., Outcome]) -> None:

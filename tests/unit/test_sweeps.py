@@ -60,7 +60,7 @@ class SweepLine(Line):
         self.release = "1"
         self.number = 0
         self.plan: SweepPlan | None = None
-        self.dead_tests = False
+        self.killer = ""
 
     def import_as(self, *names: str, days: float = 1) -> None:
         """Import a package of its own under each of these names, iris and a file with the name in it, days ago."""
@@ -99,11 +99,17 @@ class SweepLine(Line):
                 **shared,
             )
             found = [passed(checked) for checked in checks.check_batch(batch)]
-            tested = [passed(self.retest(checked, device, run)) for checked in found for device in checked.devices]
+            # A task that is killed says nothing of any of its versions.
+            killed = any(checked.model_name == self.killer for checked in found if checked.devices)
+            tested = [
+                passed(self.retest(checked, device, run))
+                for checked in (() if killed else found)
+                for device in checked.devices
+            ]
             for some in ([each for each in found if not each.devices], [each for each in found if each.devices]):
                 part = judge_versions(
                     some,
-                    [] if self.dead_tests else tested,
+                    tested,
                     run,
                     registry=self.registry,
                     sweeps=self.sweeps,
@@ -512,11 +518,39 @@ def test_a_record_that_another_release_wrote_decides_nothing(line: SweepLine, mo
 def test_a_test_whose_task_was_killed_decides_nothing(line: SweepLine) -> None:
     line.import_as("iris")
     line.after(8)
-    line.dead_tests = True
+    line.killer = "iris"
     report = line.sweep()
     assert report.counts == {Outcome.UNDECIDED: 1}
     assert report.rows[0].reason == "Its test on cpu ended without a word."
     assert line.standing() == (Status.NORMAL, "")
+
+
+def test_a_version_that_kills_its_task_keeps_no_other_from_being_tested_next_time(line: SweepLine) -> None:
+    def batches() -> list[list[str]]:
+        assert line.plan is not None
+        return [[due.model_name for due in batch.versions] for batch in line.plan.batches]
+
+    def noted() -> set[str]:
+        return {standing.model_name for standing in line.sweeps.standings() if standing.state and standing.state.alone}
+
+    line.import_as("first", "iris", "last")
+    line.after(8)
+    line.killer = "iris"
+    assert line.sweep().counts == {Outcome.UNDECIDED: 3}
+    assert batches() == [["first", "iris", "last"]]
+    assert noted() == {"first", "iris", "last"}
+
+    assert line.sweep().counts == {Outcome.FIT: 2, Outcome.UNDECIDED: 1}
+    assert batches() == [["first"], ["iris"], ["last"]]
+    assert noted() == {"iris"}
+
+    line.after(8)
+    assert line.sweep().counts == {Outcome.FIT: 2, Outcome.UNDECIDED: 1}
+    assert batches() == [["first", "last"], ["iris"]]
+
+    line.killer = ""
+    assert line.sweep().counts == {Outcome.FIT: 1}
+    assert (batches(), noted()) == ([["iris"]], set())
 
 
 def test_an_abnormal_version_is_not_fit_again_by_a_check_alone(line: SweepLine) -> None:

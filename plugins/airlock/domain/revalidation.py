@@ -222,7 +222,7 @@ class SweepReport:
         left_out: Rows that were too many.
         tests: How many services were started.
         bytes_read: Stored bytes that were read.
-        lost: Batches of which nothing is known: their task was killed.
+        lost: Versions of which nothing is known: their task was killed.
         registry: What the installation expects of its registry; None where that was not judged.
     """
 

@@ -18,6 +18,8 @@ from airlock.domain.version import Status
 #: Versions that one task checks, and that one tests one after the other.
 CHECKS_AT_ONCE = 250
 TESTS_AT_ONCE = 10
+#: Of a version whose test ended without a word: what it does to its worker may be why the others' tests ended too.
+ALONE = "RVL009"
 
 
 class Why(enum.StrEnum):
@@ -69,6 +71,11 @@ class SweepState:
     credit_bytes: int = 0
     notes: tuple[Note, ...] = ()
 
+    @property
+    def alone(self) -> bool:
+        """Whether the version is tested by itself."""
+        return any(note.code == ALONE for note in self.notes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -118,6 +125,7 @@ class Due:
         due_at: Since when it is due, seconds since 1970.
         why: Every reason.
         test: Whether its service is tested.
+        alone: Whether no other version is tested in the same task.
     """
 
     model_name: str
@@ -125,6 +133,7 @@ class Due:
     due_at: float
     why: tuple[Why, ...]
     test: bool
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +208,8 @@ def plan_sweep(
         tests += due.test
         chosen.append(due)
     groups = [
-        *_groups([due for due in chosen if due.test], TESTS_AT_ONCE),
+        *_groups([due for due in chosen if due.test and not due.alone], TESTS_AT_ONCE),
+        *_groups([due for due in chosen if due.test and due.alone], 1),
         *_groups([due for due in chosen if not due.test], CHECKS_AT_ONCE),
     ]
     return SweepPlan(
@@ -239,6 +249,7 @@ def due_version(standing: Standing, request: SweepRequest, now: float, rules: st
         due_at=min(since.values()),
         why=tuple(since),
         test=any(why in _TESTED for why in since),
+        alone=state.alone,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
@@ -43,6 +43,33 @@ class SweepOperator(StepOperator):
     def request(context: Context) -> SweepRequest:
         """The run's form. Airflow takes keys in conf that no Param declares; here they are seen and refused."""
         return parse_sweep({**context["params"], **(context["dag_run"].conf or {})})
+
+    def judge_tested(
+        self, wiring: Wiring, context: Context, check: str, tests: Mapping[str, str], batch: int
+    ) -> SweepPart:
+        """Decide about the versions of a batch that were to be tested, by what its tests have said.
+
+        Args:
+            wiring: The installation.
+            context: The task's.
+            check: Id of the task that said what is to be tested.
+            tests: Device → id of the task that tests on it; only those are asked that had something to test.
+            batch: The batch's map index.
+        """
+        ti = context["ti"]
+        to_test = ti.xcom_pull(task_ids=check, key=TO_TEST, map_indexes=batch)
+        checks = [decode(Checked, each) for each in to_test or ()]
+        asked = [tests[device] for device in {device for checked in checks for device in checked.devices}]
+        given = [ti.xcom_pull(task_ids=task_id, map_indexes=batch) for task_id in asked]
+        return judge_versions(
+            checks,
+            [decode(Retest, each) for found in given for each in found or ()],
+            self.run_ref(context),
+            registry=wiring.registry,
+            sweeps=wiring.sweeps,
+            clock=wiring.clock,
+            log=self.lines(),
+        )
 
 
 class PlanSweepOperator(SweepOperator):
@@ -202,36 +229,28 @@ class JudgeVersionsOperator(SweepOperator):
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:
         """Return what became of them."""
-        ti = context["ti"]
-        to_test = ti.xcom_pull(task_ids=self.check, key=TO_TEST, map_indexes=ti.map_index)
-        checks = [decode(Checked, each) for each in to_test or ()]
-        asked = [self.tests[device] for device in {device for checked in checks for device in checked.devices}]
-        given = [ti.xcom_pull(task_ids=task_id, map_indexes=ti.map_index) for task_id in asked]
-        part = judge_versions(
-            checks,
-            [decode(Retest, each) for found in given for each in found or ()],
-            self.run_ref(context),
-            registry=wiring.registry,
-            sweeps=wiring.sweeps,
-            clock=wiring.clock,
-            log=self.lines(),
-        )
-        return encode(part)
+        return encode(self.judge_tested(wiring, context, self.check, self.tests, context["ti"].map_index))
 
 
 class ReportSweepOperator(SweepOperator):
     """Sum up the sweep, judge the registry as a table, and keep both as a page; fails where something is not decided.
 
+    A batch that nobody has judged, because a test of it failed for good, is judged here by what its tests have said.
+
     :param plan: what plan said beside its batches. (templated)
-    :param parts: ids of the tasks whose values, of all batches, are summed up.
+    :param check: id of the task that checks a batch; its values are summed up.
+    :param judge: id of the task that judges one; likewise.
+    :param tests: device → id of the task that tests on it.
     """
 
     template_fields: Sequence[str] = ("plan",)
 
-    def __init__(self, *, plan: Any, parts: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, plan: Any, check: str, judge: str, tests: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan = plan
-        self.parts = parts
+        self.check = check
+        self.judge = judge
+        self.tests = tests
 
     def run_step(self, wiring: Wiring, context: Context) -> Mapping[str, Any]:
         """Return the summary's figures."""
@@ -239,12 +258,17 @@ class ReportSweepOperator(SweepOperator):
             raise SweepIncomplete("RVL011", "The sweep could not be planned.", "See the task plan.")
         run, planned = self.run_ref(context), decode(SweepPlan, self.plan["plan"])
         # One task's values of all batches: a list of ids gives a list, however many there are.
-        given = [each for task_id in self.parts for each in context["ti"].xcom_pull(task_ids=[task_id]) or ()]
+        given = [
+            each for task_id in (self.check, self.judge) for each in context["ti"].xcom_pull(task_ids=[task_id]) or ()
+        ]
         parts = [decode(SweepPart, each) for each in given if each]
+        chosen = planned.due - planned.later
+        if _counted(parts) < chosen:
+            parts += self._judge_the_rest(wiring, context, self.plan["batches"])
         report = report_sweep(
             planned,
             parts,
-            max(0, planned.due - planned.later - sum(sum(part.counts.values()) for part in parts)),
+            max(0, chosen - _counted(parts)),
             run,
             sweeps=wiring.sweeps,
             expectations=wiring.expectations,
@@ -267,11 +291,24 @@ class ReportSweepOperator(SweepOperator):
             context["ti"].xcom_push(key=RETURN, value=result)
             raise SweepIncomplete(
                 "RVL011",
-                f"{open_ends} of {planned.due - planned.later} versions could not be looked at; the report of this run "
+                f"{open_ends} of {chosen} versions could not be looked at; the report of this run "
                 "says why. They stay what they were, and stay due.",
                 "Put right what the report names; the next sweep looks at them first.",
             )
         return result
+
+    def _judge_the_rest(self, wiring: Wiring, context: Context, batches: int) -> list[SweepPart]:
+        pull = context["ti"].xcom_pull
+        return [
+            self.judge_tested(wiring, context, self.check, self.tests, batch)
+            for batch in range(batches)
+            if pull(task_ids=self.judge, map_indexes=batch) is None
+        ]
+
+
+def _counted(parts: Iterable[SweepPart]) -> int:
+    """Versions of which something is known."""
+    return sum(sum(part.counts.values()) for part in parts)
 
 
 def revalidation_schedule() -> str | None:

@@ -18,7 +18,7 @@ from airlock.domain.revalidation import (
     decide,
     new_notes,
 )
-from airlock.domain.sweeping import Note, SweepState
+from airlock.domain.sweeping import ALONE, Note, SweepState
 from airlock.domain.version import RunRef
 from airlock.errors import NoSuchVersion
 from airlock.ports import Clock, Registry
@@ -62,7 +62,8 @@ def judge_versions(
         own = found.get(key, [])
         if images.get(key, checked.image_digest) != checked.image_digest:
             checked = replace(checked, overtaken=True)
-        decision = decide(checked, _with_missing(checked, own))
+        missing = _missing(checked, own)
+        decision = decide(checked, [*own, *missing])
         notes = _notes(checked, own)
         row = SweepRow(
             model_name=checked.model_name,
@@ -75,7 +76,8 @@ def judge_versions(
         )
         if decision.outcome in (Outcome.UNDECIDED, Outcome.OVERTAKEN):
             # It stays as due as it was.
-            pass
+            if missing and decision.outcome is Outcome.UNDECIDED:
+                states[key] = _alone(checked.before or SweepState())
         elif _write(checked, own, decision, notes, run, registry, clock):
             states[key] = replace(checked.state, notes=notes)
         else:
@@ -87,22 +89,25 @@ def judge_versions(
     return SweepPart.of(rows, sum(checked.bytes_read for checked in checks))
 
 
-def _with_missing(checked: Checked, tests: Sequence[Retest]) -> list[Retest]:
-    """The tests, and one for each device whose task has said nothing: it was killed, or no worker took it."""
+def _missing(checked: Checked, tests: Sequence[Retest]) -> list[Retest]:
+    """A test for each device whose task has said nothing: it was killed, or no worker took it."""
     told = {test.device for test in tests}
     return [
-        *tests,
-        *(
-            Retest(
-                model_name=checked.model_name,
-                model_version=checked.model_version,
-                device=device,
-                undecided=f"Its test on {device.value} ended without a word.",
-            )
-            for device in checked.devices
-            if device not in told
-        ),
+        Retest(
+            model_name=checked.model_name,
+            model_version=checked.model_version,
+            device=device,
+            undecided=f"Its test on {device.value} ended without a word.",
+        )
+        for device in checked.devices
+        if device not in told
     ]
+
+
+def _alone(before: SweepState) -> SweepState:
+    """What was remembered, and that the version is tested by itself until a test of it comes to an end."""
+    text = "Its last test ended without a word, or that of a version beside it; it is tested by itself until one ends."
+    return replace(before, notes=(*(note for note in before.notes if note.code != ALONE), Note(code=ALONE, text=text)))
 
 
 def _notes(checked: Checked, tests: Sequence[Retest]) -> tuple[Note, ...]:

@@ -30,7 +30,7 @@ def report_sweep(
     Args:
         plan: What it was to do.
         parts: What became of the versions.
-        lost: Batches of which nothing is known.
+        lost: Versions of which nothing is known.
         run: The sweep.
         sweeps: The registry, which is judged as a table after the sweep.
         expectations: What the installation expects of it.
