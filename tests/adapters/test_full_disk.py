@@ -65,6 +65,23 @@ def test_a_package_that_does_not_fit_is_told_and_leaves_nothing_and_a_smaller_on
     assert problems(store.root) == []
 
 
+def test_long_files_that_cannot_fit_are_told_before_a_byte_of_them_is_asked_for(disk: Path) -> None:
+    asked: list[int] = []
+
+    def read(start: int, stop: int) -> Generator[bytes, None, None]:
+        asked.append(start)
+        yield bytes(stop - start)
+
+    store = PackageFolderStore(disk / "store", SystemClock())
+    # Each of them would fit.
+    files = {f"model/{name}.bin": IncomingFile(size_bytes=17_000_000, read=read) for name in "ab"}
+    with pytest.raises(StoreFull, match="STO004"):
+        store.stage("a" * 64, files, lambda line: None)
+    assert asked == []
+    assert left(store.root) == []
+    assert store.stage("b" * 64, {"model/a.bin": files["model/a.bin"]}, lambda line: None).bytes_read == 17_000_000
+
+
 def test_an_archive_that_fits_and_whose_files_do_not_leaves_nothing(disk: Path) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:

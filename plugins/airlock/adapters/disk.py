@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
 _SYNC_FILE_RANGE_WRITE = 2
+_FALLOC_FL_KEEP_SIZE = 1
+#: What file systems answer that cannot reserve room, as most of those over a network.
+_CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.ESPIPE}
 
 
 def write_all(descriptor: int, data: bytes | memoryview, position: int | None) -> None:
@@ -17,6 +21,27 @@ def write_all(descriptor: int, data: bytes | memoryview, position: int | None) -
         count = os.write(descriptor, view) if position is None else os.pwrite(descriptor, view, position)
         view = view[count:]
         position = None if position is None else position + count
+
+
+def reserve(descriptor: int, size_bytes: int) -> None:
+    """Take the room for a file that is about to be written, without making it longer.
+
+    A full disk is told before anything is fetched, and the system has less to do for each write.
+
+    Args:
+        descriptor: The file.
+        size_bytes: What its length will be.
+
+    Raises:
+        OSError: The disk has no room for it.
+    """
+    # Not `os.posix_fallocate`: where a file system cannot do it, that writes into every block.
+    if not hasattr(_LIBRARY, "fallocate") or not size_bytes:
+        return
+    if _LIBRARY.fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size_bytes)):
+        number = ctypes.get_errno()
+        if number not in _CANNOT_RESERVE:
+            raise OSError(number, os.strerror(number))
 
 
 def begin_writing(descriptor: int, start: int, stop: int) -> None:

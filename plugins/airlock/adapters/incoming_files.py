@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from airlock.adapters.disk import reserve
 from airlock.ports import IncomingFile
 
 #: Reads of this size stay in the processor's cache while they are hashed.
@@ -20,8 +21,6 @@ READ_BYTES = 256 * 1024
 RANGES_AT_A_TIME = 3
 #: The same where each of them waits for the storage more than anything else.
 MOST_RANGES_AT_A_TIME = 8
-#: All pages at once, instead of some at each of many faults; other systems than Linux do without.
-_MAP_NOW = getattr(mmap, "MAP_POPULATE", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,10 @@ class Jobs:
 
     Args:
         short: Paths of files of one range.
-        long: The others; opened here.
+        long: The others; opened here, and their room taken.
+
+    Raises:
+        OSError: The disk has no room for them, or will not open them.
     """
 
     def __init__(self, short: deque[str], long: deque[LongFile]) -> None:
@@ -107,9 +109,15 @@ class Jobs:
         self._busy = dict.fromkeys(self._next, 0)
         self._waiting = [file for file in long if file.hashed < file.ranges]
         self._ranges_at_a_time = RANGES_AT_A_TIME
-        for file in long:
-            # A file that is whole already is still made final.
-            file.descriptor = os.open(file.target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            for file in long:
+                # A file that is whole already is still made final.
+                file.descriptor = os.open(file.target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+                reserve(file.descriptor, file.incoming.size_bytes)
+        except BaseException:
+            # A deleted file takes its room for as long as it is open.
+            self.close()
+            raise
 
     def most_at_a_time(self) -> int:
         """How many threads can have something to do."""
@@ -139,9 +147,11 @@ class Jobs:
             self._busy[file.path] -= 1
 
     def close(self) -> None:
-        """Close the long files."""
+        """Close the long files that are open."""
         for file in self.long_files:
-            os.close(file.descriptor)
+            if file.descriptor >= 0:
+                os.close(file.descriptor)
+                file.descriptor = -1
 
 
 def hash_range(digest: hashlib._Hash, descriptor: int, wanted: Range) -> None:
@@ -157,9 +167,7 @@ def hash_range(digest: hashlib._Hash, descriptor: int, wanted: Range) -> None:
     before = wanted.start % mmap.ALLOCATIONGRANULARITY
     start = wanted.start - before
     try:
-        pages = mmap.mmap(
-            descriptor, wanted.stop - start, flags=mmap.MAP_SHARED | _MAP_NOW, prot=mmap.PROT_READ, offset=start
-        )
+        pages = mmap.mmap(descriptor, wanted.stop - start, access=mmap.ACCESS_READ, offset=start)
     except OSError:
         # Some file systems over a network or in user space cannot do this.
         for block in blocks(descriptor, wanted):

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from obstore import GetOptions
     from obstore.store import ClientConfig, S3Credential
 
-#: 128 to 256 KB pieces stay in the processor's cache while they are hashed.
-CHUNK_BYTES = 256 * 1024
+#: Pieces of half a megabyte stay in the processor's cache while they are hashed and written, and are few.
+CHUNK_BYTES = 512 * 1024
 #: How often one range may break off without bringing anything new.
 TRIES = 6
 FIRST_WAIT_S = 0.2
