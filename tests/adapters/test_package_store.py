@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import collections
+import errno
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -12,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from airlock.adapters import incoming_files
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.incoming import RANGE_BYTES, IncomingPackage
 from airlock.adapters.incoming_files import MOST_RANGES_AT_A_TIME, RANGES_AT_A_TIME
 from airlock.adapters.pace import FEWEST
 from airlock.adapters.package_store import PackageFolderStore
 from airlock.errors import SourceChanged, StorageUnavailable, StoreAway, StoreDamaged, StoreFull
-from airlock.ports import IncomingFile
+from airlock.ports import Chunk, IncomingFile
 from tests.fakes import FakeClock
 
 FILES = {"model/config.json": b"{}", "model/sub/weights.bin": bytes(range(256)) * 100, "model/empty": b""}
@@ -174,6 +178,56 @@ def test_short_and_long_files_are_copied_side_by_side(tmp_path: Path) -> None:
     assert {entry.path: entry.sha256 for entry in copy.copy()} == {
         path: hashlib.sha256(data).hexdigest() for path, data in files.items()
     }
+
+
+@pytest.mark.parametrize("slow_s", [0.0, 0.02])
+def test_small_files_are_written_by_one_thread_and_where_the_disk_is_slow_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_s: float
+) -> None:
+    real, writers = incoming_files.write_all, collections.Counter[str]()
+
+    def write(descriptor: int, data: Chunk, position: int | None) -> None:
+        writers[threading.current_thread().name] += 1
+        time.sleep(slow_s)
+        real(descriptor, data, position)
+
+    def coming(data: bytes) -> IncomingFile:
+        def read(start: int, stop: int) -> Bytes:
+            time.sleep(0.005)
+            yield data[start:stop]
+
+        return IncomingFile(size_bytes=len(data), read=read)
+
+    monkeypatch.setattr(incoming_files, "write_all", write)
+    files = {f"model/{number:03d}": os.urandom(1000 + number) for number in range(200)}
+    arrivals = {path: coming(data) for path, data in files.items()}
+    entries = IncomingPackage(tmp_path, arrivals, clock=CLOCK, tell=quiet, threads=FEWEST).copy()
+    assert {entry.path: entry.sha256 for entry in entries} == {
+        path: hashlib.sha256(data).hexdigest() for path, data in files.items()
+    }
+    assert {path: (tmp_path / "package" / path).read_bytes() for path in files} == files
+    if slow_s:
+        assert len(writers) == FEWEST + 1
+    else:
+        assert writers["copy-write"] > 100
+
+
+def test_a_disk_that_gets_full_under_small_files_ends_the_copy_and_its_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, written = incoming_files.write_all, itertools.count()
+
+    def write(descriptor: int, data: Chunk, position: int | None) -> None:
+        if next(written) == 50:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor, data, position)
+
+    monkeypatch.setattr(incoming_files, "write_all", write)
+    files = {f"model/{number:03d}": arriving(b"%d" % number) for number in range(200)}
+    with pytest.raises(OSError, match="No space left"):
+        IncomingPackage(tmp_path, files, clock=CLOCK, tell=quiet).copy()
+    assert next(written) < 100
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("copy-")] == []
 
 
 class Distant:

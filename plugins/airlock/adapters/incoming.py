@@ -12,20 +12,18 @@ can tell exactly how far the bytes on the disk are right.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import queue
-import stat
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from airlock.adapters.disk import begin_writing, sync_file_system, write_all
-from airlock.adapters.incoming_files import Jobs, LongFile, Range, hash_range, sha256_of
+from airlock.adapters.disk import begin_writing, sync_file_system
+from airlock.adapters.incoming_files import Jobs, LongFile, Range, Tally, hash_range, sha256_of
 from airlock.adapters.incoming_journal import Journal, Written, read_journal
 from airlock.adapters.pace import MOST, Pace, Reached
+from airlock.adapters.short_files import ShortFiles
 from airlock.domain.package import FileEntry
 from airlock.domain.progress import Progress
 from airlock.errors import SourceChanged
@@ -75,9 +73,8 @@ class IncomingPackage:
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
         self._kept = 0
-        self._tallies: list[_Tally] = []
+        self._tallies: list[Tally] = []
         self._sync_at_end = False
-        self._modes_hold: bool | None = None
 
     @property
     def bytes_read(self) -> int:
@@ -102,6 +99,7 @@ class IncomingPackage:
             # Each sync is a round of the disk's own journal: one for all of them takes as long as one of thousands.
             self._sync_at_end = sum(each.size_bytes <= self._range_bytes for each in self._files.values()) > MANY_FILES
             self._journal = Journal(file, self._range_bytes, held=MANY_FILES if self._sync_at_end else 0)
+            self._short_files = ShortFiles(self._package, self._finish, many=self._sync_at_end)
             try:
                 short, long = self._take_up(before)
                 self._run(short, long)
@@ -131,6 +129,8 @@ class IncomingPackage:
             for _ in range(min(count, jobs.most_at_a_time())):
                 start(self._work, f"copy-{len(started)}")
 
+        writer = threading.Thread(target=self._guarded, args=(self._write_handed_on,), name="copy-write", daemon=True)
+        writer.start()
         try:
             if long:
                 start(self._follow, "copy-hash")
@@ -148,10 +148,13 @@ class IncomingPackage:
                 if now - told >= TELL_EVERY_S:
                     self._tell(progress.line(self._kept + self.bytes_read, len(self._entries), now))
                     told = now
+            self._short_files.end()
+            writer.join()
         finally:
             self._stop.set()
+            self._short_files.end()
             deadline = self._clock.monotonic() + END_S
-            for thread in started:
+            for thread in (*started, writer):
                 thread.join(max(0.0, deadline - self._clock.monotonic()))
             # A thread that still waits for its source would write to whatever got the number of a closed descriptor.
             if not any(thread.is_alive() for thread in started):
@@ -170,8 +173,7 @@ class IncomingPackage:
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self, jobs: Jobs, written: queue.Queue[tuple[LongFile, int]]) -> None:
-        tally = _Tally()
-        self._tallies.append(tally)
+        tally = self._tally()
         while not self._stop.is_set():
             job = jobs.next()
             if job is None:
@@ -186,37 +188,26 @@ class IncomingPackage:
                 jobs.release(file)
             written.put((file, index))
 
-    def _copy_short(self, path: str, tally: _Tally) -> None:
+    def _copy_short(self, path: str, tally: Tally) -> None:
         source = self._files[path]
-        digest = hashlib.sha256()
-        # Exclusive: on a file system that folds names, a second name for the same file is an error, not a mix.
-        descriptor = os.open(f"{self._package}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            for chunk in self._chunks(source, 0, source.size_bytes, tally):
-                digest.update(chunk)
-                tally.write(descriptor, chunk, None)
-            if not self._modes_are_kept(descriptor):
-                os.fchmod(descriptor, 0o444)
-            if not self._sync_at_end:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        self._finish(path, source.size_bytes, digest.hexdigest())
+        self._short_files.take(path, source.size_bytes, self._chunks(source, 0, source.size_bytes, tally), tally)
 
-    def _copy_range(self, file: LongFile, wanted: Range, tally: _Tally) -> None:
+    def _write_handed_on(self) -> None:
+        self._short_files.write_handed_on(self._tally(), self._stop)
+
+    def _tally(self) -> Tally:
+        tally = Tally()
+        self._tallies.append(tally)
+        return tally
+
+    def _copy_range(self, file: LongFile, wanted: Range, tally: Tally) -> None:
         position = wanted.start
         for chunk in self._chunks(file.incoming, wanted.start, wanted.stop, tally):
             tally.write(file.descriptor, chunk, position)
             position += len(chunk)
         begin_writing(file.descriptor, wanted.start, wanted.stop)
 
-    def _modes_are_kept(self, descriptor: int) -> bool:
-        """Whether a new file has the mode that it was made with; the process's umask is the same for all of them."""
-        if self._modes_hold is None:
-            self._modes_hold = stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o444
-        return self._modes_hold
-
-    def _chunks(self, source: IncomingFile, start: int, stop: int, tally: _Tally) -> Iterator[Chunk]:
+    def _chunks(self, source: IncomingFile, start: int, stop: int, tally: Tally) -> Iterator[Chunk]:
         if start == stop:
             return
         received = 0
@@ -302,22 +293,6 @@ class IncomingPackage:
         if kept:
             self._tell(f"{kept:,} bytes of an earlier copy of the same objects are there and verified.")
         return short, long
-
-
-class _Tally:
-    """What one thread has done: each counts for itself, so that none waits for another one's count."""
-
-    __slots__ = ("bytes_read", "writing_s")
-
-    def __init__(self) -> None:
-        self.bytes_read = 0
-        self.writing_s = 0.0
-
-    def write(self, descriptor: int, chunk: Chunk, position: int | None) -> None:
-        """Write all of it, and count the time."""
-        before = time.perf_counter()
-        write_all(descriptor, chunk, position)
-        self.writing_s += time.perf_counter() - before
 
 
 class _GivenUp(Exception):

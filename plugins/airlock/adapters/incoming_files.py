@@ -6,13 +6,14 @@ import hashlib
 import mmap
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlock.adapters.disk import reserve
-from airlock.ports import IncomingFile
+from airlock.adapters.disk import reserve, write_all
+from airlock.ports import Chunk, IncomingFile
 
 #: Reads of this size stay in the processor's cache while they are hashed.
 READ_BYTES = 256 * 1024
@@ -88,6 +89,22 @@ class LongFile:
             os.close(descriptor)
         self.written.update(range(self.hashed))
         return self.range(self.hashed - 1).stop if self.hashed else 0
+
+
+class Tally:
+    """What one thread has done: each counts for itself, so that none waits for another one's count."""
+
+    __slots__ = ("bytes_read", "writing_s")
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+        self.writing_s = 0.0
+
+    def write(self, descriptor: int, chunk: Chunk, position: int | None) -> None:
+        """Write all of it, and count the time."""
+        before = time.perf_counter()
+        write_all(descriptor, chunk, position)
+        self.writing_s += time.perf_counter() - before
 
 
 class Jobs:
