@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airlock.domain import package
 from airlock.domain.package import FileEntry, Manifest, check_names
 from airlock.domain.source import Scheme, SourceLocation
 from tests.unit.given import codes
@@ -93,6 +94,11 @@ def test_a_name_of_255_bytes_is_taken() -> None:
 )
 def test_two_names_that_are_one_file_somewhere_are_refused(one: str, two: str) -> None:
     assert set(names(one, two)) == {"PKG007"}
+
+
+@given(st.text(alphabet="aZ0_.=+-/ \\\té", max_size=20) | st.from_regex(package._PLAIN, fullmatch=True))
+def test_the_short_way_for_plain_paths_says_what_the_rules_say(path: str) -> None:
+    assert package._unsafe(path) == next((reason for reason, applies in package._UNSAFE if applies(path)), "")
 
 
 def test_names_in_one_folder_do_not_collide() -> None:

@@ -63,6 +63,7 @@ class BucketClient:
     def __init__(self, who: str, page_size: int = 1000) -> None:
         self.who = who
         self.page_size = page_size
+        self._accesses: dict[str, Access] = {}
         self._readers: dict[str, ObjectReader] = {}
         self._lock = threading.Lock()
 
@@ -107,7 +108,9 @@ class BucketClient:
         return self._reader(location.bucket).read(item, start, stop)
 
     def _access(self, bucket: str) -> Access:
-        return Access.of(self._client(), bucket, self._verify())
+        if bucket not in self._accesses:
+            self._accesses[bucket] = Access.of(self._client(), bucket, self._verify())
+        return self._accesses[bucket]
 
     def _reader(self, bucket: str) -> ObjectReader:
         known = self._readers.get(bucket)

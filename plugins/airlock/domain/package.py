@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -130,6 +131,8 @@ def check_names(paths: Iterable[str]) -> Iterator[Finding]:
     """
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
+    # Folders that were looked at with another file in them: thousands of files lie in few.
+    fine: set[str] = set()
     for path in paths:
         reason = _unsafe(path)
         if reason:
@@ -139,6 +142,9 @@ def check_names(paths: Iterable[str]) -> Iterator[Finding]:
         twin = seen.setdefault(folded, path)
         if twin != path:
             yield finding("PKG007", f"It collides with {_printable(twin)}.", place=Place(file=path))
+        parent = path.rpartition("/")[0]
+        if parent in fine:
+            continue
         parts = path.split("/")
         for depth in range(1, len(parts)):
             folder = "/".join(parts[:depth])
@@ -146,12 +152,16 @@ def check_names(paths: Iterable[str]) -> Iterator[Finding]:
             if other != folder:
                 yield finding("PKG007", f"Its folder collides with {_printable(other)}.", place=Place(file=path))
                 break
+        else:
+            fine.add(parent)
     for folded, path in seen.items():
         if folded in folders:
             yield finding("PKG007", "It is a file and a folder at once.", place=Place(file=path))
 
 
 def _folded(path: str) -> str:
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
 
 
@@ -176,6 +186,12 @@ _UNSAFE: tuple[tuple[str, Callable[[str], bool]], ...] = (
 )
 
 
+#: What nearly all paths are made of. It keeps each of the rules above by itself, but for the lengths.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.=+-]*/)*[A-Za-z0-9_][A-Za-z0-9_.=+-]*")
+
+
 def _unsafe(path: str) -> str:
+    if len(path) <= MAX_NAME_BYTES and _PLAIN.fullmatch(path):
+        return ""
     # Surrogates cannot be encoded; they are not printable, and that is asked before any length.
     return next((reason for reason, applies in _UNSAFE if applies(path)), "")
