@@ -14,6 +14,8 @@ from scripts.local_state import LocalError
 
 TIMEOUT_S = 60.0
 TRIES = 3
+#: States of a run that do not change any more.
+ENDED = ("success", "failed")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -145,6 +147,27 @@ class AirflowApi:
             "GET", f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}"
         )
         return found
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float) -> str:
+        """Waits until a run has ended, and returns its state.
+
+        Args:
+            dag_id: The DAG's id.
+            run_id: The run's.
+            timeout_s: How long at most.
+
+        Raises:
+            TimeoutError: It has not; the message says how far its tasks are.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (state := str(self.run_of(dag_id, run_id)["state"])) not in ENDED:
+            if time.monotonic() > deadline:
+                tasks = ", ".join(
+                    f"{task['task_id']} {task['state'] or 'not begun'}" for task in self.task_instances(dag_id, run_id)
+                )
+                raise TimeoutError(f"{dag_id} {run_id} is {state} after {timeout_s:.0f} s: {tasks}")
+            time.sleep(0.5)
+        return state
 
     def fail_run(self, dag_id: str, run_id: str) -> None:
         """Ends a run: its tasks are stopped, and its teardown cleans up."""

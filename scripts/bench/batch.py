@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from scripts.airflow_api import ENDED
 from scripts.bench.imports import ImportBench
 from scripts.bench.measure import RunFailed
 from scripts.bench.table import Row
@@ -54,7 +55,7 @@ def _imported(bench: ImportBench, prefix: str, count: int, tell: Callable[[str],
     api.wait_for_dag(DAG_ID, DAG_TIMEOUT_S)
     began = told = time.monotonic()
     run_id = api.trigger(DAG_ID, {"prefix": prefix})
-    while (state := api.run_of(DAG_ID, run_id)["state"]) not in ("success", "failed"):
+    while (state := api.run_of(DAG_ID, run_id)["state"]) not in ENDED:
         bench.wait(POLL_S)
         now = time.monotonic()
         if now - began > BATCH_TIMEOUT_S:

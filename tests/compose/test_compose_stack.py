@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -49,10 +48,7 @@ def imported(stack: Stack) -> dict[str, Any]:
     api = stack.api()
     api.wait_for_dag(DAG_ID, 180)
     run_id = api.trigger(DAG_ID, {"model_name": "small", "source_location": "s3://models/small/"})
-    deadline = time.monotonic() + 1200
-    while api.run_of(DAG_ID, run_id)["state"] not in ("success", "failed"):
-        assert time.monotonic() < deadline, api.task_instances(DAG_ID, run_id)
-        time.sleep(1)
+    api.wait_for_run(DAG_ID, run_id, 1200)
     tasks = {task["task_id"]: task for task in api.task_instances(DAG_ID, run_id)}
     failed = {name for name, task in tasks.items() if task["state"] == "failed"}
     logs = {name: api.log_lines(DAG_ID, run_id, name, tasks[name]["try_number"])[-20:] for name in failed}

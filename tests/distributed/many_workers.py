@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts import airflow_config
-from scripts.airflow_api import AirflowApi, ApiError
+from scripts.airflow_api import ENDED, AirflowApi, ApiError
 from scripts.children import ChildFailed, Keeper
 from scripts.local_state import ROOT, free_ports, kept_values, new_password
 
 DAG_ID = "import_model"
-ENDED = ("success", "failed")
 GRACE_S = 20.0
 START_TIMEOUT_S = 240.0
 #: How long a task's worker may be silent until another try begins.

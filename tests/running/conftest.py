@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DAG_ID = "import_model"
 ARRIVALS_BUCKET = "arrivals"
-ENDED = ("success", "failed")
 
 
 @dataclass
@@ -40,10 +39,7 @@ class Running:
 
     def wait(self, run_id: str, timeout_s: float) -> dict[str, Any]:
         """Wait for a run's end and return its tasks by name."""
-        deadline = time.monotonic() + timeout_s
-        while self.api.run_of(DAG_ID, run_id)["state"] not in ENDED:
-            assert time.monotonic() < deadline, self.tasks(run_id)
-            time.sleep(0.5)
+        self.api.wait_for_run(DAG_ID, run_id, timeout_s)
         return self.tasks(run_id)
 
     def tasks(self, run_id: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from scripts.airflow_api import ENDED
 from tests.conftest import Bucket
 from tests.dag.conftest import SERVICE, a_config
-from tests.running.conftest import DAG_ID, ENDED, Running
+from tests.running.conftest import DAG_ID, Running
 
 PACKAGE = {
     "model/config.json": json.dumps(a_config()).encode(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from tests.conftest import Bucket
@@ -29,10 +28,7 @@ def put(bucket: Bucket, name: str, files: dict[str, bytes]) -> None:
 def run(running: Running, conf: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The state of a batch and its result."""
     run_id = running.api.trigger(DAG_ID, conf)
-    deadline = time.monotonic() + 540
-    while (state := running.api.run_of(DAG_ID, run_id)["state"]) not in ("success", "failed"):
-        assert time.monotonic() < deadline, running.api.task_instances(DAG_ID, run_id)
-        time.sleep(0.5)
+    state = running.api.wait_for_run(DAG_ID, run_id, 540)
     result = running.api.xcom(DAG_ID, run_id, "report")
     assert result is not None, running.api.task_instances(DAG_ID, run_id)
     return state, result

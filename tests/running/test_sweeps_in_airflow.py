@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.conftest import Bucket
 from tests.dag.conftest import SERVICE, a_config, a_wheel
-from tests.running.conftest import ENDED, Running
+from tests.running.conftest import Running
 
 DAG_ID = "revalidate_models"
 
@@ -18,11 +17,7 @@ DAG_ID = "revalidate_models"
 def sweep(running: Running, name: str) -> tuple[str, dict[str, Any]]:
     """Look at a model now; returns the run's id and its result."""
     run_id = running.api.trigger(DAG_ID, {"model_name": name})
-    deadline = time.monotonic() + 300
-    while (state := running.api.run_of(DAG_ID, run_id)["state"]) not in ENDED:
-        assert time.monotonic() < deadline, running.api.task_instances(DAG_ID, run_id)
-        time.sleep(0.5)
-    assert state == "success", running.api.task_instances(DAG_ID, run_id)
+    assert running.api.wait_for_run(DAG_ID, run_id, 300) == "success", running.api.task_instances(DAG_ID, run_id)
     result: dict[str, Any] = running.api.xcom(DAG_ID, run_id, "report")
     return run_id, result
 
