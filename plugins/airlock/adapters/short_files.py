@@ -34,7 +34,7 @@ class ShortFiles:
     """
 
     def __init__(self, package: Path, finish: Callable[[str, int, str], None], *, many: bool) -> None:
-        self._package = package
+        self._below = f"{package}/"
         self._finish = finish
         self._many = many
         self._modes_hold: bool | None = None
@@ -81,7 +81,7 @@ class ShortFiles:
     def _write(self, path: str, size_bytes: int, chunks: Iterable[Chunk], tally: Tally) -> None:
         digest = hashlib.sha256()
         # Exclusive: on a file system that folds names, a second name for the same file is an error, not a mix.
-        descriptor = os.open(f"{self._package}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        descriptor = os.open(self._below + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
             for chunk in chunks:
                 digest.update(chunk)

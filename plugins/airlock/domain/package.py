@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -61,7 +62,8 @@ class FileEntry:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots: it keeps its digest, for which a fetch asks four times.
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The files of a package, sorted by path: the package's identity.
 
@@ -87,6 +89,10 @@ class Manifest:
 
     def digest(self) -> str:
         """SHA-256 of the canonical bytes, hexadecimal."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
         return hashlib.sha256(self.canonical()).hexdigest()
 
     @property
