@@ -38,9 +38,12 @@ def reserve(descriptor: int, size_bytes: int) -> None:
     # Not `os.posix_fallocate`: where a file system cannot do it, that writes into every block.
     if not hasattr(_LIBRARY, "fallocate") or not size_bytes:
         return
-    if _LIBRARY.fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size_bytes)):
+    while _LIBRARY.fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size_bytes)):
         number = ctypes.get_errno()
-        if number not in _CANNOT_RESERVE:
+        if number in _CANNOT_RESERVE:
+            return
+        # A signal's own handler has run by now; if it raised, this is not reached.
+        if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
 
 
