@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +33,7 @@ from airlock.domain.version import Reservation, RunRef, Status
 from airlock.errors import BackendUnavailable, BuildFailed
 from airlock.operators import base, telemetry
 from tests.fakes import FakeClock, FakeRegistry
+from tests.otlp_listener import Collected, OtlpListener
 from tests.statsd_listener import StatsdListener
 
 RUN = RunRef(dag_id="import_model", run_id="r1")
@@ -65,6 +69,7 @@ class Wired:
         self.clock = FakeClock()
         self.registry = FakeRegistry(self.clock)
         self.measure = airflow_stats.send
+        self.flush_measurements = airflow_stats.flush
 
 
 class Step(base.StepOperator):
@@ -189,6 +194,55 @@ def test_a_receiver_that_is_away_is_a_line_in_the_log(
     with caplog.at_level(logging.WARNING):
         airflow_stats.send(STEP_TIME, 1.0, {"step": "fetch", "outcome": "done"})
     assert "The measurement airlock.step.duration could not be sent." in caplog.text
+
+
+#: A task's process as far as measuring goes, to its end: Airflow leaves it by `os._exit`.
+TASK = """
+import os, sys, time
+from airflow.sdk.observability import stats
+from airflow.sdk.observability.metrics import stats_utils
+from airlock.adapters.wiring import Wiring
+from airlock.domain.metrics import PACKAGE_BYTES
+from airlock.operators import telemetry
+
+stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
+wiring = Wiring(None)
+for count in 400, 600:
+    wiring.measure(PACKAGE_BYTES, count, {"from": "source"})
+began = time.monotonic()
+telemetry.step_ended(wiring, "fetch", "done", 1.5)
+print(time.monotonic() - began, flush=True)
+os._exit(0)
+"""
+
+
+def task(settings: dict[str, str]) -> float:
+    """Run it, and return how long its last measurement took."""
+    ended = subprocess.run(
+        [sys.executable, "-c", TASK], env={**os.environ, **settings}, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr
+    return float(ended.stdout.split()[-1])
+
+
+def test_what_a_task_measures_arrives_over_opentelemetry_before_its_process_is_gone() -> None:
+    with OtlpListener() as listener:
+        task(listener.settings())
+        assert sorted(listener.collected, key=lambda each: each.name) == [
+            Collected(name=f"airflow.{PACKAGE_BYTES.name}", tags={"from": "source"}, value=1000),
+            Collected(name=f"airflow.{STEP_TIME.name}", tags={"step": "fetch", "outcome": "done"}, value=1500),
+        ]
+
+
+def test_a_collector_that_does_not_answer_holds_no_task_up() -> None:
+    with OtlpListener(answer_after_s=60) as listener:
+        assert task(listener.settings()) < airflow_stats.FLUSH_S + 3
+        assert listener.collected == []
+
+
+def test_without_opentelemetry_no_task_waits_for_anything(statsd: StatsdListener) -> None:
+    assert task({**statsd.settings(), "AIRFLOW__METRICS__OTEL_ON": "False"}) < 1
+    assert [each.value for each in statsd.wait_for(f"airflow.{STEP_TIME.name}")] == [1500]
 
 
 def test_every_line_after_names_model_version_and_package(capsys: pytest.CaptureFixture[str]) -> None:

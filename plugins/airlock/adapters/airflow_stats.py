@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from datetime import timedelta
+from typing import Any
 
 from airlock.domain.metrics import STATUSES, Metric, MetricKind
 from airlock.domain.notification import Notification
 
 log = logging.getLogger(__name__)
+
+#: A receiver that does not answer costs a task so long at most.
+FLUSH_S = 3.0
 
 
 def send(metric: Metric, value: float, tags: dict[str, str]) -> None:
@@ -32,6 +38,38 @@ def send(metric: Metric, value: float, tags: dict[str, str]) -> None:
             stats.timing(metric.name, timedelta(seconds=value), tags=checked)
     except Exception:  # whatever a metrics client raises, the import goes on
         log.warning("The measurement %s could not be sent.", metric.name, exc_info=True)
+
+
+def flush(timeout_s: float = FLUSH_S) -> None:
+    """Let go of what waits in this process: a task's ends without anybody looking after it.
+
+    StatsD's client keeps nothing. That of OpenTelemetry sends once a minute, which few tasks live for, and Airflow ends
+    a task's process without the clearing up of Python's own end.
+
+    Args:
+        timeout_s: How long a receiver that is slow or away is waited for.
+    """
+    # Not imported where it is not in use: that takes longer than sending.
+    sdk = sys.modules.get("opentelemetry.sdk.metrics")
+    if sdk is None:
+        return
+    from opentelemetry.metrics import get_meter_provider
+
+    provider = get_meter_provider()
+    if isinstance(provider, sdk.MeterProvider):
+        # Its own time-out bounds one try and not the waits between several.
+        sending = threading.Thread(target=_flush, args=(provider, timeout_s), name="metrics-flush", daemon=True)
+        sending.start()
+        sending.join(timeout_s)
+        if sending.is_alive():
+            log.warning("The measurements of this task could not be sent within %.0f s.", timeout_s)
+
+
+def _flush(provider: Any, timeout_s: float) -> None:
+    try:
+        provider.force_flush(timeout_millis=timeout_s * 1000)
+    except Exception:  # as above
+        log.warning("The measurements of this task could not be sent.", exc_info=True)
 
 
 def count_status(notification: Notification) -> None:

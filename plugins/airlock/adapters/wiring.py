@@ -79,6 +79,12 @@ class Wiring:
 
         send(metric, value, tags)
 
+    def flush_measurements(self) -> None:
+        """Send what a metrics client still holds: the last thing that a task does."""
+        from airlock.adapters.airflow_stats import flush
+
+        flush()
+
     @functools.cached_property
     def registry_reader(self) -> RegistryReader:
         """The registry for those who look."""

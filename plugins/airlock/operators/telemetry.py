@@ -22,8 +22,9 @@ READY_KEY = "ready_at"
 
 
 def step_ended(wiring: Wiring, step: str, outcome: str, seconds: float) -> None:
-    """A step's time."""
+    """A step's time, which is the last that its task measures."""
     wiring.measure(STEP_TIME, seconds, {"step": step, "outcome": outcome})
+    wiring.flush_measurements()
 
 
 def package_fetched(wiring: Wiring, package: Package) -> None:
