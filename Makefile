@@ -63,7 +63,7 @@ test-compose: setup-dev ## docker-compose.yaml built, started and used for an im
 	@DOCKER_CONFIG="$${DOCKER_CONFIG:-$$(scripts/get-compose --where)}" exec $(VENV_PYTHON) -m pytest tests/compose tests/dag/test_handed_over.py --compose
 
 test-mlflow: setup-dev ## The registry mirrored into a real MLflow server, which is installed into .airlock
-	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_mlflow_mirror.py --mlflow
+	@exec $(VENV_PYTHON) -m pytest tests/adapters/test_mlflow_mirror.py tests/dag/test_mirrored_imports.py --mlflow
 
 test-distribution: setup-dev ## Airflow on two workers with disks and engines of their own, killed in every step; long, needs root
 	@exec $(VENV_PYTHON) -m pytest tests/distributed --distribution

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from scripts.mlflow_server import MlflowServer
     from scripts.object_server import ObjectServer
     from scripts.postgres_server import PostgresServer
 
@@ -101,6 +102,34 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server on loopback."""
+    from scripts.mlflow_server import MlflowServer
+
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+def mlflow_versions(mlflow: MlflowServer, name: str) -> dict[str, dict[str, Any]]:
+    """What MLflow shows of a model: version by its tag, with the aliases that point to it."""
+    import requests
+
+    api = f"{mlflow.url}/api/2.0/mlflow"
+    model = requests.get(f"{api}/registered-models/get", params={"name": name}, timeout=30).json()["registered_model"]
+    found = requests.get(
+        f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}, timeout=30
+    ).json()  # fmt: skip
+    versions = {}
+    for each in found.get("model_versions", ()):
+        each["tags"] = {tag["key"]: tag["value"] for tag in each.get("tags", ())}
+        each["aliases"] = sorted(
+            alias["alias"] for alias in model.get("aliases", ()) if alias["version"] == each["version"]
+        )
+        versions[each["tags"]["airlock.version"]] = each
+    return versions
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from sqlalchemy import Engine
 
 from airlock.adapters.clock import SystemClock
@@ -24,31 +23,9 @@ from airlock.domain.request import Changes
 from airlock.domain.version import Stage
 from airlock.errors import MirrorRefused, MirrorUnavailable
 from scripts.mlflow_server import MlflowServer
+from tests.conftest import mlflow_versions
 
 VERSION = "0.0.1"
-
-
-@pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server
-
-
-def shown(mlflow: MlflowServer, name: str) -> dict[str, dict[str, Any]]:
-    """What MLflow shows of a model: version by its tag, with the aliases that point to it."""
-    api = f"{mlflow.url}/api/2.0/mlflow"
-    model = requests.get(f"{api}/registered-models/get", params={"name": name}, timeout=30).json()["registered_model"]
-    found = requests.get(
-        f"{api}/model-versions/search", params={"filter": f"name = '{name}'"}, timeout=30
-    ).json()  # fmt: skip
-    versions = {}
-    for each in found.get("model_versions", ()):
-        each["tags"] = {tag["key"]: tag["value"] for tag in each.get("tags", ())}
-        each["aliases"] = sorted(
-            alias["alias"] for alias in model.get("aliases", ()) if alias["version"] == each["version"]
-        )
-        versions[each["tags"]["airlock.version"]] = each
-    return versions
 
 
 @pytest.mark.mlflow
@@ -65,7 +42,7 @@ def test_mlflow_shows_what_is_registered_and_what_becomes_of_it(
     editor = MirroringEditor(SqlRegistryEditor(engine, SystemClock()), mirroring, reader)
     for _ in range(2):
         imported(name, description="Flowers", labels=("a", "b"))
-    versions = shown(mlflow, name)
+    versions = mlflow_versions(mlflow, name)
     assert sorted(versions) == [VERSION, "0.0.2"]
     first = versions[VERSION]
     row = reader.find(name, VERSION)
@@ -74,20 +51,20 @@ def test_mlflow_shows_what_is_registered_and_what_becomes_of_it(
     assert (first["tags"]["airlock.package"], first["tags"]["airlock.status"]) == (row.package_digest, "Normal")
 
     editor.set_alias(name, "champion", VERSION, "ada")
-    assert shown(mlflow, name)[VERSION]["aliases"] == ["champion"]
+    assert mlflow_versions(mlflow, name)[VERSION]["aliases"] == ["champion"]
     editor.set_alias(name, "champion", "0.0.2", "ada")
     editor.set_alias(name, "old", VERSION, "ada")
     editor.remove_alias(name, "old", "ada")
     editor.set_stage(name, VERSION, Stage.ARCHIVED, "ada")
     editor.edit(name, VERSION, Changes(description="", labels=()), "ada")
-    versions = shown(mlflow, name)
+    versions = mlflow_versions(mlflow, name)
     assert [(versions[each]["aliases"]) for each in (VERSION, "0.0.2")] == [[], ["champion"]]
     assert (versions[VERSION]["tags"]["airlock.stage"], versions[VERSION].get("description", "")) == ("Archived", "")
 
     # A second try after the server had made the version, but before we could note it, makes no second one.
     states.gone(name, "0.0.2")
     mirroring.changed((name, "0.0.2"))
-    assert sorted(shown(mlflow, name)) == [VERSION, "0.0.2"]
+    assert sorted(mlflow_versions(mlflow, name)) == [VERSION, "0.0.2"]
 
     mlflow.stop()
     editor.delete(name, VERSION, "ada")
@@ -95,7 +72,7 @@ def test_mlflow_shows_what_is_registered_and_what_becomes_of_it(
     assert "[MIR002] MLflow behind the Connection mlflow does not answer" in reader.events(name, "0.0.3")[-1].text
     mlflow.start()
     editor.set_stage(name, "0.0.2", Stage.STAGING, "ada")
-    assert sorted(shown(mlflow, name)) == ["0.0.2", "0.0.3"]
+    assert sorted(mlflow_versions(mlflow, name)) == ["0.0.2", "0.0.3"]
     assert reader.events(name, "0.0.3")[-1].text.startswith("Mirrored as version ")
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airlock.adapters.wiring import Wiring
     from tests.dag.runtime_matrix import Workshop
 
+SWEEP_DAG_ID = "revalidate_models"
 SKLEARN_RUNTIME = "sklearn1.9-python3.11"
 
 
@@ -249,6 +250,43 @@ def a_wheel(name: str, text: str) -> bytes:
         for path, content in files.items():
             archive.writestr(path, content)
     return target.getvalue()
+
+
+@pytest.fixture
+def run_sweep(installation: Installation) -> Callable[..., Outcome]:
+    """Runs the DAG with `dag.test()`."""
+
+    def run(**conf: Any) -> Outcome:
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        dag_run = load_dag(SWEEP_DAG_ID).test(run_conf=conf)
+        with create_session() as session:
+            tasks = {
+                ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): str(ti.state)
+                for ti in dag_run.get_task_instances(session=session)
+            }
+            rows = session.query(XComModel).filter_by(dag_id=SWEEP_DAG_ID, run_id=dag_run.run_id, key="return_value")
+            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
+        return Outcome(
+            state=str(dag_run.state), tasks=tasks, record=xcom.get("report"), run_id=dag_run.run_id, xcom=xcom
+        )
+
+    return run
+
+
+@pytest.fixture
+def alone(process: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """The installation with a store and a registry that nothing was imported into: a sweep looks at all there is."""
+    from airlock.adapters.registry_schema import open_engine, upgrade
+
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", url)
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return process
 
 
 @dataclass

@@ -4,53 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from unittest.mock import create_autospec
 
 import pytest
 
 from airlock.domain.version import RunRef, Status
 from airlock.steps.retest import retest
+from tests.dag.conftest import SWEEP_DAG_ID as DAG_ID
 from tests.dag.conftest import Installation, Outcome, Upload, load_dag
-
-DAG_ID = "revalidate_models"
-
-
-@pytest.fixture
-def run_sweep(installation: Installation) -> Callable[..., Outcome]:
-    """Runs the DAG with `dag.test()`."""
-
-    def run(**conf: Any) -> Outcome:
-        from airflow.models.xcom import XComModel
-        from airflow.utils.session import create_session
-
-        dag_run = load_dag(DAG_ID).test(run_conf=conf)
-        with create_session() as session:
-            tasks = {
-                ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): str(ti.state)
-                for ti in dag_run.get_task_instances(session=session)
-            }
-            rows = session.query(XComModel).filter_by(dag_id=DAG_ID, run_id=dag_run.run_id, key="return_value")
-            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-        return Outcome(
-            state=str(dag_run.state), tasks=tasks, record=xcom.get("report"), run_id=dag_run.run_id, xcom=xcom
-        )
-
-    return run
-
-
-@pytest.fixture
-def alone(process: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """The installation with a store and a registry that nothing was imported into: a sweep looks at all there is."""
-    from airlock.adapters.registry_schema import open_engine, upgrade
-
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
-    monkeypatch.setenv("AIRFLOW__AIRLOCK__STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("AIRFLOW__AIRLOCK__REGISTRY_URL", url)
-    engine = open_engine(url)
-    upgrade(engine)
-    engine.dispose()
-    return process
 
 
 def test_every_field_of_the_form_has_a_section_a_title_help_and_the_default_of_its_parser(
