@@ -7,14 +7,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from scripts.airflow_api import AirflowApi, ApiError, moment
+from scripts.airflow_api import ENDED, AirflowApi, ApiError, moment
 from scripts.progress import Progress
 
 DAG_ID = "import_model"
 # The task after which the version is Normal.
 LAST_STEP = "register"
 OUTCOMES = {"success": "done", "failed": "FAILED", "skipped": "skipped"}
-STATES_OF_A_FINISHED_RUN = ("success", "failed")
 
 
 class ImportRun:
@@ -63,7 +62,7 @@ class ImportRun:
         tasks = self._api.task_instances(DAG_ID, self.run_id)
         for task in sorted(tasks, key=lambda task: task["start_date"] or "9"):
             self._show(task)
-        if state in STATES_OF_A_FINISHED_RUN:
+        if state in ENDED:
             self._finish(state, tasks)
 
     def cancel(self) -> None:

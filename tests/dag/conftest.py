@@ -50,7 +50,7 @@ class Outcome:
 
     Attributes:
         state: The DAG run's state.
-        tasks: Task → state.
+        tasks: Task → state; those of a mapped group with their index, as `batch.check[0]`.
         record: What `register` gave.
         run_id: The run.
     """
@@ -145,24 +145,38 @@ def load_dag(dag_id: str = "import_model") -> Any:
     return dag
 
 
+def run_dag(dag_id: str, result: str, conf: dict[str, Any]) -> Outcome:
+    """Run a whole DAG with `dag.test()`.
+
+    Args:
+        dag_id: Its id.
+        result: The task that gives the run's record.
+        conf: The run's form.
+    """
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    dag_run = load_dag(dag_id).test(run_conf=conf)
+    with create_session() as session:
+        tasks = {
+            ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): str(ti.state)
+            for ti in dag_run.get_task_instances(session=session)
+        }
+        rows = session.query(XComModel).filter_by(dag_id=dag_id, run_id=dag_run.run_id, key="return_value")
+        xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
+    return Outcome(state=str(dag_run.state), tasks=tasks, record=xcom.get(result), run_id=dag_run.run_id, xcom=xcom)
+
+
 @pytest.fixture
 def run_import(installation: Installation) -> Callable[..., Outcome]:
-    """Runs the whole DAG with `dag.test()`."""
+    """Runs an import."""
+    return lambda **conf: run_dag("import_model", "register", conf)
 
-    def run(**conf: Any) -> Outcome:
-        from airflow.models.xcom import XComModel
-        from airflow.utils.session import create_session
 
-        dag_run = load_dag().test(run_conf=conf)
-        with create_session() as session:
-            tasks = {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances(session=session)}
-            rows = session.query(XComModel).filter_by(dag_id="import_model", run_id=dag_run.run_id, key="return_value")
-            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-        return Outcome(
-            state=str(dag_run.state), tasks=tasks, record=xcom.get("register"), run_id=dag_run.run_id, xcom=xcom
-        )
-
-    return run
+@pytest.fixture
+def run_sweep(installation: Installation) -> Callable[..., Outcome]:
+    """Runs a sweep."""
+    return lambda **conf: run_dag(SWEEP_DAG_ID, "report", conf)
 
 
 @pytest.fixture(scope="session")
@@ -250,29 +264,6 @@ def a_wheel(name: str, text: str) -> bytes:
         for path, content in files.items():
             archive.writestr(path, content)
     return target.getvalue()
-
-
-@pytest.fixture
-def run_sweep(installation: Installation) -> Callable[..., Outcome]:
-    """Runs the DAG with `dag.test()`."""
-
-    def run(**conf: Any) -> Outcome:
-        from airflow.models.xcom import XComModel
-        from airflow.utils.session import create_session
-
-        dag_run = load_dag(SWEEP_DAG_ID).test(run_conf=conf)
-        with create_session() as session:
-            tasks = {
-                ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): str(ti.state)
-                for ti in dag_run.get_task_instances(session=session)
-            }
-            rows = session.query(XComModel).filter_by(dag_id=SWEEP_DAG_ID, run_id=dag_run.run_id, key="return_value")
-            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-        return Outcome(
-            state=str(dag_run.state), tasks=tasks, record=xcom.get("report"), run_id=dag_run.run_id, xcom=xcom
-        )
-
-    return run
 
 
 @pytest.fixture

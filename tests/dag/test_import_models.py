@@ -8,27 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.dag.conftest import Installation, Outcome, Upload, a_config, load_dag
+from tests.dag.conftest import Installation, Outcome, Upload, a_config, load_dag, run_dag
 
 
 @pytest.fixture
 def run_batch(installation: Installation) -> Callable[..., Outcome]:
-    """Runs the DAG with `dag.test()`."""
-
-    def run(**conf: Any) -> Outcome:
-        from airflow.models.xcom import XComModel
-        from airflow.utils.session import create_session
-
-        dag_run = load_dag("import_models").test(run_conf=conf)
-        with create_session() as session:
-            tasks = {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances(session=session)}
-            rows = session.query(XComModel).filter_by(dag_id="import_models", run_id=dag_run.run_id, key="return_value")
-            xcom = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-        return Outcome(
-            state=str(dag_run.state), tasks=tasks, record=xcom.get("report"), run_id=dag_run.run_id, xcom=xcom
-        )
-
-    return run
+    """Runs a batch of imports."""
+    return lambda **conf: run_dag("import_models", "report", conf)
 
 
 def test_every_field_of_the_form_has_a_section_a_title_and_help(installation: Installation) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from scripts.airflow_api import ApiError
+from scripts.airflow_api import ENDED, ApiError
 from tests.dag.conftest import SERVICE, a_config
 from tests.running.conftest import ARRIVALS_BUCKET, Running
 
@@ -33,7 +33,7 @@ def batches(running: Running) -> list[dict[str, Any]]:
 def ended(running: Running, count: int) -> dict[str, Any]:
     """Wait for that many ended batches, and return the last one's result."""
     deadline = time.monotonic() + 420
-    while len(runs := [run for run in batches(running) if run["state"] in ("success", "failed")]) < count:
+    while len(runs := [run for run in batches(running) if run["state"] in ENDED]) < count:
         assert time.monotonic() < deadline, batches(running)
         time.sleep(0.5)
     result: dict[str, Any] = running.api.xcom("import_models", runs[-1]["dag_run_id"], "report")

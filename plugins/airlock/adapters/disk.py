@@ -36,7 +36,7 @@ def reserve(descriptor: int, size_bytes: int) -> None:
         OSError: The disk has no room for it.
     """
     # Not `os.posix_fallocate`: where a file system cannot do it, that writes into every block.
-    if not hasattr(_LIBRARY, "fallocate") or not size_bytes:
+    if not hasattr(_LIBRARY, "fallocate"):
         return
     while _LIBRARY.fallocate(descriptor, _FALLOC_FL_KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size_bytes)):
         number = ctypes.get_errno()

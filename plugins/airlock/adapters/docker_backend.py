@@ -274,7 +274,9 @@ class DockerBackend:
 
     def _remove_container(self, identity: str) -> bool:
         """Remove a container; a failure is logged, because what is left is found again by its labels."""
-        for tries_left in reversed(range(REMOVE_TRIES)):
+        tries_left = REMOVE_TRIES
+        while True:
+            tries_left -= 1
             try:
                 self._client.api.remove_container(identity, force=True, v=True)
                 return True
@@ -282,12 +284,10 @@ class DockerBackend:
                 return False
             except ENGINE_ERRORS as error:
                 # The engine kills, waits ten seconds and gives up; hundreds of processes on a busy host end later.
-                if tries_left and isinstance(error, APIError) and error.is_server_error():
-                    self._clock.sleep(REMOVE_WAIT_S)
-                    continue
-                log.warning("Container %s could not be removed: %s", identity[:12], error)
-                return False
-        return False
+                if not tries_left or not isinstance(error, APIError) or not error.is_server_error():
+                    log.warning("Container %s could not be removed: %s", identity[:12], error)
+                    return False
+            self._clock.sleep(REMOVE_WAIT_S)
 
     def sweep(self, run: RunRef) -> int:
         """Remove the containers and folders of a run; and what builds left so long ago that none can be going on."""

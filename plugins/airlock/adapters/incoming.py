@@ -69,7 +69,6 @@ class IncomingPackage:
         self._range_bytes = range_bytes
         self._threads = threads
         self._entries: dict[str, FileEntry] = {}
-        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
         self._kept = 0
@@ -148,6 +147,7 @@ class IncomingPackage:
                 if now - told >= TELL_EVERY_S:
                     self._tell(progress.line(self._kept + self.bytes_read, len(self._entries), now))
                     told = now
+            # What was handed on is still written; a copy that is given up leaves it.
             self._short_files.end()
             writer.join()
         finally:
@@ -166,8 +166,7 @@ class IncomingPackage:
         try:
             run(*arguments)
         except BaseException as error:
-            with self._lock:
-                self._errors.append(error)
+            self._errors.append(error)
             self._stop.set()
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ copy to be ready is dropped. `store_folders.py` says where everything lies,
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from airlock.adapters.store_folders import (
     last_change,
     lock_now,
     unused_copy,
-    write_json,
+    write_whole,
 )
 from airlock.adapters.unpacking import members, unpack
 from airlock.domain.archives import ArchiveForm, ArchiveMember
@@ -233,7 +234,8 @@ class PackageFolderStore:
                     raise
             sync_folder(self.folders.packages)
             self.folders.write_manifest(manifest, folder.parent)
-            write_json(self.folders.listings / f"{listing}.json", {"digest": digest}, folder.parent)
+            known = json.dumps({"digest": digest}, separators=(",", ":")).encode()
+            write_whole(self.folders.listings / f"{listing}.json", known, folder.parent)
 
     def _sweep(self, age_s: float) -> int:
         """Remove copies whose importers are gone and that nobody took up for this long.
