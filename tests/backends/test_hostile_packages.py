@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.image import Isolation
 from airlock.domain.version import RunRef
 from airlock.errors import SmokeFailed
+from tests.at_once import ended
 from tests.fakes import FakeStore
 from tests.unit.given import PICKLE
 from tests.unit.line import Line
@@ -92,28 +92,29 @@ def check(case: str, outcome: Outcome) -> None:
 Attacks = dict[str, Future[Outcome]]
 
 
-def attacks(bench: Bench, where: str) -> Iterator[Attacks]:
+def attacks(bench: Bench, where: str) -> Attacks:
     """All of one place, a few at a time: most of their time is waiting."""
     bench.image()
     os.environ[SECRET] = "x"
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {case: pool.submit(attack, case, bench, where) for case in cases_on(where)}
-    os.environ.pop(SECRET, None)
+    try:
+        return ended(lambda case: attack(case, bench, where), cases_on(where), at_once=AT_ONCE)
+    finally:
+        os.environ.pop(SECRET)
 
 
 @pytest.fixture(scope="module")
-def in_containers(docker_bench: Bench) -> Iterator[Attacks]:
-    yield from attacks(docker_bench, "docker")
+def in_containers(docker_bench: Bench) -> Attacks:
+    return attacks(docker_bench, "docker")
 
 
 @pytest.fixture(scope="module")
-def in_rooms(bubblewrap_bench: Bench) -> Iterator[Attacks]:
-    yield from attacks(bubblewrap_bench, "bubblewrap")
+def in_rooms(bubblewrap_bench: Bench) -> Attacks:
+    return attacks(bubblewrap_bench, "bubblewrap")
 
 
 @pytest.fixture(scope="module")
-def in_processes(process_bench: Bench) -> Iterator[Attacks]:
-    yield from attacks(process_bench, "none")
+def in_processes(process_bench: Bench) -> Attacks:
+    return attacks(process_bench, "none")
 
 
 @pytest.mark.parametrize("case", cases_on("docker"))

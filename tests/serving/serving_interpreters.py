@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -65,6 +66,7 @@ def prepare(version: str) -> Interpreter:
         return Interpreter(version=version, executable=executable, libraries=_libraries(version, executable))
 
 
+@functools.cache
 def _find(version: str) -> Path | None:
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     candidates = [path / "bin" / "python" for path in sorted(pyenv.glob(f"{version}.*"))]

@@ -8,7 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from serving_interpreters import ROOT, Interpreter, prepare
 from airlock.adapters.catalogue_files import load_catalogue
 from airlock.domain.catalogue import Runtime
 from airlock.domain.config import parse_config
+from tests.at_once import ended
 
 FOLDER = ROOT / "tests" / "packages" / "accept"
 CASES = sorted(path.parent for path in FOLDER.glob("*/expected.json"))
@@ -95,7 +96,7 @@ def check_calls(server: Server, case: Path, *, unix: bool = False) -> None:
 
 
 @pytest.fixture(scope="module")
-def conversations(request: pytest.FixtureRequest, runtimes: Any) -> Iterator[dict[Path, Future[None]]]:
+def conversations(request: pytest.FixtureRequest, runtimes: Any) -> dict[Path, Future[None]]:
     """Case → its conversation, two at a time: most of each is the start of a server."""
 
     def converse(case: Path) -> None:
@@ -104,8 +105,7 @@ def conversations(request: pytest.FixtureRequest, runtimes: Any) -> Iterator[dic
             check_calls(server, case)
 
     wanted = [item.callspec.params["case"] for item in request.session.items if _asks_here(item)]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {case: pool.submit(converse, case) for case in wanted}
+    return ended(converse, wanted, at_once=2)
 
 
 def _asks_here(item: pytest.Item) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class SweepLine(Line):
 
     def __init__(self, database: Path) -> None:
         super().__init__()
-        engine = open_engine(f"sqlite:///{database}")
+        self.engine = engine = open_engine(f"sqlite:///{database}")
         self.notified: list[Notification] = []
         plain = SqlRegistry(engine, self.clock)
         self.registry = NotifyingRegistry(plain, [self.notified.append], self.clock)  # type: ignore[assignment]
@@ -186,8 +186,10 @@ def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def line(empty_tables: Path, tmp_path: Path) -> SweepLine:
-    return SweepLine(shutil.copyfile(empty_tables, tmp_path / "registry.db"))
+def line(empty_tables: Path, tmp_path: Path) -> Iterator[SweepLine]:
+    line = SweepLine(shutil.copyfile(empty_tables, tmp_path / "registry.db"))
+    yield line
+    line.engine.dispose()
 
 
 # ── thirty days ──────────────────────────────────────────────────────────────────────────────────────────────────────
