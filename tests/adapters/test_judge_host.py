@@ -35,8 +35,9 @@ path = pathlib.Path(sys.argv[1])
 listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 listening.bind(str(path))
 listening.listen(8)
+own = expectations_worker.number_of(path)
 print("listening", flush=True)
-expectations_worker.serve(listening, path, float(sys.argv[2]))
+expectations_worker.serve(listening, path, own, float(sys.argv[2]))
 """
 
 

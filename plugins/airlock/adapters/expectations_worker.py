@@ -149,18 +149,18 @@ def answer(connection: socket.socket) -> None:
             tell(told)
 
 
-def serve(listening: socket.socket, path: Path, idle_s: float) -> None:
+def serve(listening: socket.socket, path: Path, own: int | None, idle_s: float) -> None:
     """Answer connections until nobody came for a while, or the socket at the path is no longer this one.
 
     Args:
         listening: The socket.
         path: Where it lies.
+        own: The number of its file there.
         idle_s: Seconds without a child at work until this ends.
     """
-    own = _number_of(path)
     children: set[int] = set()
     since = time.monotonic()
-    while own is not None and _number_of(path) == own:
+    while own is not None and number_of(path) == own:
         if select.select([listening], [], [], LOOK_S)[0]:
             children.add(_answered_by_a_child(listening))
         children = {child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0}
@@ -206,7 +206,8 @@ def _is_over(listening: socket.socket, path: Path) -> bool:
     return True
 
 
-def _number_of(path: Path) -> int | None:
+def number_of(path: Path) -> int | None:
+    """The inode at a path."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -215,6 +216,9 @@ def _number_of(path: Path) -> int | None:
 
 def main(argv: Sequence[str]) -> None:
     """Judge for whoever connects: number of the listening socket, its path, seconds until it ends when nobody comes."""
+    path = Path(argv[1])
+    # While whoever starts this holds the folder's lock: later it may be another one's.
+    own = number_of(path)
     if os.fork():
         # Whoever started this is free, and need not wait for its end.
         os._exit(0)
@@ -223,7 +227,7 @@ def main(argv: Sequence[str]) -> None:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     # The first table takes longer than all others, so it is judged here, once.
     judge(_WARM_UP, [{"a": 1}])
-    serve(listening, Path(argv[1]), float(argv[2]))
+    serve(listening, path, own, float(argv[2]))
 
 
 if __name__ == "__main__":
