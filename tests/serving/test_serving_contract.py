@@ -124,7 +124,13 @@ def test_answers_are_not_ascii_escaped(everything: Server) -> None:
 
 def test_arrays_scalars_and_bytes_that_code_forgot_are_converted(everything: Server) -> None:
     answer = everything.post({"do": "numbers"}).json
-    assert answer == {"array": [[1, 2.5], [3, 4]], "scalar": 7, "3": "text", "tuple": [1, None, True]}
+    assert answer == {
+        "array": [[1, 2.5], [3, 4]],
+        "scalar": 7,
+        "3": "text",
+        "键": {str(2**70): 1},
+        "tuple": [1, None, True],
+    }
 
 
 def test_nan_is_given_on_as_the_package_returned_it(everything: Server) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from served import Server, serve
+from served import PACKAGES, Server, serve
 from serving_interpreters import OTHERS, Interpreter, prepare
 
 Served = Callable[[str], Server]
@@ -70,6 +71,57 @@ def test_mxnet_code_gets_a_manifest_and_a_list_of_inputs(serve_package: Served) 
     assert server.post([[5], 6]).json[4] == [[5], 6]
     answer = server.post({"left": 1})
     assert (answer.status, answer.json["error_code"]) == (400, "MR.0101")
+
+
+SIGNATURES = {
+    "method": "def signature(self):\n        return self.manifest['Model']['Signature']",
+    "attribute": "signature = {'inputs': [{'data_name': 'right'}, {'data_name': 'left'}]}",
+    "of another form": "def signature(self):\n        return ['left', 'right']",
+}
+
+
+@pytest.mark.parametrize("form", SIGNATURES)
+def test_mxnet_code_may_override_the_signature_in_any_form(interpreter: Interpreter, tmp_path: Path, form: str) -> None:
+    code = (
+        "from mms.model_service.mxnet_model_service import MXNetBaseService\n"
+        f"class S(MXNetBaseService):\n    {SIGNATURES[form]}\n"
+        "    def _preprocess(self, data):\n        return data\n"
+        "    def _inference(self, data):\n        return data\n"
+        "    def _postprocess(self, data):\n        return data\n"
+    )
+    folder = _with_code(tmp_path, code, PACKAGES / "tensors")
+    with serve(interpreter, folder) as server:
+        expected = ["R", "L"] if form == "attribute" else ["L", "R"]
+        assert server.post({"right": "R", "left": "L"}).json == expected
+
+
+def test_code_may_have_the_arguments_of_its_engine_on_another_ones_base(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    code = (
+        "from model_service.model_service import SingleNodeService\n"
+        "class S(SingleNodeService):\n"
+        "    def __init__(self, model_name, model_dir, manifest, gpu=None):\n        self.given = manifest, model_dir\n"
+        "    def _inference(self, data):\n"
+        "        return [self.given[0]['Model']['Model-Name'], self.given[1] == self.model_dir, data]\n"
+    )
+    with serve(interpreter, _with_code(tmp_path / "mxnet", code, PACKAGES / "tensors")) as server:
+        assert server.post({"right": 1, "left": 2}).json == ["net", True, [2, 1]]
+    code = (
+        "import os\nfrom model_service.model_service import SingleNodeService\n"
+        "class S(SingleNodeService):\n"
+        "    def __init__(self, model_path):\n        self.given = model_path\n"
+        "    def _inference(self, data):\n        return [os.path.basename(self.given), data]\n"
+    )
+    with serve(interpreter, _with_code(tmp_path / "rows", code, PACKAGES / "rows_own")) as server:
+        assert server.post(b"[1]").json["data"]["resp_data"][1] == "[1]"
+
+
+def _with_code(folder: Path, code: str, like: Path) -> Path:
+    """A copy of a package with other code."""
+    shutil.copytree(like, folder / "package")
+    (folder / "package" / "model" / "customize_service.py").write_text(code)
+    return folder / "package"
 
 
 def test_mxnet_inputs_without_a_signature_file_are_read_off_the_symbol(serve_package: Served) -> None:

@@ -61,6 +61,17 @@ def test_several_workers_share_the_requests_and_a_dead_one_is_replaced(interpret
         assert server.post({}).json in after
 
 
+def test_requests_at_the_same_time_go_to_different_workers(interpreter: Interpreter) -> None:
+    with serve(interpreter, "slow", AIRLOCK_WORKERS="2") as server, ThreadPoolExecutor(2) as pool:
+
+        def answered_by() -> set[int]:
+            return {answer.json for answer in pool.map(server.post, [{"sleep": 0.3}] * 2)}
+
+        wait_for(lambda: len(answered_by()) == 2, 30, "the second worker does not answer")
+        # One of ten may go wrong where this machine has so much to do that an idle worker wakes up too late.
+        assert sum(len(answered_by()) == 2 for _ in range(10)) >= 9, "one had both, the other one none"
+
+
 def test_more_open_connections_than_threads_are_all_answered(interpreter: Interpreter) -> None:
     # Each asks again as soon as it is answered, and none of them may keep a thread from the others.
     with serve(interpreter, "slow") as server:

@@ -47,15 +47,6 @@ CASES = {
         5,
     ),
     "exit": (SERVICE + "import sys; sys.exit(4)\n", "construct", {"SystemExit"}, "4", CODE, 4),
-    "signature": (
-        "from mms.model_service.mxnet_model_service import MXNetBaseService\n"
-        "class S(MXNetBaseService):\n    @property\n    def signature(self):\n        return {}['inputs']\n",
-        "construct",
-        {"KeyError"},
-        "inputs",
-        CODE,
-        5,
-    ),
     "no code": (None, "select", {"StartupFailure"}, "customize_service.py is missing", None, None),
 }
 
@@ -73,6 +64,17 @@ def test_a_package_that_cannot_be_loaded_ends_the_server_with_its_place(
     assert words in found["message"]
     assert (found["file"], found["line"]) == (file, line)
     assert ("Traceback" in log) == (kinds != {"StartupFailure"})
+
+
+def test_a_signature_that_fails_ends_the_server_with_its_place(newest: Interpreter, tmp_path: Path) -> None:
+    code = (
+        "from mms.model_service.mxnet_model_service import MXNetBaseService\n"
+        "class S(MXNetBaseService):\n    @property\n    def signature(self):\n        return {}['inputs']\n"
+    )
+    code += "    airlock_prepare = None\n    def _inference(self, data):\n        return data\n"
+    found, _ = fails_to_start(newest, package(tmp_path, code, "net-symbol.json"), AIRLOCK_ENGINE="MXNet")
+    assert (found["stage"], found["type"], found["message"]) == ("construct", "KeyError", "'inputs'")
+    assert (found["file"], found["line"]) == (CODE, 5)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,32 @@ def test_large_files_are_links_and_the_rest_may_be_written_though_the_original_m
     for _ in range(2):  # the second start finds the first one's home
         with serve(interpreter, folder, AIRLOCK_HOME=str(home), AIRLOCK_MODEL_ONE="1") as server:
             assert server.post({"a": 0}).json == {"a": [True, False, True, True, 0]}
+
+
+def test_code_finds_its_neighbours_and_writes_beside_a_large_model(interpreter: Interpreter, tmp_path: Path) -> None:
+    code = SERVICE + (
+        "self.model = lambda value: [open(os.path.join(place(path), 'labels.txt')).read(),"
+        " open(os.path.join(place(path), 'upload'), 'w').close(), place(path) == os.path.dirname(path)]\n"
+        "def place(path):\n"
+        "    places = [os.path.dirname(os.path.realpath(path))]\n"
+        "    other = path.encode() if sys.version_info[0] > 2 else path.decode()\n"
+        "    places.append(type(path)(os.path.dirname(os.path.realpath(other)).decode()"
+        " if sys.version_info[0] > 2 else os.path.dirname(os.path.realpath(other))))\n"
+        "    if sys.version_info[0] > 2:\n"
+        "        import pathlib\n"
+        "        places.append(str(pathlib.Path(path).resolve().parent))\n"
+        "    assert os.path.realpath(os.sep) == os.sep\n"
+        "    assert len(set(places)) == 1, places\n"
+        "    return places[0]\n"
+    )
+    folder = package(tmp_path, "import os, sys\n" + code)
+    (folder / "model" / "net.pth").write_bytes(b"x" * (1024 * 1024 + 1))
+    (folder / "model" / "labels.txt").write_text("rose")
+    before = sorted(path.name for path in (folder / "model").iterdir())
+    with serve(interpreter, folder) as server:
+        assert server.post({"a": 0}).json == {"a": ["rose", None, True]}
+        assert (server.home / "model" / "upload").exists()
+    assert sorted(path.name for path in (folder / "model").iterdir()) == before
 
 
 def test_a_developer_needs_a_home_and_nothing_else(newest: Interpreter, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class Application(object):
     Args:
         service: The service object.
         text_engine: Whether the engine is one of those that read the raw JSON text and wrap their answers.
+        inputs: Names of the inputs, where the engine gives a bare list of them.
         call: Runs ``predict`` on the model's thread: ``ModelThreads.call``.
         settings: The server's settings.
         methods: Methods of ``/``.
@@ -45,7 +46,7 @@ class Application(object):
             there, and such a thread is one that stays (libraries keep some to watch over their progress bars).
     """
 
-    def __init__(self, service, text_engine, call, settings, methods, loaders=()):
+    def __init__(self, service, text_engine, inputs, call, settings, methods, loaders=()):
         self._service = service
         self._text_engine = text_engine
         self._call = call
@@ -55,9 +56,7 @@ class Application(object):
         self._limit_s = settings.request_timeout_s
         self._prefix = "PY." if text_engine else "MR."
         self._loaders = list(loaders)
-        self._inputs = None
-        if not text_engine and service.airlock_reads == "inputs":
-            self._inputs = [entry["data_name"] for entry in service.signature["inputs"]]
+        self._inputs = inputs
 
     def __call__(self, environ, start_response):
         """Answer one request (WSGI)."""

@@ -8,9 +8,11 @@ from __future__ import absolute_import
 
 import errno
 import fnmatch
+import functools
 import os
 import shutil
 import stat
+import sys
 
 from model_service.failures import StartupFailure
 
@@ -57,6 +59,35 @@ def lay_out(package_dir, home, model_one=False):
         raise StartupFailure("layout", "cannot lay out %s: %s%s" % (target, error, hint))
 
 
+def keep_at_home(package_dir, home):
+    """Let resolved paths of the package's files lead to the home: code finds its neighbours, and writes, beside them.
+
+    A large file is a link to the original, whose folder cannot be written and is none of the code's. What resolves
+    links in Python, ``os.path.realpath`` and ``pathlib.Path.resolve``, is all that shows it.
+    """
+    real_path = os.path.realpath
+    places = [(os.path.join(real_path(package_dir), "model"), os.path.join(real_path(home), "model"))]
+    # Paths are asked for as the other kind of text, too: bytes of Python 3, Unicode of Python 2.
+    other = os.fsencode if sys.version_info[0] > 2 else lambda path: path.decode("utf-8")
+    places.append(tuple(other(path) for path in places[0]))
+
+    separators = (os.sep, other(os.sep), "", other(""))
+
+    def at_home(path):
+        for original, laid_out in places:
+            if isinstance(path, type(original)):
+                rest = path[len(original) :]
+                if path.startswith(original) and rest[:1] in separators:
+                    return laid_out + rest
+        return path
+
+    def resolve(*arguments, **options):
+        return at_home(real_path(*arguments, **options))
+
+    os.path.realpath = functools.wraps(real_path)(resolve)
+    _patch_pathlib(at_home)
+
+
 def find_model(folder, rule):
     """Return what the package's code gets as ``model_path``.
 
@@ -87,6 +118,20 @@ def find_model(folder, rule):
             raise StartupFailure("layout", "model/ must have one model file %s, and has none" % wanted)
         raise StartupFailure("layout", "model/ must have one model file %s, and has %s" % (wanted, ", ".join(found)))
     return os.path.join(folder, found[0])
+
+
+def _patch_pathlib(at_home):
+    if not (3, 0) < sys.version_info < (3, 11):
+        return  # none, or one that asks os.path each time
+    import pathlib
+
+    path_resolve = pathlib.Path.resolve
+
+    @functools.wraps(path_resolve)
+    def resolve(self, *arguments, **options):
+        return type(self)(at_home(str(path_resolve(self, *arguments, **options))))
+
+    pathlib.Path.resolve = resolve
 
 
 def _copy_folder(source, target):

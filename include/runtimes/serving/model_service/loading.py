@@ -4,6 +4,7 @@ from __future__ import absolute_import
 
 import ast
 import importlib
+import inspect
 import os
 import sys
 import types
@@ -102,20 +103,38 @@ def relies_on(cls, engine_base):
     )
 
 
-def construct(cls, model_name, model_path, default):
+def construct(cls, engine_base, model_name, model_path, default):
     """Return the service object; ``default`` makes the engine's base load its model now, not with a first request.
+
+    The constructor gets the arguments of the class's own base; of the engine's, where only those fit: code written for
+    one engine's arguments may derive from another's base class.
 
     Raises:
         StartupFailure: The constructor failed.
     """
     try:
-        service = cls(*cls.airlock_values(model_name, model_path))
+        if not _takes(cls, cls.airlock_arguments) and _takes(cls, engine_base.airlock_arguments):
+            cls.airlock_arguments = engine_base.airlock_arguments
+            values = engine_base.airlock_values(model_name, model_path)
+        else:
+            values = cls.airlock_values(model_name, model_path)
+        service = cls(*values)
         service.airlock_start()
         if default:
             service.airlock_prepare()
         return service
     except BaseException as error:  # sys.exit() in a constructor is a failed start too
         raise StartupFailure("construct", _text(error), sys.exc_info())
+
+
+def _takes(cls, arguments):
+    """Whether the constructor can be called with so many arguments, as far as it can be seen."""
+    code = getattr(cls.__init__, "__code__", None)
+    if code is None:
+        return True
+    most = code.co_argcount - 1
+    least = most - len(cls.__init__.__defaults__ or ())
+    return least <= len(arguments) and (len(arguments) <= most or bool(code.co_flags & inspect.CO_VARARGS))
 
 
 def _import_service(path, model_folder):

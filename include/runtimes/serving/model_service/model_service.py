@@ -34,7 +34,7 @@ class SingleNodeService(object):
     """Base of all services, and MindSpore's own: construct with a name and a path, then call ``inference(data)``."""
 
     # How a request becomes `data`: "document" (parsed JSON, or a dict of fields), "text" (the raw JSON),
-    # "inputs" (a bare list in the order of the signature).
+    # "inputs" (a bare list in the order of the signature). The engine's base says it, whatever base the class has.
     airlock_reads = "document"
     # Whether the base class serves a package that brings no customize_service.py.
     airlock_serves_alone = False

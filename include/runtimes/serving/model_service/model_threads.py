@@ -65,6 +65,8 @@ class ModelThreads(object):
         self._has_worked = False
         self._predict = None
         self._failure = None
+        # What the last prediction took; until the first one nobody knows.
+        self.last_s = float("inf")
         self.loaded = threading.Event()
 
     def start(self, load):
@@ -107,6 +109,7 @@ class ModelThreads(object):
                 self._running[id(job)] = job
                 result, success = self._predict(job.data)
                 self._running.pop(id(job), None)
+                self.last_s = monotonic() - job.started_at
                 if success:
                     self._has_worked = True
                 self._answer(job, FINISHED, result)

@@ -11,6 +11,9 @@ import json
 import sys
 
 PYTHON_2 = sys.version_info[0] == 2
+_KEYS = (str, bool, int, float)
+if PYTHON_2:
+    _KEYS += (unicode, long)  # noqa: F821
 
 
 def _convert(value):
@@ -57,7 +60,7 @@ def _plain(value):
 
 
 def _key(key):
-    if key is None or isinstance(key, (str, bool, int, float)):
+    if key is None or isinstance(key, _KEYS):
         return key
     if isinstance(key, tuple):
         raise TypeError("the answer has a tuple as a key, which JSON has no form for")

@@ -67,6 +67,7 @@ def main():
         folders = settings.package_folders
         if settings.package_dir:
             home.lay_out(settings.package_dir, settings.home, settings.model_one)
+            home.keep_at_home(settings.package_dir, settings.home)
         if not os.path.isdir(settings.model_folder):
             raise failures.StartupFailure("layout", "%s is missing" % settings.model_folder)
         config = package_config.read_config(settings.model_folder)

@@ -8,6 +8,7 @@ import os
 import select
 import sys
 import threading
+import time
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -19,6 +20,9 @@ from model_service.model_threads import ModelThreads
 FAILED_EXIT_STATUS = 1
 # How long a thread waits for the next request of its connection, as long as no other connection waits for a thread.
 STAY_MS = 5
+# How long a worker at work leaves a new connection to the others: an idle one wakes up within it, and predictions that
+# take less are not worth the wait.
+LET_OTHERS_S = 0.01
 STUCK_EXIT_STATUS = 70
 # Where a worker is in its life; the master reads it when the worker has died.
 STAGES = (None, "import", "select", "construct", "reported", "ready")
@@ -31,6 +35,11 @@ class ServiceWorker(ThreadWorker):
         ThreadWorker.__init__(self, *args, **kwargs)
         # One shared byte between this object's two lives, in the master and in the forked worker.
         self._stage = mmap.mmap(-1, 1)
+        self._counting = threading.Lock()
+        self._at_work = 0
+        # Connections that sent nothing yet.
+        self._new = 0
+        self._model_threads = None
 
     @property
     def stage(self):
@@ -61,6 +70,7 @@ class ServiceWorker(ThreadWorker):
                 raise failures.StartupFailure("construct", failures.describe(error), sys.exc_info())
             return application[0].predict
 
+        self._model_threads = threads
         threads.start(load)
         while not threads.loaded.wait(0.02):
             # Stopped while loading, or left behind by the master: nobody waits for this service any more.
@@ -83,19 +93,51 @@ class ServiceWorker(ThreadWorker):
         cls = loading.service_class(settings.model_folder, engine_base)
         self._reach("construct")
         default = loading.relies_on(cls, engine_base)
-        service = loading.construct(cls, settings.model_name, settings.model_path, default)
+        service = loading.construct(cls, engine_base, settings.model_name, settings.model_path, default)
+        inputs = None
+        if engine_base.airlock_reads == "inputs":
+            inputs = engine_base.airlock_inputs(service, settings.model_path)
         # Threads that the package started are taken for its loading, until they end.
         loaders = [thread for thread in threading.enumerate() if thread not in before]
-        return Application(
-            service, engine_base.airlock_reads == "text", threads.call, settings, self.app.config.methods, loaders
-        )
+        text_engine = engine_base.airlock_reads == "text"
+        return Application(service, text_engine, inputs, threads.call, settings, self.app.config.methods, loaders)
+
+    def accept(self, *arguments):
+        """Take a connection; with no turn free, let an idle worker be quicker: it stays with who took it."""
+        settings = self.app.settings
+        turns = settings.threads if settings.concurrent else 1
+        if settings.workers > 1 and self._at_work + self._new >= turns and self._model_threads.last_s >= LET_OTHERS_S:
+            time.sleep(LET_OTHERS_S)
+        before = self.nr_conns
+        ThreadWorker.accept(self, *arguments)
+        self._new += self.nr_conns - before
+
+    def enqueue_req(self, conn):
+        """Give a connection with a request to a thread."""
+        # Some versions of gunicorn do so within accept(), others when the connection can be read.
+        if not getattr(conn, "airlock_known", False):
+            conn.airlock_known = True
+            self._new -= 1
+        self._count(1)
+        return ThreadWorker.enqueue_req(self, conn)
+
+    def _count(self, difference):
+        with self._counting:
+            self._at_work += difference
 
     def _stuck(self):
         self.log.critical("a prediction is stuck: this worker (pid %s) is replaced", self.pid)
         leave(STUCK_EXIT_STATUS, grace_s=0.5)
 
     def handle(self, conn):
-        """Serve one request; a client that stops sending may hold a thread for the time limit only."""
+        """Serve the requests of a connection that a thread was given for."""
+        try:
+            return self._handle(conn)
+        finally:
+            self._count(-1)
+
+    def _handle(self, conn):
+        # A client that stops sending may hold a thread for the time limit only.
         # gunicorn makes the socket blocking again in init(), in some versions within handle() and in some before.
         original = conn.init
 
@@ -129,8 +171,6 @@ class ServiceWorker(ThreadWorker):
 def leave(status, grace_s=0):
     """End this process at once: threads that a package left running must not keep it."""
     if grace_s:
-        import time
-
         time.sleep(grace_s)
     try:
         if not grace_s:

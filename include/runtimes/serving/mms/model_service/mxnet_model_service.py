@@ -34,6 +34,14 @@ class MXNetBaseService(SingleNodeService):
         prefix = manifest["Model"]["Model-Name"] or model_name
         return prefix, model_path, manifest, _first_gpu()
 
+    @staticmethod
+    def airlock_inputs(service, model_path):
+        """Return the names of the inputs: of the service's own signature, else of the files'."""
+        signature = _signature_of(service)
+        if not isinstance(signature, dict) or "inputs" not in signature:
+            signature = read_manifest(model_path)["Model"]["Signature"]
+        return [entry["data_name"] for entry in signature["inputs"]]
+
     def airlock_prepare(self):
         """Bind the module at start."""
         return self.mx_model
@@ -70,12 +78,11 @@ class MXNetBaseService(SingleNodeService):
             raise RuntimeError("*-symbol.json and *-NNNN.params of the same prefix are needed in the model folder")
         prefix = os.path.join(self.model_dir, files["Symbol"][: -len(SYMBOL_SUFFIX)])
         symbol, arguments, auxiliary = mxnet.model.load_checkpoint(prefix, epoch_of(files["Parameters"]))
-        names = [entry["data_name"] for entry in self.signature["inputs"]]
+        inputs = _signature_of(self)["inputs"]
+        names = [entry["data_name"] for entry in inputs]
         labels = _labels(symbol, names, arguments, auxiliary)
         module = mxnet.mod.Module(symbol=symbol, context=self.ctx, data_names=names, label_names=labels)
-        shapes = [
-            (entry["data_name"], tuple(size or 1 for size in entry["data_shape"])) for entry in self.signature["inputs"]
-        ]
+        shapes = [(entry["data_name"], tuple(size or 1 for size in entry["data_shape"])) for entry in inputs]
         try:
             module.bind(for_training=False, data_shapes=shapes)
             # What a network that was cut no longer uses may still lie in the file.
@@ -88,7 +95,7 @@ class MXNetBaseService(SingleNodeService):
         return module
 
     def _preprocess(self, data):
-        return [_to_input(value, entry) for value, entry in zip(data, self.signature["inputs"])]
+        return [_to_input(value, entry) for value, entry in zip(data, _signature_of(self)["inputs"])]
 
     def _inference(self, data):
         import mxnet
@@ -96,7 +103,7 @@ class MXNetBaseService(SingleNodeService):
         arrays = [value.as_in_context(self.ctx) for value in data]
         module = self.mx_model
         if module is self.__dict__.get("airlock_module"):
-            shapes = [(entry["data_name"], array.shape) for entry, array in zip(self.signature["inputs"], arrays)]
+            shapes = [(entry["data_name"], array.shape) for entry, array in zip(_signature_of(self)["inputs"], arrays)]
             if [tuple(bound[1]) for bound in module.data_shapes] != [shape for _, shape in shapes]:
                 # forward() would do it, and fails for networks that still have their training's loss and so a label.
                 module.bind(for_training=False, data_shapes=shapes, force_rebind=True)
@@ -105,6 +112,11 @@ class MXNetBaseService(SingleNodeService):
 
     def _postprocess(self, data):
         return [value.asnumpy().tolist() for value in data]
+
+
+def _signature_of(service):
+    """Return the signature; packages override it as a method, as other engines' base class has it, or an attribute."""
+    return service.signature() if callable(service.signature) else service.signature
 
 
 def _labels(symbol, names, arguments, auxiliary):
