@@ -22,6 +22,7 @@ class Answer:
         number: How many object requests came before this one.
         earlier: How many of them were for the same object.
         path: The object's.
+        conditional: Whether it was asked for under a condition, `If-Match`.
         status: HTTP status.
         headers: Its headers.
         body: Its body.
@@ -34,6 +35,7 @@ class Answer:
     number: int
     earlier: int
     path: str
+    conditional: bool
     status: int
     headers: dict[str, str]
     body: bytes
@@ -94,7 +96,13 @@ class FaultProxy:
         self.hosts.add(headers.get("host", ""))
         self.headers.update(headers)
         answer = Answer(
-            number=0, earlier=0, path=path, status=response.status, headers=dict(response.getheaders()), body=body
+            number=0,
+            earlier=0,
+            path=path,
+            conditional="if-match" in headers,
+            status=response.status,
+            headers=dict(response.getheaders()),
+            body=body,
         )
         if path.count("/") > 1 and "?" not in path:
             with self._lock:

@@ -164,7 +164,8 @@ def test_a_refusal_midway_is_told_as_what_it_is(
     proxy.fault = lambda answer: answer.refuse(403, code)
     with pytest.raises(SourceRefused, match=expected):
         read()
-    assert len(proxy.asked) == 1
+    # Asked for again without a condition, where that may be what is wrong.
+    assert len(proxy.asked) == (2 if code == "SignatureDoesNotMatch" else 1)
 
 
 #: Status and code as servers send them, and what is made of it. AWS answers with 400 where others answer with 403.
@@ -232,6 +233,40 @@ def test_a_server_that_reads_over_the_condition_is_noticed_by_its_tag(
 
     proxy.fault = other
     with pytest.raises(SourceChanged, match=r"SRC006.*replaced"):
+        read()
+
+
+def no_conditions(status: int, code: str) -> Callable[[Answer], None]:
+    """A server that does not know `If-Match`."""
+    return lambda answer: answer.refuse(status, code) if answer.conditional else None
+
+
+@pytest.mark.parametrize("status,code", [(403, "SignatureDoesNotMatch"), (501, "NotImplemented")])
+def test_a_server_without_conditions_is_read_by_the_tags_of_its_answers(
+    read: Callable[[], bytes], proxy: FaultProxy, status: int, code: str
+) -> None:
+    proxy.fault = no_conditions(status, code)
+    assert read() == BODY
+    assert len(proxy.asked) == 2
+    assert read() == BODY
+    assert len(proxy.asked) == 3, "it is asked once only"
+
+
+@pytest.mark.parametrize(
+    "tag,error,words",
+    [('"0123456789abcdef"', SourceChanged, "was replaced"), (None, SourceRefused, "without its ETag")],
+)
+def test_a_server_without_conditions_must_tag_what_it_gives(
+    read: Callable[[], bytes], proxy: FaultProxy, tag: str | None, error: type[Exception], words: str
+) -> None:
+    def fault(answer: Answer) -> None:
+        no_conditions(403, "SignatureDoesNotMatch")(answer)
+        answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "etag"}
+        if tag:
+            answer.headers["ETag"] = tag
+
+    proxy.fault = fault
+    with pytest.raises(error, match=words):
         read()
 
 

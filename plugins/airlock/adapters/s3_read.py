@@ -51,6 +51,8 @@ CREDENTIALS_S = 300.0
 _TRANSFER_ERRORS = (BaseError, OSError)
 #: botocore's names for what S3 itself gave up in 2020.
 _SIGNATURES_2 = ("s3", "s3-query", "v2")
+#: What servers answer that do not know `If-Match`: some sign without it, some say so.
+_CONDITION_UNKNOWN = ("SignatureDoesNotMatch", "NotImplemented")
 _ERROR_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 
 
@@ -139,6 +141,7 @@ class ObjectReader:
         self._refused = refused
         self._sleep = sleep
         self._versions: dict[str, str] = {}
+        self._conditional = True
         options: ClientConfig = {
             "allow_http": access.endpoint.startswith("http:"),
             "allow_invalid_certificates": access.insecure,
@@ -207,17 +210,30 @@ class ObjectReader:
         return self._stream(item, answer, stop - start)
 
     def _ask(self, item: ListedObject, start: int, stop: int) -> obstore.GetResult:
+        if not (item.etag and self._conditional):
+            return self._got(item, start, stop, conditional=False)
+        try:
+            return self._got(item, start, stop, conditional=True)
+        except _TRANSFER_ERRORS as error:
+            if _code_of(error) not in _CONDITION_UNKNOWN:
+                raise
+        # Asked once more without; where that is refused too, it was not the condition.
+        answer = self._got(item, start, stop, conditional=False)
+        self._conditional = False
+        return answer
+
+    def _got(self, item: ListedObject, start: int, stop: int, *, conditional: bool) -> obstore.GetResult:
         options: GetOptions = {}
         if (start, stop) != (0, item.size_bytes):
             # A range that is the whole object is asked for as the object: the simplest servers know that too.
             options["range"] = (start, stop)
-        if item.etag:
+        if conditional:
             options["if_match"] = f'"{item.etag}"'
         version = self._versions.get(item.key)
         if version is not None:
             options["version"] = version
         answer = obstore.get(self._store, item.key, options=options)
-        self._check(item, answer, start, stop)
+        self._check(item, answer, start, stop, tagged=bool(item.etag) and not conditional)
         return answer
 
     def _stream(self, item: ListedObject, answer: obstore.GetResult, left: int) -> Iterator[Chunk]:
@@ -236,13 +252,23 @@ class ObjectReader:
             if view:
                 yield view
 
-    def _check(self, item: ListedObject, answer: obstore.GetResult, start: int, stop: int) -> None:
-        """Compare an answer with what was asked for; a server that reads over a condition is noticed here."""
+    def _check(self, item: ListedObject, answer: obstore.GetResult, start: int, stop: int, *, tagged: bool) -> None:
+        """Compare an answer with what was asked for; a server that reads over a condition is noticed here.
+
+        Where none was sent, the answer's tag alone says that it is the listed object, and must be there.
+        """
         # Asked for once: each time it is made anew.
         meta = answer.meta
         tag = (meta["e_tag"] or "").strip('"')
         if item.etag and tag and tag != item.etag:
             raise self._replaced(item)
+        if tagged and not tag:
+            raise SourceRefused(
+                "SRC005",
+                f"The storage knows no condition (If-Match), and gave {self._name(item)} without its ETag: whether it"
+                " is still the listed object cannot be known.",
+                "Let the storage, or the proxy before it, give ETags.",
+            )
         if meta["size"] != item.size_bytes:
             if item.etag and not tag:
                 # A page of a proxy in between has neither the object's tag nor its length.
@@ -271,14 +297,20 @@ class ObjectReader:
         name = self._name(item)
         if isinstance(error, (PreconditionError, NotFoundError, FileNotFoundError)):
             return SourceChanged("SRC006", f"{name} was replaced or deleted while the package was copied.", "")
-        found = _ERROR_CODE.search(str(error))
+        code = _code_of(error)
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError, PermissionError)):
-            return self._refused(found[1] if found else "AccessDenied", name)
+            return self._refused(code or "AccessDenied", name)
         # Some servers refuse with the status of a bad request.
-        refusal = self._refused(found[1], name) if found else None
+        refusal = self._refused(code, name) if code else None
         if isinstance(refusal, SourceRefused):
             return refusal
         return _BrokenOff(f"{type(error).__name__}: {error}")
+
+
+def _code_of(error: Exception) -> str:
+    """The storage's own code in an answer that failed, empty where there is none."""
+    found = _ERROR_CODE.search(str(error))
+    return found[1] if found else ""
 
 
 class _BrokenOff(Exception):
