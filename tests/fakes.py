@@ -84,6 +84,7 @@ class FakeStorage:
         self.buckets: dict[str, dict[str, bytes]] = {name: dict(keys) for name, keys in (buckets or {}).items()}
         self.forbidden: set[str] = set()
         self.away = False
+        self.modified = ""
         self.copied: list[str] = []
         self.before_copy: Callable[[str], None] = lambda key: None
         self.tag: Callable[[bytes], str] = lambda data: hashlib.sha256(data).hexdigest()[:32]
@@ -96,7 +97,7 @@ class FakeStorage:
     def list(self, location: SourceLocation) -> Iterator[ListedObject]:
         for key, data in sorted(self._bucket(location).items()):
             if key.startswith(location.prefix):
-                yield ListedObject(key=key, size_bytes=len(data), etag=self.tag(data))
+                yield ListedObject(key=key, size_bytes=len(data), etag=self.tag(data), modified=self.modified)
 
     def read(self, location: SourceLocation, item: ListedObject, start: int, stop: int) -> Generator[bytes, None, None]:
         self.before_copy(item.key)

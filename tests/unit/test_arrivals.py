@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from airlock.adapters.settings import load_settings
+from airlock.adapters.wiring import Wiring
 from airlock.errors import SettingInvalid, StorageUnavailable
 from airlock.operators import arrivals as module
-from airlock.operators.arrivals import ArrivalTrigger, arrivals, arrived
+from airlock.operators.arrivals import MAX_TOLD, ArrivalTrigger, arrivals, arrived
+from tests.fakes import FakeStorage
 
 Look = set[tuple[str, str]] | StorageUnavailable
 
@@ -44,6 +46,29 @@ def test_each_marker_is_told_of_once_and_again_when_it_was_written_anew(monkeypa
     first, second, anew = ("s3://box/in/a/", "1"), ("s3://box/in/b/", "1"), ("s3://box/in/a/", "2")
     looks = [set(), {second, first}, {second, first}, {second, anew}]
     assert told(monkeypatch, *looks) == [["s3://box/in/a/", "s3://box/in/b/"], ["s3://box/in/a/"]]
+
+
+def test_a_marker_that_was_removed_and_written_again_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {("s3://box/in/a/", "1")}
+    assert told(monkeypatch, one, set(), one) == [["s3://box/in/a/"]] * 2
+
+
+def test_many_markers_are_told_of_over_several_looks_and_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {(f"s3://box/in/{number}/", "1") for number in range(2 * MAX_TOLD + 1)}
+    events = told(monkeypatch, *[there] * 5)
+    assert [len(event) for event in events] == [MAX_TOLD, MAX_TOLD, 1]
+    assert sorted(source for event in events for source in event) == sorted(source for source, _ in there)
+
+
+def test_two_empty_markers_differ_by_when_they_were_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = FakeStorage({"box": {"in/a/_READY": b"", "in/a/model/_READY": b"", "in/_READY": b""}})
+    monkeypatch.setattr(module, "from_airflow", lambda: load_settings(lambda key: ""))
+    monkeypatch.setattr(Wiring, "storage", lambda self, scheme, connection_id: storage)
+    trigger = ArrivalTrigger("s3://box/in/", "_READY", "airlock_s3", 0)
+    first = trigger._markers()
+    assert [source for source, _ in first] == ["s3://box/in/a/"]
+    storage.modified = "later"
+    assert not first & trigger._markers()
 
 
 def test_a_storage_that_is_away_for_a_while_makes_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:

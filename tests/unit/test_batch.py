@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from airlock.domain.version import RunRef
 from airlock.errors import BatchRejected, RequestRejected, SourceRefused, StorageUnavailable
 from airlock.operators.batch import table
 from airlock.operators.form import IMPORT_FORM
-from airlock.steps.plan_batch import plan_batch
+from airlock.steps.plan_batch import one_too_many, plan_batch
 from airlock.steps.report_batch import report_batch
 from tests.unit.given import config_schema, iris_files
 from tests.unit.line import Line
@@ -77,10 +78,10 @@ def bucket(line: BatchLine, **packages: Mapping[str, bytes]) -> None:
         content.update({f"all/{name}/{path}": data for path, data in files.items()})
 
 
-def planned(line: BatchLine, **conf: Any) -> BatchPlan:
+def planned(line: BatchLine, *, batch_run_id: str = BATCH_RUN, **conf: Any) -> BatchPlan:
     plan = plan_batch(
         parse_batch(conf),
-        batch_run_id=BATCH_RUN,
+        batch_run_id=batch_run_id,
         storage_of=lambda scheme, connection: line.storage,
         store=line.store,
         reader=line.reader,
@@ -324,6 +325,69 @@ def test_a_failed_version_is_no_reason_to_skip_a_package(line: BatchLine) -> Non
     line.fetch(accepted)
     line.registry.fail(accepted.reservation, "build", "BLD001", "No.")
     assert plans(planned(line, prefix="s3://models/all/*/")) == {"iris": "new version"}
+
+
+def manifest(line: BatchLine, *rows: str) -> None:
+    text = "\n".join(["source_location,model_name,model_version", *rows])
+    line.storage.buckets["models"]["batch.csv"] = text.encode()
+
+
+def test_a_failed_row_with_a_version_is_done_again_by_the_run_that_holds_it(line: BatchLine) -> None:
+    bucket(line, a=iris_files())
+    manifest(line, "s3://models/all/a/,a,1.0.0")
+    (first,) = planned(line, manifest="s3://models/batch.csv").items
+    accepted = line.accept(RunRef(dag_id="import_model", run_id=first.run_id), **first.form)
+    line.registry.fail(accepted.reservation, "build", "BLD010", "The engine is away.")
+    (again,) = planned(line, manifest="s3://models/batch.csv", batch_run_id="another").items
+    assert (again.plan, again.run_id) == (Plan.NEW_VERSION, first.run_id)
+
+    manifest(line, "s3://models/all/b/,a,1.0.0")
+    bucket(line, b=iris_files())
+    (other,) = planned(line, manifest="s3://models/batch.csv").items
+    assert other.plan is Plan.INVALID
+    assert other.reason == (
+        "a 1.0.0 exists already, Failed. Give another number, or clear the run that holds it: "
+        f"import_model/{first.run_id}."
+    )
+
+
+def test_a_package_that_another_run_imports_is_left_to_it(line: BatchLine) -> None:
+    bucket(line, a=iris_files())
+    (first,) = planned(line, prefix="s3://models/all/*/").items
+    line.accept(RunRef(dag_id="import_model", run_id=first.run_id), **first.form)
+    plan = planned(line, prefix="s3://models/all/*/", batch_run_id="another")
+    (other,) = plan.items
+    assert other.plan is Plan.UNDER_WAY
+    assert other.reason == f"Version 0.0.1 is being imported from there by import_model/{first.run_id}."
+    (row,) = report_batch(plan, registry=line.registry, reader=line.reader)
+    assert (row.outcome, row.reason) == (Outcome.SKIPPED, other.reason)
+    (own,) = planned(line, prefix="s3://models/all/*/").items
+    assert own == replace(first, plan=Plan.NEW_VERSION), "the batch that started it goes on with it"
+
+
+def test_rows_that_give_one_version_twice_are_named(line: BatchLine) -> None:
+    bucket(line, a=iris_files(), b=iris_files())
+    manifest(line, "s3://models/all/a/,a,1.0.0", "s3://models/all/b/,a,1.0.0", "s3://models/all/b/,a,2.0.0")
+    first, second, third = planned(line, manifest="s3://models/batch.csv").items
+    assert first.reason == second.reason == "The batch gives a 1.0.0 2 times: line 2, line 3."
+    assert third.plan is Plan.NEW
+
+
+def test_a_name_that_is_no_text_is_that_rows_fault_alone(line: BatchLine) -> None:
+    bucket(line, a=iris_files())
+    line.storage.buckets["models"]["batch.json"] = (
+        b'["s3://models/all/a/", {"source_location": "s3://models/all/b/", "model_name": ["x"]}]'
+    )
+    good, bad = planned(line, manifest="s3://models/batch.json").items
+    assert good.plan is Plan.NEW
+    assert bad.plan is Plan.INVALID
+    assert "model_name" in bad.reason
+
+
+def test_what_arrives_beyond_the_limit_is_named() -> None:
+    item = one_too_many("s3://box/in/iris/")
+    assert (item.model_name, item.plan) == ("iris", Plan.INVALID)
+    assert item.reason == "More than 1,000 packages arrived at once: write its marker again."
 
 
 def test_a_version_that_is_asked_for_is_identical_taken_or_free(line: BatchLine) -> None:

@@ -96,6 +96,7 @@ class FolderStorage:
             size_bytes=0 if kind else status.st_size,
             etag=self._tags[key] if sure else "",
             not_a_file=kind,
+            modified=str(status.st_mtime_ns),
         )
 
     @contextmanager

@@ -168,4 +168,9 @@ class BucketClient:
 
 
 def _listed(item: Mapping[str, Any]) -> ListedObject:
-    return ListedObject(key=item["Key"], size_bytes=item["Size"], etag=str(item.get("ETag", "")).strip('"'))
+    return ListedObject(
+        key=item["Key"],
+        size_bytes=item["Size"],
+        etag=str(item.get("ETag", "")).strip('"'),
+        modified=str(item.get("LastModified", "")),
+    )

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 
 def read_listings(session: Any) -> None:
-    """Let a boto3 session's clients read listings this way: of an object its `Key`, `ETag` and `Size`, and no more.
+    """Let a boto3 session's clients read listings this way: of an object what a package needs, and no more.
 
     Args:
         session: The session, before its client is made.
@@ -32,9 +32,14 @@ def _take_objects(response_dict: dict[str, Any], customized_response_dict: dict[
         page = ElementTree.fromstring(response_dict["body"])  # noqa: S314
         # Servers differ in whether they name the protocol's namespace.
         space = page.tag[: page.tag.rfind("}") + 1]
-        tag, key, size, etag = (f"{space}{name}" for name in ("Contents", "Key", "Size", "ETag"))
+        tag, key, size, etag, at = (f"{space}{name}" for name in ("Contents", "Key", "Size", "ETag", "LastModified"))
         objects = [
-            {"Key": _text(item, key), "Size": int(_text(item, size)), "ETag": item.findtext(etag, "")}
+            {
+                "Key": _text(item, key),
+                "Size": int(_text(item, size)),
+                "ETag": item.findtext(etag, ""),
+                "LastModified": item.findtext(at, ""),
+            }
             for item in page.iterfind(tag)
         ]
     except (ElementTree.ParseError, ValueError):

@@ -38,6 +38,7 @@ class Plan(enum.StrEnum):
     NEW = "new"
     NEW_VERSION = "new version"
     IDENTICAL = "identical"
+    UNDER_WAY = "under way"
     INVALID = "invalid"
 
     @property
@@ -277,8 +278,17 @@ def _unreadable(name: str, problems: Sequence[str]) -> BatchRejected:
 
 def import_run_id(batch_run_id: str, form: Mapping[str, Any]) -> str:
     """The run that imports a package: the same batch and form give the same one, whatever else the batch holds."""
+    return f"{batch_run_id[:180]}.{_form_digest(form)}"
+
+
+def imported_the_same(run: str, form: Mapping[str, Any]) -> bool:
+    """Whether a run of another batch, or of this one, was given the very same form."""
+    return run.rpartition(".")[2] == _form_digest(form)
+
+
+def _form_digest(form: Mapping[str, Any]) -> str:
     text = json.dumps(form, sort_keys=True, ensure_ascii=False, default=str)
-    return f"{batch_run_id[:180]}.{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def short(reason: str) -> str:

@@ -8,7 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airlock.domain.findings import Finding, Place, finding
 
@@ -26,12 +26,14 @@ class ListedObject:
         size_bytes: Its length.
         etag: The storage's own tag, without quotes. Never taken for an MD5.
         not_a_file: What it is where it is no file: `a symbolic link`; else empty. Only disks have such.
+        modified: When it was written, as the storage says it, else empty. It tells two empty objects apart.
     """
 
     key: str
     size_bytes: int
     etag: str
     not_a_file: str = ""
+    modified: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

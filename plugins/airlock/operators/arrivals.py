@@ -15,10 +15,13 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airlock.adapters.settings import from_airflow
+from airlock.domain.batch import MAX_PACKAGES
 from airlock.domain.source import SourceLocation, parse_prefix
 from airlock.errors import AirlockError, SettingInvalid
 
 ARRIVALS = "airlock_packages"
+#: Packages that one event tells of: several events may come to one batch, which has its limit.
+MAX_TOLD = MAX_PACKAGES // 4
 
 
 class ArrivalTrigger(BaseEventTrigger):
@@ -44,19 +47,22 @@ class ArrivalTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {**arguments, "poll_s": self.poll_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again; an event for each look that found something new."""
+        """Look again and again; an event for each look that found something new.
+
+        What is more than one event tells of is told of after the next look.
+        """
         seen: set[tuple[str, str]] = set()
         while True:
             try:
                 found = await sync_to_async(self._markers)()
             except AirlockError as error:
                 self.log.warning("Arrivals cannot be looked for: %s", error)
-                found = set()
-            fresh = sorted(source for source, _ in found - seen)
-            # A marker that is gone and comes again is news.
-            seen = found or seen
-            if fresh:
-                yield TriggerEvent({"packages": fresh})
+            else:
+                fresh = sorted(found - seen)[:MAX_TOLD]
+                # A marker that is gone and comes again is news.
+                seen = (seen & found).union(fresh)
+                if fresh:
+                    yield TriggerEvent({"packages": [source for source, _ in fresh]})
             await asyncio.sleep(self.poll_s)
 
     def _markers(self) -> set[tuple[str, str]]:
@@ -68,7 +74,8 @@ class ArrivalTrigger(BaseEventTrigger):
         storage = Wiring(from_airflow()).storage(location.scheme, self.connection_id)
         ends = f"/{self.marker}"
         return {
-            (f"{location}{item.key[len(location.prefix) : -len(ends)]}/", item.etag)
+            # Markers are empty, and so have one tag: when they were written tells them apart.
+            (f"{location}{item.key[len(location.prefix) : -len(ends)]}/", f"{item.etag} {item.modified}")
             for item in storage.list(location)
             if item.key.endswith(ends) and item.key[len(location.prefix) :].count("/") == 1
         }

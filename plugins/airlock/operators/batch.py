@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
 
 from airlock.adapters.settings import from_airflow
 from airlock.codec import decode, encode
-from airlock.domain.batch import BatchPlan, BatchRow, Outcome
+from airlock.domain.batch import MAX_PACKAGES, BatchPlan, BatchRow, Outcome
 from airlock.domain.batch_request import parse_batch
 from airlock.errors import BatchIncomplete, SettingInvalid
 from airlock.operators.arrivals import arrived
 from airlock.operators.base import StepOperator
-from airlock.steps.plan_batch import plan_batch
+from airlock.steps.plan_batch import one_too_many, plan_batch
 from airlock.steps.report_batch import report_batch
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class PlanBatchOperator(BatchOperator):
         packages = arrived(context.get("triggering_asset_events"))
         if packages:
             settings = wiring.settings
-            conf = {**conf, "packages": packages, "source_connection": settings.arrivals_connection}
+            conf = {**conf, "packages": packages[:MAX_PACKAGES], "source_connection": settings.arrivals_connection}
         plan = plan_batch(
             parse_batch(conf),
             batch_run_id=context["dag_run"].run_id,
@@ -64,6 +65,7 @@ class PlanBatchOperator(BatchOperator):
             limits=wiring.fetch_limits,
             log=self.lines(),
         )
+        plan = replace(plan, items=(*plan.items, *map(one_too_many, packages[MAX_PACKAGES:])))
         counts = Counter(item.plan.value for item in plan.items)
         self.log.info("%d packages: %s", len(plan.items), ", ".join(f"{n} {name}" for name, n in counts.items()))
         return encode(plan)

@@ -8,6 +8,7 @@ from typing import Any
 
 from airlock.domain.batch import (
     MAX_MANIFEST_BYTES,
+    MAX_PACKAGES,
     BatchEntry,
     BatchItem,
     BatchPlan,
@@ -15,6 +16,8 @@ from airlock.domain.batch import (
     entries_of,
     folders_below,
     import_run_id,
+    imported_the_same,
+    name_of,
     read_manifest,
     short,
 )
@@ -69,13 +72,14 @@ def plan_batch(
     entries = entries_of(
         _forms(request, storage_of), {**request.defaults, "source_connection": request.source_connection}
     )
-    names = Counter(entry.form["model_name"] for entry in entries)
-    sources = Counter(str(entry.form.get("source_location")) for entry in entries)
+    twice = _Twice(entries)
     items = []
     for entry in entries:
-        plan, reason = _decide(
+        run_id = import_run_id(batch_run_id, entry.form)
+        plan, reason, run_id = _decide(
             entry,
-            twice=_twice(entry, names, sources),
+            run_id,
+            twice=twice.of(entry),
             storage_of=storage_of,
             store=store,
             reader=reader,
@@ -90,11 +94,24 @@ def plan_batch(
             plan=plan,
             reason=short(reason),
             form=dict(entry.form),
-            run_id=import_run_id(batch_run_id, entry.form) if plan.is_imported else "",
+            run_id=run_id if plan.is_imported else "",
         )
         items.append(item)
         log(f"{item.place}: {item.model_name} from {item.source}: {plan.value}{f' ({reason})' if reason else ''}")
     return BatchPlan(items=tuple(items), dry_run=request.dry_run)
+
+
+def one_too_many(source: str) -> BatchItem:
+    """A package that arrived together with more than a batch takes; it is named, and not forgotten."""
+    return BatchItem(
+        place="arrived",
+        model_name=name_of(source),
+        source=source,
+        plan=Plan.INVALID,
+        reason=f"More than {MAX_PACKAGES:,} packages arrived at once: write its marker again.",
+        form={},
+        run_id="",
+    )
 
 
 def _forms(request: BatchRequest, storage_of: StorageOf) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -123,17 +140,41 @@ def _manifest_bytes(manifest: SourceLocation, storage: ObjectStorage) -> bytes:
     return b"".join(storage.read(manifest, item, 0, min(item.size_bytes, MAX_MANIFEST_BYTES + 1)))
 
 
-def _twice(entry: BatchEntry, names: Counter[Any], sources: Counter[str]) -> str:
-    source, name = str(entry.form.get("source_location")), entry.form["model_name"]
-    if sources[source] > 1 and "model_version" not in entry.form:
-        return f"The batch names {source} {sources[source]} times."
-    if names[name] > 1 and "model_version" not in entry.form:
-        return f"The batch has {names[name]} packages of the model {name}: give each its `model_version`."
-    return ""
+class _Twice:
+    """What a batch names more often than it can be imported. Values that are no text are the form's to refuse."""
+
+    def __init__(self, entries: Sequence[BatchEntry]) -> None:
+        self._sources = Counter(_text(entry, "source_location") for entry in entries)
+        self._names = Counter(_text(entry, "model_name") for entry in entries)
+        self._places: dict[tuple[str, str], list[str]] = {}
+        for entry in entries:
+            self._places.setdefault(_version(entry), []).append(entry.place)
+
+    def of(self, entry: BatchEntry) -> str:
+        """Why the entry cannot be imported beside the others; empty where it can."""
+        source, name = _text(entry, "source_location"), _text(entry, "model_name")
+        if "model_version" in entry.form:
+            places = self._places[_version(entry)]
+            version = _text(entry, "model_version")
+            return f"The batch gives {name} {version} {len(places)} times: {', '.join(places)}." if places[1:] else ""
+        if self._sources[source] > 1:
+            return f"The batch names {source} {self._sources[source]} times."
+        if self._names[name] > 1:
+            return f"The batch has {self._names[name]} packages of the model {name}: give each its `model_version`."
+        return ""
+
+
+def _text(entry: BatchEntry, field: str) -> str:
+    return str(entry.form.get(field))
+
+
+def _version(entry: BatchEntry) -> tuple[str, str]:
+    return _text(entry, "model_name"), _text(entry, "model_version")
 
 
 def _decide(
     entry: BatchEntry,
+    run_id: str,
     *,
     twice: str,
     storage_of: StorageOf,
@@ -142,13 +183,14 @@ def _decide(
     catalogue: Catalogue,
     schema: Mapping[str, Any],
     limits: FetchLimits,
-) -> tuple[Plan, str]:
+) -> tuple[Plan, str, str]:
+    """What is to become of a package, why, and the run that imports it."""
     if twice:
-        return Plan.INVALID, twice
+        return Plan.INVALID, twice, ""
     try:
         request = parse_request(entry.form)
         if request.rebuild:
-            return Plan.INVALID, "A batch imports packages. Rebuild a version by a run of `import_model`."
+            return Plan.INVALID, "A batch imports packages. Rebuild a version by a run of `import_model`.", ""
         storage = storage_of(request.source.scheme, request.source_connection)
         versions = _versions(request.model_name, reader)
         number = request.model_version
@@ -156,17 +198,46 @@ def _decide(
         candidates = versions if number is None else (wanted,) if wanted else ()
         same = _identical(request, storage, store, limits, candidates)
         if same is not None:
-            return Plan.IDENTICAL, f"Version {same} holds the same bytes."
+            return Plan.IDENTICAL, f"Version {same} holds the same bytes.", ""
+        other = _under_way(request, run_id, candidates)
+        if other is not None:
+            return Plan.UNDER_WAY, f"Version {other.model_version} is being imported from there by {other.run}.", ""
         if wanted is not None:
-            return Plan.INVALID, f"{wanted.model_name} {wanted.model_version} exists already, {wanted.status.value}."
+            run_id = _held_by(wanted)
+            if not imported_the_same(run_id, entry.form) or wanted.status not in (Status.FAILED, Status.IMPORTING):
+                return Plan.INVALID, _exists(wanted), ""
         broken = _broken(request, storage, catalogue, schema, limits)
     except RequestRejected as error:
-        return Plan.INVALID, _reasons(error)
+        return Plan.INVALID, _reasons(error), ""
     except PermanentError as error:
-        return Plan.INVALID, str(error)
+        return Plan.INVALID, str(error), ""
     if broken:
-        return Plan.INVALID, broken
-    return (Plan.NEW_VERSION if versions else Plan.NEW), ""
+        return Plan.INVALID, broken, ""
+    return (Plan.NEW_VERSION if versions else Plan.NEW), "", run_id
+
+
+def _under_way(request: ImportRequest, run_id: str, versions: Sequence[VersionRow]) -> VersionRow | None:
+    """The version that another run imports from the same place, if one does."""
+    return next(
+        (
+            row
+            for row in versions
+            if row.status is Status.IMPORTING and row.source == str(request.source) and _held_by(row) != run_id
+        ),
+        None,
+    )
+
+
+def _held_by(row: VersionRow) -> str:
+    return row.run.partition("/")[2]
+
+
+def _exists(row: VersionRow) -> str:
+    said = f"{row.model_name} {row.model_version} exists already, {row.status.value}."
+    if row.status is Status.FAILED:
+        # A number is given once, and the run that holds it may have been given other fields.
+        return f"{said} Give another number, or clear the run that holds it: {row.run}."
+    return said
 
 
 def _versions(model_name: str, reader: RegistryReader) -> tuple[VersionRow, ...]:

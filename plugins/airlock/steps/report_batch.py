@@ -9,7 +9,8 @@ from airlock.registry_ports import RegistryReader
 
 #: The DAG whose runs import the packages.
 IMPORT_DAG = "import_model"
-_UNIMPORTED = {Plan.IDENTICAL: Outcome.SKIPPED, Plan.INVALID: Outcome.INVALID}
+#: A package that another run imports is that run's to tell of.
+_UNIMPORTED = {Plan.IDENTICAL: Outcome.SKIPPED, Plan.UNDER_WAY: Outcome.SKIPPED, Plan.INVALID: Outcome.INVALID}
 
 
 def report_batch(plan: BatchPlan, *, registry: Registry, reader: RegistryReader) -> tuple[BatchRow, ...]:
