@@ -53,11 +53,11 @@ def test_a_marker_starts_the_import_of_its_package_and_a_new_one_that_of_the_cha
     put(**PACKAGE)
     # An upload that is not whole has no marker.
     s3_client.put_object(Bucket=ARRIVALS_BUCKET, Key="in/half/model/config.json", Body=b"{")
-    put(_READY=b"1")
+    put(_READY=b"")
     rows = ended(running, 1)["packages"]
     source = f"s3://{ARRIVALS_BUCKET}/in/arrived/"
     assert [(row["source"], row["outcome"], row["model_version"]) for row in rows] == [(source, "imported", "0.0.1")]
 
-    put(**{"model/labels.txt": b"new", "_READY": b"2"})
+    put(**{"model/labels.txt": b"new", "_READY": b""})
     (row,) = ended(running, 2)["packages"]
     assert (row["plan"], row["outcome"], row["model_version"]) == ("new version", "imported", "0.0.2")
