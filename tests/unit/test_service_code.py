@@ -165,6 +165,18 @@ SERVICES = {
     "defined in two ways": PYTORCH + "try:\n    import torch\nexcept ImportError:\n    class S(PTServingBaseService):\n"
     "        pass\nelse:\n    class T(PTServingBaseService):\n        pass\n",
     "redefined": GOOD + GOOD,
+    "from itself under the same name": GOOD + "class Service(Service): pass\n",
+    "from a class of which a second is deleted": GOOD + "class T(PTServingBaseService): pass\ndel T\n",
+    "beside one that is given anew": GOOD + "class T(PTServingBaseService): pass\nT = None\n",
+    "with a class for local runs": "try:\n    " + PYTORCH + "except ImportError:\n"
+    "    class PTServingBaseService(object):\n        pass\nclass S(PTServingBaseService): pass\n",
+    "with a name for local runs": "try:\n    " + PYTORCH + "except ImportError:\n    PTServingBaseService = object\n"
+    "class S(PTServingBaseService): pass\n",
+    "with another import for local runs": "try:\n    " + PYTORCH + "except ImportError:\n"
+    "    from torch.nn import Module as PTServingBaseService\nclass S(PTServingBaseService): pass\n",
+    "behind a start as a program": "if __name__ == '__main__':\n    pass\nelse:\n    "
+    + GOOD.replace("\n", "\n    ")
+    + "\n",
     "with a decorator": PYTORCH + "def d(c): return c\n@d\nclass S(PTServingBaseService): pass\n",
 }
 
@@ -197,6 +209,104 @@ def test_no_service_class_is_an_error_that_says_what_to_derive_from(text: str, l
     (finding,) = check({MAIN: text}, constraints="torch==1.4.0\n")
     assert (finding.code, finding.severity, finding.place.line) == ("SVC004", Severity.ERROR, line)
     assert "from model_service.pytorch_model_service import PTServingBaseService" in finding.fix
+
+
+def test_a_class_for_local_runs_keeps_no_fault_from_being_told() -> None:
+    text = "try:\n    " + PYTORCH + "except ImportError:\n    class PTServingBaseService(object): pass\n"
+    text += "class S(PTServingBaseService):\n    def __init__(self): pass\n"
+    assert [(code, severity) for code, severity, *_ in found(text)] == [("SVC006", Severity.ERROR)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    import torch\n    " + PYTORCH + "except ImportError:\n    class PTServingBaseService(object): pass\n"
+        "class S(PTServingBaseService): pass\n",
+        "if x:\n    "
+        + PYTORCH
+        + "else:\n    class PTServingBaseService(object): pass\nclass S(PTServingBaseService): pass\n",
+        "class Outer(object):\n    class Base(object): pass\nclass S(Outer.Base): pass\n",
+        "from torch.nn import Module\nModule = wrap(Module)\nclass S(Module): pass\n",
+        "import core\nclass S(core.part.Base): pass\n",
+        "import sys\nsys.path.append('lib')\nfrom deep import Base\nclass S(Base): pass\n",
+    ],
+)
+def test_a_base_class_of_which_only_running_would_tell_is_no_error(text: str) -> None:
+    files = {
+        "core/__init__.py": "import real as part\n",
+        "real.py": "",
+        "lib/deep.py": "def f():\n    global Base\n    Base = 1\n",
+    }
+    assert check({MAIN: text, **files}, constraints="torch==1.4.0\n") == []
+
+
+def test_a_class_of_a_dependency_may_be_a_service() -> None:
+    text = "from company import Base\nclass S(Base): pass\n"
+    assert codes(text, dependencies=["company"]) == []
+
+
+def test_a_copy_of_the_serving_code_in_the_package_is_not_what_is_imported() -> None:
+    stub = {"model_service/__init__.py": "", "model_service/pytorch_model_service.py": "PTServingBaseService = 1\n"}
+    assert check({MAIN: "from model_service import log\n" + GOOD, **stub}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PYTORCH + "S = type('S', (PTServingBaseService,), {})\n",
+        PYTORCH + "def make():\n    class S(PTServingBaseService): pass\n    return S\nS = make()\n",
+        PYTORCH + "def make():\n    class S(PTServingBaseService): pass\n    return S\nm = make\nS, T = m(), 1\n",
+        PYTORCH + "def make():\n    global S\n    class S(PTServingBaseService): pass\nmake()\n",
+        PYTORCH + "globals()['S'] = type('S', (PTServingBaseService,), {})\n",
+        PYTORCH + "import sys\nsetattr(sys.modules[__name__], 'S', 1)\n",
+        "exec('from base import *')\n",
+        "import base\nS = base.make()\n",
+        "from base import make\nfor S in [make()]:\n    pass\n",
+        "import types\nfrom model_service import pytorch_model_service as m\n"
+        "S = types.new_class('S', (m.PTServingBaseService,))\n",
+        PYTORCH + "class Outer(object):\n    class S(PTServingBaseService): pass\nS = Outer.S\n",
+        "from base import make\n@make\nclass S(object): pass\n",
+        "from base import Meta\nclass S(object, metaclass=Meta): pass\n",
+        PYTORCH + "S = (lambda: PTServingBaseService)()\n",
+    ],
+)
+@pytest.mark.parametrize("python", ["2.7", "3.7"])
+def test_a_class_that_may_be_made_while_the_code_runs_is_a_warning(text: str, python: str) -> None:
+    findings = [item for item in check({MAIN: text, "base.py": ""}, python=python) if item.code != "SVC003"]
+    assert [(item.code, item.severity) for item in findings] == [("SVC004", Severity.WARNING)]
+    assert "only running the code tells" in findings[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nHERE = os.path.join(os.path.dirname(__file__), 'x')\nLABELS = open(HERE).read()\n",
+        "import logging\nlogger = logging.getLogger(__name__)\n", "def load(): pass\nload()\n",
+        "class Net(object): pass\nService = Net\n", PYTORCH + "Base = PTServingBaseService\n",
+        "import log\nlogger = log.getLogger(__name__)\n",
+        "from model_service import log\nlogger = log.getLogger(__name__)\n",
+    ],
+)  # fmt: skip
+def test_values_from_outside_the_package_are_no_service_class(text: str) -> None:
+    assert [(code, severity) for code, severity, *_ in found(text)] == [("SVC004", Severity.ERROR)]
+
+
+def test_a_fault_of_a_class_that_may_not_be_the_service_is_a_warning() -> None:
+    broken = method("def __init__(self): pass")
+    for more in ("Base = Service\nclass S(Base): pass\n", "def d(c): return c\nS = d(Service)\n", "Service.x = 1\n",
+                 "del Service\n", "def f():\n    return type('S', (Service,), {})\nS = f()\n"):  # fmt: skip
+        assert [(code, severity) for code, severity, *_ in found(broken + more)] == [("SVC006", Severity.WARNING)]
+    assert [severity for _, severity, *_ in found(broken + "X = len('x')\ndef f(): pass\nY = f()\n")] == [
+        Severity.ERROR
+    ]
+
+
+def test_several_classes_of_which_one_may_be_derived_from_the_others_are_a_warning() -> None:
+    two = GOOD + "class Second(PTServingBaseService):\n    pass\n"
+    (finding,) = check({MAIN: two + "Both = (Service, Second)\nclass S(*Both): pass\n"})
+    assert (finding.code, finding.severity) == ("SVC004", Severity.WARNING)
+    (finding,) = check({MAIN: two + "def f(): pass\nX = f()\n"})
+    assert (finding.code, finding.severity) == ("SVC004", Severity.ERROR)
 
 
 def test_a_service_class_that_is_only_imported_is_none() -> None:
@@ -401,6 +511,137 @@ def test_the_modules_of_the_serving_code_are_those_that_are_there() -> None:
         assert all(f"class {name}(" in path.read_text(encoding="utf-8") for name in classes)
     bases = {name for name in modules if name.endswith("_model_service") or name == "model_service.model_service"}
     assert {name for name, classes in SERVING_MODULES.items() if classes} == bases
+
+
+# ── modules in other folders ─────────────────────────────────────────────────────────────────────────────────────────
+
+#: Ways to have modules looked for in `lib`.
+EXTENSIONS = [
+    "import os, sys\nsys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))",
+    "import sys\nsys.path.append('/home/mind/model/lib')", "import sys\nsys.path.insert(0, './model/lib')",
+    "import os, sys\nsys.path.extend([os.path.join(os.getcwd(), 'model', 'lib')])", "import sys\nsys.path += ['lib']",
+    "import sys\nsys.path = ['lib'] + sys.path", "import sys\nsys.path[0:0] = ['lib']",
+    "import sys as s\ns.path.append('lib')", "from sys import path\npath.append('lib')",
+    "from sys import path as p, argv\np.append('lib')", "from sys import *\npath.append('lib')",
+    "import site\nsite.addsitedir('lib')", "from site import addsitedir as add\nadd('lib')",
+    "import sys\np = sys.path\np.append('lib')", "import sys\ns = sys\ns.path.append('lib')",
+    "import sys\ngetattr(sys, 'path').append('lib')", "import os\nos.sys.path.append('lib')",
+    "__import__('sys').path.append('lib')", "import sys\nif 'lib' not in sys.path:\n    sys.path.append('lib')",
+    "import sys\ndef add():\n    sys.path.append('lib')\nadd()", "exec('import sys; sys.path.append(\"lib\")')",
+    "import paths", "from .paths import x", "import paths as p\np.add()",
+    "try:\n    import paths\nexcept ImportError:\n    pass", "import importlib\nimportlib.import_module('paths')",
+    "def f():\n    import paths\nf()",
+    "if __name__ == '__main__':\n    pass\nelse:\n    import sys\n    sys.path.append('lib')",
+]  # fmt: skip
+PATHS = "import sys\nx = 1\nsys.path.append('lib')\n"
+
+
+@pytest.mark.parametrize("text", EXTENSIONS)
+@pytest.mark.parametrize("python", ["2.7", "3.7"])
+def test_a_module_in_a_folder_that_the_code_may_add_is_found(text: str, python: str) -> None:
+    files = {"paths.py": PATHS, "lib/helper.py": "import beside\n", "lib/beside.py": "", "lib/parts/one.py": ""}
+    main = text + "\nimport helper\nfrom helper import x\nimport parts.one\n" + GOOD
+    assert {item.code for item in check({MAIN: main, **files}, python=python)} <= {"SVC003"}
+
+
+@pytest.mark.parametrize("text", EXTENSIONS)
+def test_a_module_that_no_folder_of_the_package_has_may_lie_elsewhere(text: str) -> None:
+    main = text + "\nimport nowhere\n" + GOOD
+    (finding,) = check({MAIN: main, "paths.py": PATHS, "lib/helper.py": ""})
+    assert (finding.code, finding.severity) == ("SVC008", Severity.WARNING)
+    assert "may find one there" in finding.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nos.path.join('a')", "import sys\nsys.argv.append('lib')", "# sys.path.append('lib')",
+        "import sys\nif __name__ == '__main__':\n    sys.path.append('lib')", "import sys\nhasattr(sys, 'frozen')",
+        "import sys\nreload = len\nreload(sys)", "import sys\nx = sys.modules[__name__]", "x = 'sys.path'",
+        "from sys import argv, version_info", "import sys as s\ns.exit",
+    ],
+)  # fmt: skip
+def test_a_module_in_a_folder_that_nothing_adds_is_named_with_the_import_that_finds_it(text: str) -> None:
+    files = {"lib/helper.py": "", "train.py": PATHS}
+    (finding,) = check({MAIN: text + "\nimport helper\n" + GOOD, **files})
+    assert (finding.code, finding.severity) == ("SVC008", Severity.ERROR)
+    assert "model/lib/helper.py" in finding.message
+    assert "`from lib import helper`" in finding.fix
+    assert "sys.path" in finding.fix
+
+
+@pytest.mark.parametrize(
+    "text,files,fix",
+    [
+        ("from helper import x", ["lib/helper.py"], "`from lib.helper import x`"),
+        ("from helper import x, y", ["lib/helper/__init__.py"], "`from lib.helper import x, …`"),
+        ("import helper.part", ["lib/helper/part.py"], "`import lib.helper.part`"),
+        ("import helper", ["my-lib/helper.py"], "Add its folder to `sys.path`"),
+        ("import helper", ["json/helper.py"], "Add its folder to `sys.path`"),
+        ("import helper", ["a/b/helper.py", "z/helper.py"], "`from z import helper`"),
+    ],
+)
+def test_the_remedy_fits_what_the_import_asks_for(text: str, files: list[str], fix: str) -> None:
+    (finding,) = check({MAIN: text + "\n" + GOOD, **dict.fromkeys(files, "")})
+    assert fix in finding.fix
+
+
+def test_python_2_finds_a_module_in_a_folder_only_where_that_is_a_package() -> None:
+    files: dict[str, str | bytes] = {MAIN: "import helper\n" + GOOD, "lib/helper.py": ""}
+    assert "from lib" not in next(item for item in check(files, python="2.7") if item.code == "SVC008").fix
+    files["lib/__init__.py"] = ""
+    assert "from lib" in next(item for item in check(files, python="2.7") if item.code == "SVC008").fix
+
+
+def test_a_module_that_is_found_this_way_is_judged_as_one_beside_the_service() -> None:
+    main = PATHS + "import helper\n" + GOOD
+    (finding,) = check({MAIN: main, "lib/helper.py": "print 'x'\n"})
+    assert (finding.code, finding.severity, finding.place.file) == ("SVC002", Severity.ERROR, "model/lib/helper.py")
+    effects = check({MAIN: main, "lib/helper.py": "import os\nos.system('x')\nimport nowhere\n"})
+    assert sorted(item.code for item in effects) == ["SVC008", "SVC009"]
+
+
+@pytest.mark.parametrize("options", [{"dependencies": ["other"]}, {}])
+def test_one_of_several_modules_of_a_name_may_never_run(options: dict[str, Any]) -> None:
+    files = {"lib/helper.py": "print 'x'\n"} | ({} if options else {"old/helper.py": ""})
+    (finding,) = check({MAIN: PATHS + "import helper\n" + GOOD, **files}, **options)
+    assert (finding.code, finding.severity) == ("SVC002", Severity.WARNING)
+
+
+def test_a_module_of_the_runtime_is_not_looked_for_in_the_package() -> None:
+    files = {"lib/numpy/__init__.py": "print 'x'\n", "lib/json.py": "print 'x'\n"}
+    findings = check({MAIN: PATHS + "import numpy, json\n" + GOOD, **files})
+    assert {item.severity for item in findings} == {Severity.WARNING}
+
+
+def test_a_service_may_be_derived_from_a_class_in_a_folder_that_the_code_adds() -> None:
+    broken = GOOD.replace("pass", "def __init__(self): pass")
+    main = PATHS + "from base import Service\nclass S(Service): pass\n"
+    assert check({MAIN: main, "lib/base.py": GOOD}) == []
+    assert [item.code for item in check({MAIN: main, "lib/base.py": broken})] == ["SVC006"]
+
+
+def test_sys_path_has_no_say_in_what_lies_inside_a_package() -> None:
+    for text in ("from .nowhere import x", "from model_service.model_service import PTServingBaseService"):
+        (finding,) = check({MAIN: PATHS + text + "\n" + GOOD})
+        assert (finding.code, finding.severity) == ("SVC008", Severity.ERROR)
+    (finding,) = check({MAIN: "import sys\nsys.modules['x'] = sys\nfrom .nowhere import x\n" + GOOD})
+    assert (finding.code, finding.severity) == ("SVC008", Severity.WARNING)
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys\nsys.modules['nowhere'] = 1", "import imp\nimp.load_source('nowhere', 'lib/x.py')"]
+)
+def test_a_module_that_the_code_may_make_is_a_warning(text: str) -> None:
+    assert [(code, severity) for code, severity, *_ in found(text + "\nimport nowhere\n" + GOOD)] == [
+        ("SVC008", Severity.WARNING)
+    ]
+
+
+def test_a_package_may_look_for_its_modules_elsewhere() -> None:
+    files = {"core/__init__.py": "__path__.append('x')\n", "x/deep.py": ""}
+    (finding,) = check({MAIN: "import core.deep\n" + GOOD, **files})
+    assert (finding.code, finding.severity) == ("SVC008", Severity.WARNING)
 
 
 # ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────────────

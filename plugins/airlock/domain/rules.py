@@ -281,7 +281,8 @@ _ALL = (
     Rule(
         code="SVC004", title="There is not exactly one service class", severity="error", source=_CODE,
         reason="The service is the one class of customize_service.py that is derived from a base class of inference "
-        "code and has no subclass there.",
+        "code and has no subclass there. Where only running the code would tell, as of a class that a function makes, "
+        "it is a warning.",
         remedy="Define one class there, derived from the engine's base class.",
     ),
     Rule(
@@ -303,7 +304,8 @@ _ALL = (
     Rule(
         code="SVC008", title="An import finds nothing", severity="error", source=_CODE,
         reason="Modules come from the package, the Python, the runtime's pins and the dependencies; without the module "
-        "the service does not start.",
+        "the service does not start. Where the code changes `sys.path` or brings modules in by other means, one that "
+        "lies in any folder of the package counts as found, and one that does not is a warning.",
         remedy="Add the module to the package, or its distribution to `dependencies`.",
     ),
     Rule(

@@ -16,7 +16,8 @@ from airlock.domain.dependencies import Dependency
 from airlock.domain.engines import SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, finding
 from airlock.domain.service_code.effects import check_effects
-from airlock.domain.service_code.imports import Surroundings, check_imports, imported_files
+from airlock.domain.service_code.imports import check_imports
+from airlock.domain.service_code.lookup import Lookup, Surroundings
 from airlock.domain.service_code.module_names import installed_modules, modules_of
 from airlock.domain.service_code.reading import MAX_CODE_BYTES, NotPython
 from airlock.domain.service_code.service_class import check_service_class
@@ -49,7 +50,8 @@ def check_code(
     """
     sources = Sources(paths, read, runtime.python, own_python)
     findings: list[Finding] = []
-    run = _run_at_start(sources) if SERVICE_FILE in paths else []
+    lookup = Lookup(sources, _surroundings(runtime, dependencies))
+    run = _run_at_start(lookup) if SERVICE_FILE in paths else []
     for path in sorted(path for path in paths if path.endswith(".py")):
         if path not in run:
             sources.compile(path, closely=False)
@@ -58,30 +60,32 @@ def check_code(
     if SERVICE_FILE in sources.unjudged:
         place = Place(file=f"model/{SERVICE_FILE}")
         findings.append(finding("SVC003", f"Code for Python {runtime.python} is not compiled here.", place=place))
-    around = _surroundings(runtime, dependencies)
     for path in run:
-        findings += _of_one_file(path, sources, runtime, around)
+        findings += _of_one_file(path, lookup, runtime)
     return findings
 
 
-def _run_at_start(sources: Sources) -> list[str]:
+def _run_at_start(lookup: Lookup) -> list[str]:
     """customize_service.py and what it certainly imports, each once, in the order in which they are met."""
-    met = [SERVICE_FILE]
-    for path in met:
-        outline = sources.outline(path)
+    met = {SERVICE_FILE: None}
+    pending = [SERVICE_FILE]
+    for path in pending:
+        outline = lookup.sources.outline(path)
         if outline is not None:
-            met += [found for found in imported_files(path, outline.imports, sources) if found not in met]
-    return list(dict.fromkeys(met))
+            new = [found for found in lookup.imported_files(path, outline.imports) if found not in met]
+            met.update(dict.fromkeys(new))
+            pending += dict.fromkeys(new)
+    return list(met)
 
 
-def _of_one_file(path: str, sources: Sources, runtime: Runtime, around: Surroundings) -> Iterator[Finding]:
-    outline = sources.outline(path)
+def _of_one_file(path: str, lookup: Lookup, runtime: Runtime) -> Iterator[Finding]:
+    outline = lookup.sources.outline(path)
     if outline is None:
         return
-    yield from islice(check_imports(path, outline.imports, sources, around), MAX_TOLD)
+    yield from islice(check_imports(path, outline.imports, lookup), MAX_TOLD)
     yield from islice(check_effects(path, outline), MAX_TOLD)
     if path == SERVICE_FILE:
-        yield from check_service_class(outline, sources, runtime.engine, runtime.service.base_class)
+        yield from check_service_class(outline, lookup, runtime.engine, runtime.service.base_class)
 
 
 def _does_not_compile(path: str, refusal: NotPython, runtime: Runtime, *, certain: bool) -> Finding:

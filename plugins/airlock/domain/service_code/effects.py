@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from airlock.domain.findings import Finding, Place, finding
-from airlock.domain.service_code.outline import Call, Import, Outline
+from airlock.domain.service_code.definitions import Call, Import, Outline
 
 _MODE = re.compile(r""",\s*(?:mode\s*=\s*)?["']([rwaxbtU+]+)["']""")
 #: Dotted name, or its beginning with a final dot → what it does.

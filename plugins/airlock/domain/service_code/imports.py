@@ -6,40 +6,33 @@ Source: Specifications for compiling model inference code; the catalogue's pins,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Set
-from dataclasses import dataclass
+import keyword
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from airlock.domain.findings import Finding, Place, Severity, finding
-from airlock.domain.service_code.module_names import PYTHON_2_ONLY, SERVING_MODULES, is_standard
-from airlock.domain.service_code.outline import Import
-from airlock.domain.service_code.sources import Sources
+from airlock.domain.service_code.definitions import Import
+from airlock.domain.service_code.lookup import SERVER, Lookup
+from airlock.domain.service_code.module_names import PYTHON_2_ONLY, SERVING_MODULES
+from airlock.domain.service_code.touches import Touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What is there beside the package.
+class _Missing:
+    """Why an import finds nothing, what to do, and whether that is certain."""
 
-    Attributes:
-        runtime: The runtime, as users know it.
-        modules: Top-level modules of its distributions, in lower case.
-        wanted: Top-level modules of the package's dependencies, in lower case, as far as their names tell.
-        open: Whether the package has dependencies, which may bring modules of any name.
-    """
-
-    runtime: str
-    modules: Set[str]
-    wanted: Set[str]
-    open: bool
+    message: str
+    fix: str
+    certain: bool = True
 
 
-def check_imports(path: str, imports: list[Import], sources: Sources, around: Surroundings) -> Iterator[Finding]:
+def check_imports(path: str, imports: list[Import], lookup: Lookup) -> Iterator[Finding]:
     """Judge the imports of one file that happen whenever it is imported.
 
     Args:
         path: The file, under `model/`.
         imports: Its imports.
-        sources: The package's modules.
-        around: What is there beside them.
+        lookup: Finds modules.
 
     Yields:
         SVC008.
@@ -47,81 +40,63 @@ def check_imports(path: str, imports: list[Import], sources: Sources, around: Su
     told = set()
     for item in imports:
         if item.certain:
-            missing = _missing(path, item, sources, around)
+            missing = _missing(path, item, lookup)
+            missing = missing and _in_view_of_the_whole_package(missing, item, lookup)
             if missing is not None and missing not in told:
                 told.add(missing)
-                message, fix, sure = missing
                 place = Place(file=f"model/{path}", line=item.line, column=item.column)
-                severity = Severity.ERROR if sure else Severity.WARNING
-                yield finding("SVC008", message, place=place, severity=severity, fix=fix)
+                severity = Severity.ERROR if missing.certain else Severity.WARNING
+                yield finding("SVC008", missing.message, place=place, severity=severity, fix=missing.fix)
 
 
-def imported_files(path: str, imports: list[Import], sources: Sources) -> Iterator[str]:
-    """The package's own files that these imports run, as far as they certainly happen."""
-    for item in imports:
-        if not item.certain:
-            continue
-        for module in _modules(item):
-            found = sources.relative(module, item.level, path) if item.level else sources.locate(module, path)
-            if found:
-                yield found
-
-
-def _modules(item: Import) -> Iterator[str]:
-    """Every module that an import may run: `a.b` runs `a` first, and `from a import b` may run `a.b`."""
-    parts = item.module.split(".") if item.module else []
-    for count in range(1, len(parts) + 1):
-        yield ".".join(parts[:count])
-    for name, _ in item.names or ():
-        if name != "*":
-            yield ".".join([*parts, name])
-
-
-def _missing(path: str, item: Import, sources: Sources, around: Surroundings) -> tuple[str, str, bool] | None:
-    """Why an import finds nothing, what to do, and whether that is certain; None where it finds something."""
+def _missing(path: str, item: Import, lookup: Lookup) -> _Missing | None:
+    """What the import misses where modules are looked for; None where it finds something."""
+    sources, around = lookup.sources, lookup.around
     if item.level:
-        return _missing_beside(path, item, sources)
+        return _missing_beside(path, item, lookup)
     top = item.module.partition(".")[0]
-    if sources.has(top, path):
+    if top != SERVER and sources.has(top, path):
         if top == "model" and item.module == "model":
             return None
         if sources.has(item.module, path):
             return None
-        return f"The package has `{top}`, and no `{item.module}` in it.", "Correct the name, or add the module.", True
-    if top in ("log", "metric", "mms", "model_service"):
+        message = f"The package has `{top}`, and no `{item.module}` in it."
+        return _Missing(message=message, fix="Correct the name, or add the module.")
+    if top in ("log", "metric", "mms", SERVER):
         return _missing_of_serving(item)
-    known = is_standard(top, sources.python) or top.lower() in around.modules or top.lower() in around.wanted
-    if known:
+    if lookup.is_known(top):
         return None
     if top in PYTHON_2_ONLY:
         message = f"`{top}` belongs to Python 2; {around.runtime} has Python {sources.python}."
-        return message, "Import its name in Python 3, or choose a runtime with Python 2.7.", True
+        return _Missing(message=message, fix="Import its name in Python 3, or choose a runtime with Python 2.7.")
     message = f"Neither the package nor {around.runtime} has a module `{top}`"
     if around.open:
-        return f"{message}; one of the dependencies may bring it.", "Name the package that brings it.", False
-    return f"{message}.", "Add the module to the package, or its distribution to `dependencies`.", True
+        message += "; one of the dependencies may bring it."
+        return _Missing(message=message, fix="Name the package that brings it.", certain=False)
+    return _Missing(message=f"{message}.", fix="Add the module to the package, or its distribution to `dependencies`.")
 
 
-def _missing_beside(path: str, item: Import, sources: Sources) -> tuple[str, str, bool] | None:
+def _missing_beside(path: str, item: Import, lookup: Lookup) -> _Missing | None:
     dots = "." * item.level
-    found = sources.relative(item.module, item.level, path)
-    if found is None:
-        return f"There is no module `{dots}{item.module}` beside model/{path}.", "Add it, or correct the name.", True
-    if item.module or found:
-        return None
-    names = [name for name, _ in item.names or () if name != "*"]
-    missing = [name for name in names if sources.relative(name, item.level, path) is None]
-    if not missing:
-        return None
-    return f"There is no module `{dots}{missing[0]}` beside model/{path}.", "Add it, or correct the name.", True
+    found = lookup.find(item.module, item.level, path)
+    missing = item.module
+    if found is not None:
+        if item.module or found:
+            return None
+        names = [name for name, _ in item.names or () if name != "*"]
+        missing = next((name for name in names if lookup.find(name, item.level, path) is None), "")
+        if not missing:
+            return None
+    message = f"There is no module `{dots}{missing}` beside model/{path}."
+    return _Missing(message=message, fix="Add it, or correct the name.")
 
 
-def _missing_of_serving(item: Import) -> tuple[str, str, bool] | None:
+def _missing_of_serving(item: Import) -> _Missing | None:
     names = [name for name, _ in item.names or ()]
     if item.module not in SERVING_MODULES:
         near = difflib.get_close_matches(item.module, SERVING_MODULES, n=1, cutoff=0.6)
         fix = f"Did you mean `{near[0]}`?" if near else ""
-        return f"The serving code has no module `{item.module}`.", fix, True
+        return _Missing(message=f"The serving code has no module `{item.module}`.", fix=fix)
     classes = [name for module in SERVING_MODULES.values() for name in module]
     for name in names:
         # Other names of these modules are the serving code's own affair; a misspelt base class is not.
@@ -129,5 +104,57 @@ def _missing_of_serving(item: Import) -> tuple[str, str, bool] | None:
             near = difflib.get_close_matches(name, classes, n=1, cutoff=0.6)
             home = next((module for module, found in SERVING_MODULES.items() if near and near[0] in found), "")
             fix = f"Did you mean `from {home} import {near[0]}`?" if near else ""
-            return f"`{item.module}` has no class `{name}`.", fix, True
+            return _Missing(message=f"`{item.module}` has no class `{name}`.", fix=fix)
     return None
+
+
+# ── modules that lie elsewhere ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _in_view_of_the_whole_package(missing: _Missing, item: Import, lookup: Lookup) -> _Missing | None:
+    """The same, where code may lead imports to other folders of the package; None where one has the module."""
+    if _is_found_alike(item, lookup):
+        places = {} if item.level or item.module in SERVING_MODULES else lookup.sources.anywhere(item.module)
+        return _named(missing, item, places, lookup) if places else missing
+    if not item.level and lookup.sources.anywhere(item.module):
+        return None
+    message = f"{missing.message.rstrip('.')}; the code changes where modules are looked for, and may find one there."
+    return replace(missing, message=message, certain=False)
+
+
+def _is_found_alike(item: Import, lookup: Lookup) -> bool:
+    """Whether the package's code does nothing that makes this import find something else."""
+    if Touch.MODULES in lookup.touches:
+        return False
+    # `sys.path` has no say in what lies inside a package that is loaded.
+    inside = item.level > 0 or item.module.partition(".")[0] == SERVER
+    return inside or Touch.PATH not in lookup.touches
+
+
+def _named(missing: _Missing, item: Import, places: dict[str, str], lookup: Lookup) -> _Missing:
+    """The same, with the module of that name that lies deeper in the package."""
+    place, file = next(iter(places.items()))
+    lies = f"model/{file or place} is in no folder where modules are looked for"
+    fix = "add its folder to `sys.path` before the import."
+    written = _written(item, place, lookup)
+    fix = f"Write `{written}`, or {fix}" if written else f"{fix[0].upper()}{fix[1:]}"
+    return replace(missing, message=f"{missing.message.rstrip('.')}; {lies}.", fix=fix)
+
+
+def _written(item: Import, place: str, lookup: Lookup) -> str:
+    """The import that finds the module at that place; empty where none does."""
+    folders = place.split("/")[:-1]
+    if any(not part.isidentifier() or keyword.iskeyword(part) for part in folders):
+        return ""
+    if lookup.sources.python.startswith("2.") and not lookup.sources.is_package_path(folders):
+        return ""
+    module = place.replace("/", ".")
+    if lookup.find(module, 0, "") is None or lookup.is_known(module):
+        return ""
+    if item.names is not None:
+        return f"from {module} import {', '.join(name for name, _ in item.names[:1])}" + (
+            ", …" if len(item.names) > 1 else ""
+        )
+    if "." in item.module:
+        return f"import {module}"
+    return f"from {module.rpartition('.')[0]} import {item.module}"

@@ -6,15 +6,15 @@ Source: Specifications for compiling model inference code.
 from __future__ import annotations
 
 import difflib
-import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from airlock.domain.engines import SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, finding
+from airlock.domain.service_code.definitions import Class, Function, Import, Outline
+from airlock.domain.service_code.descent import Ancestry, Descent, Family, has_star, names_here
+from airlock.domain.service_code.lookup import Lookup
 from airlock.domain.service_code.module_names import SERVING_MODULES
-from airlock.domain.service_code.outline import Class, Function, Outline
-from airlock.domain.service_code.sources import Sources
+from airlock.domain.service_code.touches import Touch
 
 #: Base class → the constructor's arguments after `self`; every other takes a name and a path.
 _CONSTRUCTOR = {
@@ -29,42 +29,24 @@ _NAME_AND_PATH = ("model_name", "model_path")
 _WITHOUT_INFERENCE = frozenset({"SingleNodeService"})
 #: Method → the arguments that the server calls it with, after `self`.
 _CALLED = {"inference": 1, "_preprocess": 1, "_inference": 1, "_postprocess": 1, "health": 0}
-#: Deeper chains of classes, or more of them, are not followed.
-_MAX_CHAIN = 20
+#: More classes are not judged.
 _MAX_CLASSES = 200
+#: Values in a class's body by which it may become another class, or count as one of another module.
+_TURNS = frozenset({"__metaclass__", "__module__"})
+#: Built-in functions that may give a class, or set a name.
+_MAKERS = frozenset({"__import__", "eval", "lambda", "locals", "setattr", "type", "vars"})
+_SETTERS = frozenset({"locals", "setattr", "vars"})
 
 
-class Descent(enum.Enum):
-    """Whether a class is a service."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ancestry:
-    """What a class is derived from.
-
-    Attributes:
-        descent: Whether from a base class of inference code.
-        base: That class's name; empty where there is none.
-        chain: The package's own classes, the class itself first, as Python looks a method up.
-        closed: Whether nothing but the chain and the base can have a method.
-    """
-
-    descent: Descent
-    base: str
-    chain: tuple[Class, ...]
-    closed: bool
-
-
-def check_service_class(outline: Outline, sources: Sources, engine: str, engine_base: str) -> Iterator[Finding]:
+def check_service_class(outline: Outline, lookup: Lookup, engine: str, engine_base: str) -> Iterator[Finding]:
     """Judge the classes of customize_service.py.
+
+    The server takes the one class of the module that is a service and has no subclass there. What only running the code
+    would tell (a class that a function makes, a name that is given anew) keeps a fault from being an error.
 
     Args:
         outline: Of customize_service.py.
-        sources: The package's modules.
+        lookup: Finds modules.
         engine: The engine's name.
         engine_base: `module:Class` of its base class.
 
@@ -73,144 +55,123 @@ def check_service_class(outline: Outline, sources: Sources, engine: str, engine_
     """
     if len(outline.classes) > _MAX_CLASSES:
         return
-    family = _Family(sources)
+    family = Family(lookup)
     found = {item.name: (item, family.ancestry(item, outline, SERVICE_FILE)) for item in outline.classes}
     services = {name: pair for name, pair in found.items() if pair[1].descent is Descent.YES}
-    parents = {base for item, _ in found.values() for base in item.bases}
+    parents = {base for item, _ in found.values() for base in item.bases if base != item.name}
     leaves = [pair for name, pair in services.items() if name not in parents]
-    certain = [item for item, _ in leaves if item.certain]
+    more = _may_make_classes(outline, lookup)
+    unknown = any(pair[1].descent is Descent.UNKNOWN for pair in found.values())
+    if not leaves:
+        if not unknown and not services and not has_star(outline):
+            yield _no_service(outline, engine_base, certain=not more)
+        return
+    certain = [item for item, _ in leaves if item.certain and not _is_given_anew(item, outline)]
+    alone = [item for item in certain if _stays_as_it_is(item, outline, loose=more or unknown)]
     if len(certain) > 1:
         names = ", ".join(item.name for item in certain)
         message = f"{len(certain)} service classes are defined, one is needed: {names}."
-        yield finding("SVC004", message, place=_place(certain[1]), fix="Keep one, or derive it from the others.")
-        return
-    if not leaves:
-        if not _may_define_more(outline) and all(pair[1].descent is Descent.NO for pair in found.values()):
-            yield _no_service(outline, engine_base)
+        severity = Severity.ERROR if len(alone) > 1 else Severity.WARNING
+        fix = "Keep one, or derive it from the others."
+        yield finding("SVC004", message, place=_place(certain[1]), fix=fix, severity=severity)
         return
     for item, ancestry in leaves:
-        yield from _check_calls(item, ancestry, outline, engine)
+        severity = Severity.ERROR if item in alone else Severity.WARNING
+        yield from _check_calls(item, ancestry, outline, severity)
         expected = engine_base.rpartition(":")[2]
         if ancestry.base != expected:
             message = f"{item.name} is derived from {ancestry.base}; the base class of {engine} is {expected}."
             yield finding("SVC005", message, place=_place(item))
 
 
-def _may_define_more(outline: Outline) -> bool:
-    return any(name == "*" for item in outline.imports for name, _ in item.names or ())
+def _is_given_anew(item: Class, outline: Outline) -> bool:
+    """Whether the name of a class may stand for something else at the end."""
+    imported = (here for other in outline.imports for here in names_here(other))
+    return item.name in outline.names or item.name in imported
 
 
-def _no_service(outline: Outline, engine_base: str) -> Finding:
+def _stays_as_it_is(item: Class, outline: Outline, *, loose: bool) -> bool:
+    """Whether a service class is surely there as it is written, and without a subclass.
+
+    Args:
+        item: The class.
+        outline: Of its module.
+        loose: Whether there may be classes of which nothing is known.
+    """
+    if item.assigned & _TURNS or item.name in outline.used or Touch.NAMES in outline.touches:
+        return False
+    return not loose or outline.mentioned.get(item.name, 0) == 1
+
+
+def _may_make_classes(outline: Outline, lookup: Lookup) -> bool:
+    """Whether the module may get a class that no class statement at its top level defines.
+
+    A function from outside the package makes none of the module's classes unless it gets something of the package's.
+    """
+    if Touch.NAMES in outline.touches or any(call.name in _SETTERS for call in outline.calls):
+        return True
+    if any(item.assigned & _TURNS for item in outline.classes):
+        return True
+    makers = {*_MAKERS, *outline.functions, *(item.name for item in outline.classes)}
+    for item in outline.imports:
+        makers.update(_of_package(item, lookup))
+    for made in outline.made:
+        if made.sources & makers:
+            if not made.alias:
+                return True
+            makers |= made.targets
+    return False
+
+
+def _of_package(item: Import, lookup: Lookup) -> Iterator[str]:
+    """The imported names that may be functions or classes of the package's, or base classes of the serving code."""
+    if item.level or lookup.find(item.module, 0, SERVICE_FILE) is not None:
+        yield from names_here(item)
+    elif item.names is None:
+        if SERVING_MODULES.get(item.module):
+            yield from names_here(item)
+    else:
+        classes = SERVING_MODULES.get(item.module, ())
+        for name, here in item.names:
+            if name in classes or SERVING_MODULES.get(f"{item.module}.{name}"):
+                yield here
+
+
+def _no_service(outline: Outline, engine_base: str, *, certain: bool) -> Finding:
     module, _, name = engine_base.partition(":")
     names = ", ".join(item.name for item in outline.classes)
     message = "No class is derived from a base class of inference code" + (f"; there are {names}." if names else ".")
+    if not certain:
+        message = f"{message[:-1]}; only running the code tells whether it makes one."
     first = outline.classes[0] if outline.classes else None
     place = _place(first) if first else Place(file=f"model/{SERVICE_FILE}", line=1, column=1)
-    return finding("SVC004", message, place=place, fix=f"Derive one from `{name}` (`from {module} import {name}`).")
+    fix = f"Derive one from `{name}` (`from {module} import {name}`)."
+    severity = Severity.ERROR if certain else Severity.WARNING
+    return finding("SVC004", message, place=place, fix=fix, severity=severity)
 
 
 def _place(item: Class | Function) -> Place:
     return Place(file=f"model/{SERVICE_FILE}", line=item.line, column=item.column)
 
 
-# ── descent ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-_LOST = Ancestry(descent=Descent.UNKNOWN, base="", chain=(), closed=False)
-
-
-class _Family:
-    """What classes of a package are derived from, each looked up once."""
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._known: dict[tuple[str, str, int], Ancestry] = {}
-
-    def ancestry(self, item: Class, outline: Outline, path: str, depth: int = 0) -> Ancestry:
-        key = (path, item.name, item.line)
-        if key not in self._known:
-            # A class that is met on the way to itself has no other ancestors there.
-            self._known[key] = _LOST
-            self._known[key] = self._look_up(item, outline, path, depth)
-        return self._known[key]
-
-    def _look_up(self, item: Class, outline: Outline, path: str, depth: int) -> Ancestry:
-        descent, base, closed = Descent.NO, "", True
-        chain = [item]
-        for written in item.bases:
-            parent = self._resolve(written, outline, path, depth) if depth < _MAX_CHAIN else Descent.UNKNOWN
-            if isinstance(parent, str):
-                descent, base = Descent.YES, base or parent
-            elif isinstance(parent, Ancestry):
-                chain += [part for part in parent.chain if part not in chain]
-                closed = closed and parent.closed
-                base = base or parent.base
-                if parent.descent is Descent.YES or descent is Descent.NO:
-                    descent = parent.descent
-            else:
-                closed = closed and written == "object"
-                if parent is Descent.UNKNOWN and descent is Descent.NO:
-                    descent = parent
-        return Ancestry(descent=descent, base=base, chain=tuple(chain), closed=closed)
-
-    def _resolve(self, written: str, outline: Outline, path: str, depth: int) -> str | Ancestry | Descent:
-        """The name of a base class of the serving code, what a class of the package is, or that it is neither."""
-        if not written:
-            return Descent.UNKNOWN
-        first, _, rest = written.partition(".")
-        if not rest:
-            local = [item for item in outline.classes if item.name == first]
-            if local:
-                return self.ancestry(local[-1], outline, path, depth + 1)
-        for item in reversed(outline.imports):
-            if item.names is None:
-                here = item.alias or item.module.partition(".")[0]
-                if here != first or not rest:
-                    continue
-                # `import a.b` gives `a`; `import a.b as c` gives `c`.
-                full = f"{item.module}.{rest}" if item.alias else written
-                return self._named(*full.rpartition(".")[::2], item.level, path, depth)
-            for name, here in item.names:
-                if here == first and rest:
-                    return self._named(f"{item.module}.{name}".strip("."), rest, item.level, path, depth)
-                if here == first:
-                    return self._named(item.module, name, item.level, path, depth)
-        if first in outline.names or _may_define_more(outline):
-            return Descent.UNKNOWN
-        return Descent.NO
-
-    def _named(self, module: str, name: str, level: int, path: str, depth: int) -> str | Ancestry | Descent:
-        found = self._sources.relative(module, level, path) if level else self._sources.locate(module, path)
-        if found:
-            outline = self._sources.outline(found)
-            if outline is None or depth >= _MAX_CHAIN:
-                return Descent.UNKNOWN
-            return self._resolve(name, outline, found, depth + 1)
-        if found == "":
-            return Descent.UNKNOWN
-        if not level and module in SERVING_MODULES:
-            return name if name in SERVING_MODULES[module] else Descent.UNKNOWN
-        return Descent.NO
-
-
 # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_calls(item: Class, ancestry: Ancestry, outline: Outline, engine: str) -> Iterator[Finding]:
+def _check_calls(item: Class, ancestry: Ancestry, outline: Outline, severity: Severity) -> Iterator[Finding]:
     given = _CONSTRUCTOR.get(ancestry.base, _NAME_AND_PATH)
     own = _methods(ancestry)
     constructor = own.get("__init__")
     if constructor is not None:
-        yield from _fits(constructor, len(given), f"({', '.join(('self', *given))})", item, ancestry)
+        yield from _fits(constructor, len(given), f"({', '.join(('self', *given))})", item, ancestry, severity)
     for name, count in _CALLED.items():
         method = own.get(name)
         if method is not None:
-            yield from _fits(method, count, "(self, data)" if count else "(self)", item, ancestry)
+            yield from _fits(method, count, "(self, data)" if count else "(self)", item, ancestry, severity)
     known = {*own, *(name for part in ancestry.chain for name in part.assigned)}
     whole = ancestry.closed and all(part.whole for part in ancestry.chain)
     if ancestry.base in _WITHOUT_INFERENCE and whole and not known & {"_inference", "inference"}:
         message = f"{item.name} defines no `_inference`, and {ancestry.base} has none."
-        yield finding("SVC010", message, place=_place(item))
+        yield finding("SVC010", message, place=_place(item), severity=severity)
     for name, method in item.methods.items():
         meant = _misspelt(name)
         if meant and meant not in known and outline.mentioned.get(name, 0) == 1:
@@ -233,7 +194,9 @@ def _misspelt(name: str) -> str:
     return near[0] if near else ""
 
 
-def _fits(method: Function, given: int, form: str, item: Class, ancestry: Ancestry) -> Iterator[Finding]:
+def _fits(
+    method: Function, given: int, form: str, item: Class, ancestry: Ancestry, severity: Severity
+) -> Iterator[Finding]:
     if any(decorator not in ("staticmethod", "classmethod") for decorator in method.decorators):
         return
     count = given + (0 if "staticmethod" in method.decorators else 1)
@@ -243,4 +206,4 @@ def _fits(method: Function, given: int, form: str, item: Class, ancestry: Ancest
     owner = next(part for part in ancestry.chain if method in part.methods.values())
     place = _place(method) if owner is item else _place(item)
     message = f"`{owner.name}.{method.name}` cannot be called as {method.name}{form}."
-    yield finding("SVC006", message, place=place, severity=Severity.ERROR, fix=f"Define it as `{method.name}{form}`.")
+    yield finding("SVC006", message, place=place, severity=severity, fix=f"Define it as `{method.name}{form}`.")

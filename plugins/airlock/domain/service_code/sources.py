@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from airlock.domain.service_code.outline import Outline, outline_of
+from airlock.domain.service_code.definitions import Outline
+from airlock.domain.service_code.outline import outline_of
 from airlock.domain.service_code.reading import NotPython, read_code
 
 #: Compiled modules count as modules whose content nobody looks at.
@@ -32,9 +33,12 @@ class Sources:
         self._folders = frozenset(
             path[:index] for path in paths for index, character in enumerate(path) if character == "/"
         )
+        self._compiled = frozenset(_without_ending(path) for path in paths if path.endswith(_BINARY))
         self._read = read
         self._own_python = own_python
         self._outlines: dict[str, Outline | None] = {}
+        self._by_name: dict[str, dict[str, str]] | None = None
+        self._anywhere: dict[str, dict[str, str]] = {}
         self._outlined = 0
         self.refusals: dict[str, NotPython] = {}
         self.unjudged: set[str] = set()
@@ -91,6 +95,10 @@ class Sources:
             found = self._at(module.removeprefix("model").removeprefix(".").replace(".", "/"))
         return found
 
+    def is_package_path(self, folders: list[str]) -> bool:
+        """Whether each of these folders, one inside the other, has the `__init__.py` that Python 2 asks for."""
+        return all(f"{'/'.join(folders[:count])}/__init__.py" in self._paths for count in range(1, len(folders) + 1))
+
     def relative(self, module: str, level: int, importer: str) -> str | None:
         """What a relative import finds, as `locate` gives it; None also where it reaches out of `model/`."""
         parts = importer.split("/")[:-1]
@@ -98,6 +106,42 @@ class Sources:
             return None
         folder = parts[: len(parts) - (level - 1)]
         return self._at("/".join([*folder, *module.split(".")] if module else folder))
+
+    def anywhere(self, module: str) -> dict[str, str]:
+        """Where in the package modules of that dotted name lie, whether or not an import looks there.
+
+        Args:
+            module: Dotted name.
+
+        Returns:
+            Path under `model/` without its ending → what is there, as `locate` gives it; the shortest path first.
+        """
+        if module not in self._anywhere:
+            if self._by_name is None:
+                self._by_name = self._named_modules()
+            end = module.replace(".", "/")
+            places = self._by_name.get(end.rpartition("/")[2], {})
+            found = [place for place in places if f"/{place}".endswith(f"/{end}")]
+            ordered = sorted(found, key=lambda place: (place.count("/"), place))
+            self._anywhere[module] = {place: places[place] for place in ordered}
+        return self._anywhere[module]
+
+    def _named_modules(self) -> dict[str, dict[str, str]]:
+        """Last part of a module's name → its places → what is there."""
+        found: dict[str, str] = dict.fromkeys(self._folders, "")
+        for path in sorted(self._paths):
+            folder, _, name = path.rpartition("/")
+            if name == "__init__.py":
+                found[folder] = path
+            elif name.endswith(".py"):
+                place = path.removesuffix(".py")
+                found[place] = found.get(place) or path
+        for place in self._compiled:
+            found.setdefault(place, "")
+        by_name: dict[str, dict[str, str]] = {}
+        for place, path in found.items():
+            by_name.setdefault(place.rpartition("/")[2], {})[place] = path
+        return by_name
 
     def _own_model(self) -> bool:
         return "model" in self._folders or "model.py" in self._paths
@@ -108,9 +152,10 @@ class Sources:
         for candidate in (f"{path}/__init__.py", f"{path}.py"):
             if candidate in self._paths:
                 return candidate
-        if path in self._folders:
-            return ""
-        folder, _, name = path.rpartition("/")
-        prefix = f"{folder}/{name}." if folder else f"{name}."
-        compiled = any(item.startswith(prefix) and item.endswith(_BINARY) for item in self._paths)
-        return "" if compiled else None
+        return "" if path in self._folders or path in self._compiled else None
+
+
+def _without_ending(path: str) -> str:
+    """A compiled module's path up to the first dot of its name: endings such as `.cpython-37m.so` have several."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.partition('.')[0]}"
