@@ -1,0 +1,5 @@
+from beside import two
+
+
+def twice(x):
+    return two * x
