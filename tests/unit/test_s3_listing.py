@@ -47,6 +47,11 @@ def by_botocore(client: Any, response: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def written(item: dict[str, Any]) -> str:
+    """The time as the page says it; botocore makes a date of it, which costs more than all the rest."""
+    return f"{item['LastModified']:%Y-%m-%dT%H:%M:%S}.000Z" if "LastModified" in item else ""
+
+
 @pytest.mark.parametrize("operation", ["ListObjectsV2", "ListObjects"])
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_a_page_says_what_botocore_finds_in_it(client: Any, page: str, operation: str) -> None:
@@ -61,7 +66,7 @@ def test_a_page_says_what_botocore_finds_in_it(client: Any, page: str, operation
     assert b"<Contents" not in response["body"]
     found = {**by_botocore(client, response), **ours}
     assert found.pop("Contents") == [
-        {"Key": item["Key"], "Size": item["Size"], "ETag": item.get("ETag", "")}
+        {"Key": item["Key"], "Size": item["Size"], "ETag": item.get("ETag", ""), "LastModified": written(item)}
         for item in expected.pop("Contents", [])
     ]
     assert found == expected
