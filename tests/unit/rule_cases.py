@@ -345,6 +345,7 @@ CASES: dict[str, tuple[Case, Case]] = {
     ),
     "MDL009": (where_it_lies(max_read_bytes=100), where_it_lies(max_read_bytes=1_000_000)),
     "MDL010": (torch(model__net_dot_pth=ZIPPED, model__a_dot_tflite=LITE), torch(model__net_dot_pth=ZIPPED)),
+    "MDL011": (model(b""), Given()),
     "DET001": (
         without("model/iris.m", given=packed(changed(model_type="XGBoost", runtime=None), model__net_dot_m=ZIPPED)),
         packed(changed()),

@@ -79,9 +79,11 @@ LOADING = ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost")
         (b"\x1f\x8b\x08", LOADING, "compressed joblib"),
         (b"BZh9", LOADING, "compressed joblib"),
         (b"\xfd7zXZ\x00", LOADING, "compressed joblib"),
-        (b"\x04\x22M\x18", LOADING, "is a pickle"),
+        (b"\x04\x22M\x18", LOADING, "compressed joblib"),
         (ZIPPED, ("PyTorch",), "archive of PyTorch"),
-        (b"\x00\x00\x00?", LOADING, "is a pickle"),
+        (b"\x00\x00\x00?", LOADING, "no known form"),
+        (b"just some text", LOADING, "no known form"),
+        (b"", LOADING, "is empty"),
         (ZIPPED[:-9], LOADING, "no known form"),
     ],
 )

@@ -58,6 +58,12 @@ class Engine:
     code_required: bool = False
     code_replaces_files: bool = False
 
+    def loads(self, path: str) -> bool:
+        """Whether a file of this path under `model/` is one of its model files."""
+        # Checksums and marks that Hadoop leaves beside what it writes begin so.
+        hidden = path.rpartition("/")[2].startswith((".", "_"))
+        return not hidden and any(kind.matches([path]) for kind in self.model_files)
+
 
 _M_FILE = (ModelFile(patterns=("*.m",), what="one `*.m` file", single=True),)
 

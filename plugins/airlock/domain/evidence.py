@@ -33,10 +33,12 @@ def gather_evidence(manifest: Manifest, facts: Mapping[str, Facts | None]) -> tu
             `files_to_read`.
     """
     evidence = []
+    sizes = manifest.model_paths()
     for path, (what, engines) in _by_name(manifest).items():
         known = facts.get(path)
         if known is None:
             says = "has no known form" if path in facts else f"is {what} by its name"
+            says = says if sizes[path].size_bytes else "is empty"
             evidence.append(Evidence(file=f"model/{path}", says=says, engines=engines))
     for path, known in facts.items():
         if known is not None:

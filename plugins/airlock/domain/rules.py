@@ -372,6 +372,11 @@ _ALL = (
         reason="An engine's own service loads one form of its models; inference code may load others.",
         remedy="Save the model in the form that the engine needs, or load it in `customize_service.py`.",
     ),
+    Rule(
+        code="MDL011", title="Something else lies in a model file's place", severity="error", source=_PACKAGE,
+        reason="A file of no bytes, a pointer of Git LFS and the page of a failed download hold no model.",
+        remedy="Fetch the file itself, and upload it again.",
+    ),
     # ── engine and runtime ───────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="DET001", title="The files contradict `model_type`", severity="error", source=_PACKAGE,

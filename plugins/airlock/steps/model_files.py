@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airlock.domain.detection import Evidence
+from airlock.domain.detection import Evidence, has_service_code
+from airlock.domain.engines import ENGINES
 from airlock.domain.evidence import files_to_read, gather_evidence
 from airlock.domain.findings import Finding
 from airlock.domain.model_files.facts import Facts
 from airlock.domain.model_files.forms import facts_of, is_model_file
-from airlock.domain.model_files.reading import look_at
+from airlock.domain.model_files.reading import check_presence, look_at
 from airlock.domain.model_files.references import check_references
 from airlock.domain.model_files.streams import NotRead, Unreadable
 from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
@@ -43,12 +44,25 @@ def check_model_files(
     """
     findings: list[Finding] = []
     paths = manifest.model_paths()
+    has_code = has_service_code(manifest)
     for path, entry in paths.items():
         if is_model_file(path):
             with store.open(digest, entry) as file:
-                looked = look_at(entry.path, entry.size_bytes, file, engine, trusted=trusted, summed_bytes=summed_bytes)
+                looked = look_at(
+                    entry.path,
+                    entry.size_bytes,
+                    file,
+                    engine,
+                    trusted=trusted,
+                    has_code=has_code,
+                    summed_bytes=summed_bytes,
+                )
             findings += looked.findings
             findings += check_references(path, looked.refers_to, paths)
+        elif engine in ENGINES and ENGINES[engine].loads(path):
+            # Nobody reads the numbers of a checkpoint here; what lies in their place is seen from the first bytes.
+            with store.open(digest, entry) as file:
+                findings += check_presence(entry.path, entry.size_bytes, file, engine, has_code=has_code)
     return findings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from airlock.domain.model_files import (
     booster_files,
@@ -19,7 +20,8 @@ from airlock.domain.model_files import (
     tensorflow_file,
     transformers_files,
 )
-from airlock.domain.model_files.facts import Facts
+from airlock.domain.model_files.facts import Facts, Problem
+from airlock.domain.model_files.placeholders import EMPTY, POINTER, placeholder_of
 from airlock.domain.model_files.ranges import Ranges
 from airlock.domain.model_files.streams import Binary, Unreadable, compression
 from airlock.domain.model_files.torch_file import LEGACY_MAGIC
@@ -29,7 +31,8 @@ HEAD_BYTES = 512
 #: Endings of files that are pickles, or hold one.
 PICKLE_ENDINGS = (".m", ".pth", ".pt", ".pkl", ".pickle", ".joblib", ".bin", ".ckpt")
 TORCH_ENDINGS = (".pth", ".pt", ".bin")
-ZIP, LZ4 = b"PK\x03\x04", b"\x04\x22M\x18"
+ZIP = b"PK\x03\x04"
+LZ4 = pickle_facts.LZ4
 
 Reader = Callable[[Ranges], "Facts | None"]
 #: Endings whose files have one form; whoever loads them takes no other.
@@ -77,6 +80,22 @@ def is_model_file(path: str) -> bool:
     return lower.endswith(endings) or is_spark_metadata(lower) or transformers_files.is_configuration(lower)
 
 
+def has_one_form(path: str) -> bool:
+    """Whether whoever loads files of this name takes one form alone."""
+    return path.lower().endswith((*(ending for ending, _ in _BY_ENDING), ".keras"))
+
+
+def may_be_empty(path: str) -> bool:
+    """Whether a file of this name may have no bytes: a message of defaults, or one of several parts."""
+    lower = path.lower()
+    return lower.endswith("keras_metadata.pb") or (".data-" in lower and not lower.endswith("-of-00001"))
+
+
+def may_be_text(path: str) -> bool:
+    """Whether a file of this name may be any text."""
+    return path.lower().endswith(_MAYBE_AT_THE_TOP)
+
+
 def is_spark_metadata(path: str) -> bool:
     """Whether a file says which class loads a part of a Spark model."""
     folders = path.split("/")
@@ -118,8 +137,15 @@ def facts_of(path: str, size: int, file: Binary) -> Facts | None:
     lower = path.lower()
     if head.startswith(ZIP):
         return _archive(lower, size, file)
+    instead = placeholder_of(head, size)
+    if instead is EMPTY and not may_be_empty(lower):
+        return None
+    if instead not in (None, EMPTY) and (instead is POINTER or not may_be_text(lower)):
+        return Facts(says=instead.says, claims=())
     if is_pickled(lower, head) and not head.startswith(booster_files.CATBOOST_OPENING):
-        return pickle_facts.read_pickle(file, size, torch_name=lower.endswith(TORCH_ENDINGS))
+        facts = _perhaps(_read_safetensors, file, size) if _is_safetensors(head) else None
+        facts = facts or pickle_facts.read_pickle(file, size, torch_name=lower.endswith(TORCH_ENDINGS))
+        return facts or other_form(head, size, file)
     reader = next((reader for ending, reader in _BY_ENDING if lower.endswith(ending)), None)
     if reader is None and (not lower.endswith(_MAYBE_AT_THE_TOP) or head.startswith(_TEXT_OPENINGS)):
         reader = _by_opening(head)
@@ -137,12 +163,30 @@ def facts_of(path: str, size: int, file: Binary) -> Facts | None:
         # Zip archives are found from their end, whatever stands before.
         raise Unreadable("it begins neither as an archive nor as HDF5")
     if lower.endswith(".ckpt"):
-        return _perhaps(mindspore_files.read_checkpoint, file, size)
+        return _perhaps(mindspore_files.read_checkpoint, file, size) or other_form(head, size, file)
     if lower.endswith(".pb"):
         return _perhaps(tensorflow_file.read_frozen_graph, file, size)
     if booster_files.is_old_xgboost(head):
         return booster_files.read_xgboost(Ranges(file, size))
-    return None
+    return other_form(head, size, file) if lower.endswith(PICKLE_ENDINGS) else None
+
+
+def other_form(head: bytes, size: int, file: Binary) -> Facts | None:
+    """What a file of a pickle's name says of itself where it is none; None where its form is not known."""
+    if _is_safetensors(head):
+        return _perhaps(_read_safetensors, file, size)
+    return _perhaps(onnx_file.read_onnx, file, size)
+
+
+def _is_safetensors(head: bytes) -> bool:
+    # Behind the length of eight bytes stands an object of JSON.
+    return head[8:9] == b"{"
+
+
+def _read_safetensors(ranges: Ranges) -> Facts:
+    facts = safetensors_file.read_safetensors(ranges)
+    message = "It is in safetensors, under a name that pickles have: neither joblib nor `torch.load` reads it."
+    return replace(facts, problems=(Problem(code="MDL010", message=message),))
 
 
 def _by_opening(head: bytes) -> Reader | None:

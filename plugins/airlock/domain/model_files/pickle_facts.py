@@ -34,6 +34,9 @@ _LIBRARIES = {
 }  # fmt: skip
 #: Engines whose services load a pickle with joblib, whatever classes it holds: dependencies may bring the library.
 _LOADING = ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost")
+LZ4 = b"\x04\x22M\x18"
+#: Protocols 2 to 5 have a mark; older pickles begin with any instruction.
+_OPENING = re.compile(rb"\x80[\x00-\x05]")
 #: A text behind the name of the field, and behind what remembers the name.
 _SKLEARN_VERSION = re.compile(
     rb"_sklearn_version(?:q.|r.{4}|\x94|p\d+\n)?(?:X.{4}|\x8c.|U.|V|S')(\d{1,4}(?:\.\d{1,4}){1,2})", re.DOTALL
@@ -43,8 +46,8 @@ _OLD_XGBOOST = re.compile(rb"\x00{7}(?:gpu:)?(?:reg|binary|multi|rank|count|surv
 _LIGHTGBM_FORM = re.compile(rb"tree\nversion=v(\d{1,3})\n")
 
 
-def read_pickle(file: Binary, size: int, *, torch_name: bool = False) -> Facts:
-    """A pickle, compressed or not.
+def read_pickle(file: Binary, size: int, *, torch_name: bool = False) -> Facts | None:
+    """A pickle, compressed or not; None where the file is none.
 
     Args:
         file: The file.
@@ -54,16 +57,20 @@ def read_pickle(file: Binary, size: int, *, torch_name: bool = False) -> Facts:
     file.seek(0)
     head = file.read(512)
     packed = compression(head)
+    unread = head.startswith(LZ4)
     if packed:
         start, end = _unpacked(file, size), b""
     else:
         start = _at(file, 0, min(size, LOOKED_AT_BYTES))
         end = _at(file, max(0, size - LOOKED_AT_BYTES), min(size, LOOKED_AT_BYTES))
     legacy = LEGACY_MAGIC in head[:32]
-    modules = _modules(start, legacy=legacy)
+    reading = _followed(start, whole=len(start) == size, legacy=legacy)
+    if not (packed or unread or legacy or reading.ended or reading.names or _OPENING.match(head)):
+        return None
+    modules = _modules(reading, start)
     owners = list(dict.fromkeys(_LIBRARIES[name] for name in modules if name in _LIBRARIES))
     form = "is a pickle as PyTorch before 1.6 wrote it" if legacy else "is a pickle"
-    if packed:
+    if packed or unread:
         form = "is a compressed joblib file"
     if legacy and "PyTorch" not in owners:
         owners.insert(0, "PyTorch")
@@ -128,14 +135,23 @@ def _versions(data: bytes, owners: list[str]) -> tuple[WrittenBy, ...]:
     return tuple(found)
 
 
-def _modules(data: bytes, *, legacy: bool) -> list[str]:
-    """First parts of the modules that it imports, in the order of the names."""
+def _followed(data: bytes, *, whole: bool, legacy: bool) -> Reading:
+    """What is seen in the beginning of a file; it has ended where it is a pickle up to the end of that."""
     reading = Reading(suspicions=[], names=set())
     stream = of_bytes(data)
-    # It breaks off where the beginning ends; what was seen until then is all that is asked for.
-    with contextlib.suppress(Unreadable):
+    try:
         for _ in range(4 if legacy else 1):
             InertUnpickler(stream, frozenset(), joblib=True, persistent=legacy, reading=reading).run()
+    except OverLimit:
+        reading.ended = True
+    except Unreadable as error:
+        # It breaks off where the beginning ends; what was seen until then is all that is asked for.
+        reading.ended = not whole and error.offset is not None and error.offset >= len(data)
+    return reading
+
+
+def _modules(reading: Reading, data: bytes) -> list[str]:
+    """First parts of the modules that it imports, in the order of the names."""
     names = sorted({name.module.partition(".")[0] for name in reading.names})
     # The class of the model itself is imported first.
     return sorted(names, key=lambda name: _first(data, name))

@@ -10,11 +10,23 @@ from airlock.domain.engines import ENGINES
 from airlock.domain.findings import Finding, Place, Severity, finding, shown
 from airlock.domain.model_files import numpy_file
 from airlock.domain.model_files.facts import Facts, Problem
-from airlock.domain.model_files.forms import HEAD_BYTES, LZ4, PICKLE_ENDINGS, ZIP, facts_of, is_pickled
+from airlock.domain.model_files.forms import (
+    HEAD_BYTES,
+    LZ4,
+    PICKLE_ENDINGS,
+    ZIP,
+    facts_of,
+    has_one_form,
+    is_pickled,
+    may_be_empty,
+    may_be_text,
+    other_form,
+)
 from airlock.domain.model_files.keras_file import is_keras_archive
 from airlock.domain.model_files.names import allowed_names
 from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading, Suspicion
 from airlock.domain.model_files.pickle_values import Global
+from airlock.domain.model_files.placeholders import EMPTY, POINTER, Placeholder, placeholder_of
 from airlock.domain.model_files.safetensors_file import BrokenHeader
 from airlock.domain.model_files.streams import (
     Binary,
@@ -30,6 +42,7 @@ from airlock.domain.model_files.torch_file import LEGACY_MAGIC, MAX_SUMMED_BYTES
 from airlock.domain.model_files.zip_archive import Members
 
 MAX_SHOWN_MESSAGE = 400
+_NOT_READ = "The rest of the file is not read here."
 _TRUSTED = "Trusted by the request (`trust_model_code`)."
 #: Files that have one writer, and what to do where they hold something else.
 _FIXES = {
@@ -51,13 +64,44 @@ class Looked:
     refers_to: tuple[str, ...] = ()
 
 
+def check_presence(path: str, size: int, file: Binary, engine: str, *, has_code: bool = False) -> list[Finding]:
+    """Whether something else lies in a model file's place.
+
+    Args:
+        path: Its path in the package, for findings.
+        size: Its length in bytes.
+        file: Its bytes; the first ones are read.
+        engine: The engine that will load it.
+        has_code: Whether the package brings inference code, which may load another file instead.
+
+    Returns:
+        MDL011, an error where it is certain that the file would be loaded as a model; MDL009 where it is not read.
+    """
+    try:
+        file.seek(0)
+        instead = placeholder_of(file.read(HEAD_BYTES) if size else b"", size)
+    except NotRead:
+        return [finding("MDL009", _NOT_READ, place=Place(file=path))]
+    severity = None if instead is None else _weight(instead, path.removeprefix("model/"), engine, has_code=has_code)
+    if instead is None or severity is None:
+        return []
+    return [finding("MDL011", f"The file {instead.says}.", place=Place(file=path), fix=instead.fix, severity=severity)]
+
+
 def check_model_file(path: str, size: int, file: Binary, engine: str, *, trusted: bool = False) -> list[Finding]:
     """The findings of `look_at`."""
     return list(look_at(path, size, file, engine, trusted=trusted).findings)
 
 
 def look_at(
-    path: str, size: int, file: Binary, engine: str, *, trusted: bool = False, summed_bytes: int = MAX_SUMMED_BYTES
+    path: str,
+    size: int,
+    file: Binary,
+    engine: str,
+    *,
+    trusted: bool = False,
+    has_code: bool = False,
+    summed_bytes: int = MAX_SUMMED_BYTES,
 ) -> Looked:
     """Read a model file.
 
@@ -67,21 +111,24 @@ def look_at(
         file: Its bytes.
         engine: The engine that will load it.
         trusted: Whether the request trusts the code that it would run.
+        has_code: Whether the package brings inference code.
         summed_bytes: Bytes of an archive whose checksums are compared, beside those of its pickles.
 
     Returns:
         MDL findings; code is an error, and a warning once trusted. And what else the file loads.
     """
+    findings = check_presence(path, size, file, engine, has_code=has_code)
+    if findings:
+        return Looked(findings=tuple(findings))
     reading = Reading(suspicions=[], names=set())
     place = Place(file=path)
-    findings: list[Finding] = []
     facts: Facts | None = None
     try:
         facts = _read(path.removeprefix("model/"), size, file, engine, reading, summed_bytes)
         if facts is None:
             findings.append(finding("MDL005", "The file has no form that is known here.", place=place))
     except NotRead:
-        findings.append(finding("MDL009", "The rest of the file is not read here.", place=place))
+        findings.append(finding("MDL009", _NOT_READ, place=place))
     except OverLimit as error:
         message = f"The file is not followed to its end: {error.message}{_at(error.offset)}."
         findings.append(_code("MDL003", message, place, trusted))
@@ -97,6 +144,21 @@ def look_at(
         return Looked(findings=tuple(findings))
     findings += [_told(each, place, trusted) for each in facts.problems]
     return Looked(findings=tuple(findings), refers_to=facts.refers_to)
+
+
+def _weight(instead: Placeholder, path: str, engine: str, *, has_code: bool) -> Severity | None:
+    """What it weighs that something else lies in a file's place; None where that means nothing."""
+    own = engine in ENGINES and ENGINES[engine].loads(path)
+    if instead is EMPTY:
+        if may_be_empty(path):
+            return Severity.WARNING if own else None
+        if has_one_form(path):
+            return Severity.ERROR
+        # Files of no bytes are made on purpose where a name is asked for and the code loads another file.
+        return (Severity.WARNING if has_code else Severity.ERROR) if own else None
+    if own or has_one_form(path):
+        return Severity.ERROR
+    return None if may_be_text(path) and instead is not POINTER else Severity.WARNING
 
 
 class _UnknownForm(Exception):
@@ -153,8 +215,16 @@ def _read(path: str, size: int, file: Binary, engine: str, reading: Reading, sum
         try:
             _read_pickled(head, size, file, allowed_names(engine), reading, summed_bytes)
         except _UnknownForm:
-            # Boosters of XGBoost before 1.0 begin with numbers and have no mark of their own.
-            return _FOLLOWED if engine == "XGBoost" else None
+            return other_form(head, size, file)
+        except OverLimit:
+            raise
+        except Unreadable:
+            # The length of a header in safetensors may begin as a pickle does.
+            seen = reading.names or reading.suspicions or not head.startswith(b"\x80")
+            facts = None if seen else other_form(head, size, file)
+            if facts is None:
+                raise
+            return facts
         return _FOLLOWED
     if path.lower().endswith((*PICKLE_ENDINGS, *numpy_file.ENDINGS)) and not head.startswith(ZIP):
         # What begins like another form may be a pickle as well: old ones begin with any instruction.

@@ -1,0 +1,3 @@
+﻿
+<!DOCTYPE html>
+<html><body>404 Not Found</body></html>
