@@ -60,7 +60,7 @@ def as_text(subject: Subject, *, colour: bool, detailed: bool = False) -> str:
 
 def _evidence(item: Evidence) -> str:
     by = f", written by {', '.join(map(str, item.written_by))}" if item.written_by else ""
-    engines = ", ".join(f"{engine} {item.confidence(engine)}" for engine in item.engines)
+    engines = ", ".join(f"{engine} {item.confidence(engine)}" for engine in item.engines) or "no engine"
     details = "".join(f"; {name}: {value}" for name, value in item.details)
     return f"{item.file} {item.says}{by} ({engines}){details}"
 

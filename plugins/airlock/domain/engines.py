@@ -23,11 +23,17 @@ class ModelFile:
         patterns: Shell patterns of the path under `model/`; a pattern without `/` matches in `model/` itself only.
         what: The kind in words, for a message.
         single: Whether exactly one file must match; else at least one.
+        prefer: What the name of the file to take holds where several match; empty where that decides nothing.
+        prefix_of: Ending of the one file whose name, without it, this kind's names begin with; empty for any name.
+        as_shell: Whether the service finds it as a shell does, which sees no name that begins with a dot.
     """
 
     patterns: tuple[str, ...]
     what: str
     single: bool = False
+    prefer: str = ""
+    prefix_of: str = ""
+    as_shell: bool = False
 
     def matches(self, paths: Collection[str]) -> list[str]:
         """The paths that are of this kind, sorted."""
@@ -36,7 +42,19 @@ class ModelFile:
         for pattern in self.patterns:
             depth = pattern.count("/")
             found.update(path for path in paths if path.count("/") == depth and fnmatch.fnmatchcase(path, pattern))
-        return sorted(found)
+        return sorted(path for path in found if not (self.as_shell and path.rpartition("/")[2].startswith(".")))
+
+    def candidates(self, paths: Collection[str]) -> list[str]:
+        """The paths that the engine's own service chooses from, sorted: none means that the file is missing."""
+        found = self.matches(paths)
+        if self.prefer and len(found) > 1:
+            return [path for path in found if self.prefer in path] or found
+        return found
+
+    def has_prefix(self, path: str, prefix: str) -> bool:
+        """Whether a path is this prefix, and behind it nothing but what the patterns ask for."""
+        rest = path.removeprefix(prefix) if path.startswith(prefix) else ""
+        return any(fnmatch.fnmatchcase(rest, pattern.removeprefix("*")) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +68,7 @@ class Engine:
             the answer as `{"data": {"resp_data": …}}`.
         code_required: Whether the base class loads nothing by itself, so that customize_service.py is mandatory.
         code_replaces_files: Whether inference code may load other files than the engine's own.
+        code_chooses_files: Whether inference code may choose among several of them: it gets their folder.
     """
 
     name: str
@@ -57,6 +76,7 @@ class Engine:
     json_only: bool = False
     code_required: bool = False
     code_replaces_files: bool = False
+    code_chooses_files: bool = False
 
     def loads(self, path: str) -> bool:
         """Whether a file of this path under `model/` is one of its model files."""
@@ -82,16 +102,24 @@ ENGINES: dict[str, Engine] = {
         Engine(
             name="MXNet",
             model_files=(
-                ModelFile(patterns=("*-symbol.json",), what="one `*-symbol.json`", single=True),
-                ModelFile(patterns=("*-[0-9][0-9][0-9][0-9].params",), what="`*-NNNN.params`"),
+                ModelFile(patterns=("*-symbol.json",), what="one `*-symbol.json`", single=True, as_shell=True),
+                # Of several epochs the last one is loaded.
+                ModelFile(
+                    patterns=("*-[0-9][0-9][0-9][0-9].params",), what="`*-NNNN.params`", prefix_of="-symbol.json"
+                ),
             ),
+            code_chooses_files=True,
         ),
         Engine(
             name="Caffe",
             model_files=(
-                ModelFile(patterns=("*.prototxt",), what="a `*.prototxt`"),
-                ModelFile(patterns=("*.caffemodel",), what="a `*.caffemodel`"),
+                # Training leaves `train_val.prototxt` and `solver.prototxt` beside the one that is deployed.
+                ModelFile(
+                    patterns=("*.prototxt",), what="one `*.prototxt`", single=True, prefer="deploy", as_shell=True
+                ),
+                ModelFile(patterns=("*.caffemodel",), what="one `*.caffemodel`", single=True, as_shell=True),
             ),
+            code_chooses_files=True,
         ),
         Engine(
             name="Spark_MLlib",

@@ -117,8 +117,9 @@ def check_files(config: ModelConfig, manifest: Manifest, evidence: Callable[[], 
     paths = manifest.model_paths()
     has_code = has_service_code(manifest)
     for kind in engine.model_files:
-        found = kind.matches(paths)
+        found = kind.candidates(paths)
         bearable = has_code and engine.code_replaces_files
+        chosen = has_code and (engine.code_replaces_files or engine.code_chooses_files)
         if not found:
             findings.append(
                 finding(
@@ -136,9 +137,11 @@ def check_files(config: ModelConfig, manifest: Manifest, evidence: Callable[[], 
                     "PKG005",
                     f"{engine.name} loads {kind.what}; {len(found)} are there: {names}.",
                     place=Place(file="model/"),
-                    severity=Severity.WARNING if bearable else Severity.ERROR,
+                    fix=f"Keep one of them, or put `{kind.prefer}` into its name." if kind.prefer else "",
+                    severity=Severity.WARNING if chosen else Severity.ERROR,
                 )
             )
+        findings += _other_prefix(engine, kind, found, Severity.WARNING if chosen else Severity.ERROR, paths)
     if engine.code_required and not has_code:
         findings.append(
             finding("SVC001", f"{engine.name} loads nothing by itself.", place=Place(file=f"model/{SERVICE_FILE}"))
@@ -156,6 +159,33 @@ def check_files(config: ModelConfig, manifest: Manifest, evidence: Callable[[], 
             place = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
             findings.append(finding("DEP001", f"The wheel model/{dependency.name} is not in the package.", place=place))
     return findings
+
+
+def _other_prefix(
+    engine: Engine, kind: ModelFile, found: list[str], severity: Severity, paths: Mapping[str, object]
+) -> list[Finding]:
+    """PKG004 where files are there, and none of them belongs to the one that must have the same prefix."""
+    if not (kind.prefix_of and found):
+        return []
+    partners = [path for each in engine.model_files for path in each.matches(paths) if path.endswith(kind.prefix_of)]
+    if len(partners) != 1:
+        # None or several: that is told where they are looked for.
+        return []
+    (partner,) = partners
+    prefix = partner.removesuffix(kind.prefix_of)
+    if any(kind.has_prefix(path, prefix) for path in found):
+        return []
+    names = ", ".join(found)
+    right = f"{prefix}{kind.what.strip('`').removeprefix('*')}"
+    return [
+        finding(
+            "PKG004",
+            f"{engine.name} needs `{right}` for {partner}; there is {names}.",
+            place=Place(file="model/"),
+            fix=f"Bring the file that belongs to {partner}, or give both the same prefix.",
+            severity=severity,
+        )
+    ]
 
 
 def _right_name(engine: Engine, kind: ModelFile, evidence: tuple[Evidence, ...]) -> str:
