@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
+from airlock.adapters.catalogue_files import load_catalogue
 from airlock.domain.catalogue import Catalogue, Variant
 from airlock.domain.device import Device
-from airlock.domain.runtime_names import UnifiedName, parse_unified_name, version_distance
-from tests.unit.given import runtime
+from airlock.domain.runtime_names import UNIFIED_ENGINES, UnifiedName, parse_unified_name, version_distance
+from tests.unit.given import ROOT, runtime
 
+WHOLE = load_catalogue(ROOT / "include")
+#: Engine → distributions that are the engine itself.
+OWN = {
+    "Caffe": (),
+    "CatBoost": ("catboost",),
+    "LightGBM": ("lightgbm",),
+    "MXNet": ("mxnet",),
+    "MindSpore": ("mindspore", "mindspore-ascend"),
+    "ONNX": ("onnxruntime", "onnxruntime-gpu"),
+    "PyTorch": ("torch",),
+    "Scikit_Learn": ("scikit-learn",),
+    "Spark_MLlib": ("pyspark",),
+    "TensorFlow": ("tensorflow", "tensorflow-cpu", "tensorflow-gpu"),
+    "Transformers": ("transformers",),
+    "XGBoost": ("xgboost", "xgboost-cpu"),
+}
 BOTH = (Device.CPU, Device.GPU)
 ROWS = Catalogue.of([
     runtime("PyTorch", "python3.6", engine_version="1.0", python="3.6", devices=BOTH, default=True),
@@ -18,7 +36,11 @@ ROWS = Catalogue.of([
     runtime("PyTorch", "torch2.13-python3.11-cpu", engine_version="2.13.0", constraints="torch==2.13.0+cpu\n"),
     runtime("PyTorch", "torch2.13-python3.11-gpu", engine_version="2.13.0", devices=(Device.GPU,)),
     runtime(
-        "TensorFlow", "tf1.13-python3.7-cpu", engine_version="1.13", python="3.7", constraints="tensorflow==1.13.1\n"
+        "TensorFlow",
+        "tf1.13-python3.7-cpu",
+        engine_version="1.13",
+        python="3.7",
+        constraints="tensorboard==1.13.2\ntensorflow==1.13.1\ntensorflow-estimator==1.13.0\n",
     ),
     runtime(
         "MindSpore",
@@ -102,6 +124,7 @@ def test_versions_are_apart_by_their_numbers(one, other, distance):
         ("PyTorch", "pytorch_2.13.0-cpu-py_3.11-ubuntu_22.04-x86_64", "torch2.13-python3.11-cpu"),
         ("PyTorch", "pytorch_2.13.0-cuda_13.0-py_3.11-ubuntu_22.04-x86_64", "torch2.13-python3.11-gpu"),
         ("TensorFlow", "tensorflow_1.13.1-cpu-py_3.7-ubuntu_18.04-x86_64", "tf1.13-python3.7-cpu"),
+        ("TensorFlow", "tensorflow_1.13-cpu-py_3.7-ubuntu_18.04-x86_64", "tf1.13-python3.7-cpu"),
         ("MindSpore", "mindspore_1.1.1-cann_20.1-py_3.7-euler_2.8-aarch64", "ms1.1-python3.7-c76"),
     ],
 )
@@ -118,12 +141,39 @@ def test_a_unified_name_finds_the_row_that_it_fits(engine, name, found):
         ("PyTorch", "pytorch_1.4.0-cuda_10.1-py_3.8-ubuntu_18.04-x86_64"),
         ("PyTorch", "pytorch_1.4.0-cuda_10.1-py_3.7-ubuntu_18.04-aarch64"),
         ("PyTorch", "pytorch_1.4.0-cann_5.1-py_3.7-ubuntu_18.04-x86_64"),
+        ("TensorFlow", "tensorflow_1.13.0-cpu-py_3.7-ubuntu_18.04-x86_64"),
         ("TensorFlow", "tensorflow_1.13.2-cpu-py_3.7-ubuntu_18.04-x86_64"),
         ("TensorFlow", "pytorch_1.4.0-cpu-py_3.7-ubuntu_18.04-x86_64"),
     ],
 )
 def test_a_unified_name_that_fits_no_row_finds_none(engine, name):
     assert ROWS.find(engine, name) is None
+
+
+@pytest.mark.parametrize("row", WHOLE.runtimes, ids=str)
+def test_the_version_that_a_row_has_finds_it_and_the_versions_of_what_the_engine_brings_do_not(row):
+    name = next(each for each, engine in UNIFIED_ENGINES.items() if engine == row.engine)
+    device = {Device.CPU: "cpu", Device.GPU: "cuda_11.0", Device.ASCEND: "cann_5.1"}[row.devices[-1]]
+
+    def found(version):
+        unified = parse_unified_name(f"{name}_{version}-{device}-py_{row.python}-ubuntu_18.04-{row.architectures[0]}")
+        return unified is not None and row.fits(unified)
+
+    pins = re.findall(r"^([\w.-]+)==([0-9]+(?:\.[0-9]+){1,3})(?:\+\S*)?$", row.constraints, re.MULTILINE)
+    own = [pin for distribution, pin in pins if distribution in OWN[row.engine]] or [row.engine_version]
+    assert all(found(version) for version in (row.engine_version, *own))
+    others = {pin for _, pin in pins if all(any(version_distance(pin, each)) for each in own)}
+    assert [version for version in sorted(others - {row.engine_version}) if found(version)] == []
+
+
+def test_a_version_is_not_taken_from_what_tensorflow_brings_along():
+    for version in ("1.13.0", "1.13.2"):
+        assert WHOLE.find("TensorFlow", f"tensorflow_{version}-cpu-py_3.7-ubuntu_18.04-x86_64") is None
+    assert WHOLE.find("TensorFlow", "tensorflow_2.1.1-cpu-py_3.7-ubuntu_18.04-x86_64") is None
+    for version, row in (("1.13.1", "tf1.13-python3.7-cpu"), ("2.1.0", "tf2.1-python3.7"), ("2.1", "tf2.1-python3.7")):
+        found = WHOLE.find("TensorFlow", f"tensorflow_{version}-cpu-py_3.7-ubuntu_18.04-x86_64")
+        assert found is not None
+        assert found.name == row
 
 
 def test_the_suggestion_for_a_unified_name_is_the_nearest_row_with_its_facts():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,21 @@ GENUINE = "genuine"
 #: Names of a row's own build in a version's record; another build has its variant's name.
 OWN_BUILD = "own"
 STAND_IN_BUILD = "stand-in"
+
+#: Engine → pattern of the distributions that are the engine itself, and not what it brings along.
+_DISTRIBUTIONS = {
+    "CatBoost": "catboost",
+    "LightGBM": "lightgbm",
+    "MXNet": r"mxnet(?:-cu[0-9]+)?",
+    "MindSpore": "mindspore(?:-gpu|-ascend)?",
+    "ONNX": "onnxruntime(?:-gpu)?",
+    "PyTorch": "torch",
+    "Scikit_Learn": "scikit-learn",
+    "Spark_MLlib": "pyspark",
+    "TensorFlow": "tensorflow(?:-cpu|-gpu)?",
+    "Transformers": "transformers",
+    "XGBoost": "xgboost(?:-cpu)?",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,10 +207,17 @@ class Runtime:
         )
 
     def _has_version(self, version: str) -> bool:
-        if not any(version_distance(self.engine_version, version)):
-            return True
-        # A row may say 1.13 and pin 1.13.1.
-        return version.startswith(f"{self.engine_version}.") and f"=={version}\n" in self.constraints
+        # A row may say 1.13 and pin 1.13.1: then 1.13.0 is another version, which it does not have.
+        pinned = self._engine_pins()
+        if not pinned or version == self.engine_version:
+            return not any(version_distance(self.engine_version, version))
+        return any(not any(version_distance(pin, version)) for pin in pinned)
+
+    def _engine_pins(self) -> list[str]:
+        """Versions that it pins of the engine itself, without the name of the build behind a `+`."""
+        name = _DISTRIBUTIONS.get(self.engine)
+        pin = rf"^{name}==([0-9]+(?:\.[0-9]+)*)(?:\+\S*)?$"
+        return re.findall(pin, self.constraints, re.MULTILINE) if name else []
 
     def distance(self, name: UnifiedName) -> tuple[int, ...]:
         """How far the row is from what a unified name says; smaller is nearer."""
