@@ -139,11 +139,12 @@ def test_other_names_and_places_are_no_evidence(path: str) -> None:
     assert gathered({f"model/{path}": b"x"}) == ()
 
 
-def test_what_an_engine_loads_and_what_may_be_a_model_at_the_top_is_read() -> None:
+def test_what_an_engine_loads_and_what_may_be_a_model_is_read_wherever_it_lies() -> None:
     files = [
         "a.m",
         "b.pth",
         "sub/e.m",
+        "sub/labels.txt",
         "f.py",
         "config.json",
         "spark_model/metadata/part-00000",
@@ -152,6 +153,7 @@ def test_what_an_engine_loads_and_what_may_be_a_model_at_the_top_is_read() -> No
     assert set(files_to_read(manifest_of({f"model/{path}": b"" for path in files}))) == {
         "a.m",
         "b.pth",
+        "sub/e.m",
         "spark_model/metadata/part-00000",
     }
 
@@ -160,6 +162,8 @@ def test_only_so_many_files_are_read_and_those_that_engines_load_come_first() ->
     files = {f"model/{index:04}.txt": b"" for index in range(1000)} | {"model/z.m": PICKLE}
     read = files_to_read(manifest_of(files))
     assert (len(read), read[0]) == (MAX_FILES_READ, "z.m")
+    deep = {f"model/a/{index:04}.h5": b"" for index in range(1000)} | {"model/net.h5": b"", "model/z.m": PICKLE}
+    assert files_to_read(manifest_of(deep))[:3] == ("z.m", "net.h5", "a/0000.h5")
 
 
 # ── how sure ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -347,6 +351,30 @@ def test_a_file_of_another_version_is_a_warning_that_names_a_runtime(
     (warned,) = told(model_type, {as_name: written(file), "customize_service.py": b""}, name)
     assert warned[:2] == ("DET006", f"model/{as_name}")
     assert fit in warned[2]
+
+
+@pytest.mark.parametrize("file,name", [("net.keras", "model/weights/net.keras"), ("net.h5", "model/a/b/net.h5")])
+def test_a_file_that_code_loads_from_a_folder_warns_as_one_beside_it(file: str, name: str) -> None:
+    files = {name.removeprefix("model/"): written(f"tensorflow-2.21.0/{file}"), "customize_service.py": b""}
+    detection = detected("TensorFlow", files, None, WHOLE_CATALOGUE())
+    assert [item.file for item in detection.evidence] == ["model/config.json", name]
+    (warned,) = detection.findings
+    assert (warned.code, warned.place.file, warned.is_error) == ("DET006", name, False)
+    assert "'tf2.21-python3.11-cpu' (2.21.0)" in warned.fix
+
+
+def test_a_file_in_a_folder_contradicts_nothing() -> None:
+    files = {"iris.m": PICKLE, "old/iris.m": BOOSTER, "old/net.pth": ZIPPED, "old/net.onnx": onnx_model()}
+    detection = detected("Scikit_Learn", files)
+    assert (detection.engine, detection.findings) == ("Scikit_Learn", ())
+
+
+def test_of_many_files_those_at_the_top_are_told_first() -> None:
+    keras = written("tensorflow-2.21.0/net.h5")
+    files = {f"a/{index:02}.h5": keras for index in range(40)} | {"z.h5": keras, "customize_service.py": b""}
+    detection = detected("TensorFlow", files, None, WHOLE_CATALOGUE())
+    assert [item.file for item in detection.evidence[:3]] == ["model/config.json", "model/z.h5", "model/a/00.h5"]
+    assert [item.place.file for item in detection.findings[:2]] == ["model/z.h5", "model/a/00.h5"]
 
 
 def test_a_level_that_no_runtime_has_asks_for_the_model_again() -> None:

@@ -11,6 +11,7 @@ from airlock.domain.dependencies import Dependency
 from airlock.domain.findings import Finding
 from airlock.domain.record import Validated
 from airlock.domain.request import parse_request
+from airlock.domain.rules import RULES
 from airlock.errors import PackageRejected, StoreDamaged
 from tests.unit.given import CONF, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
@@ -80,6 +81,14 @@ def test_tensorflow_code_that_loads_another_file_is_a_warning() -> None:
             "PyTorch", "torch-2.13.0/net.pth", "pytorch_model.bin",
             "Rename model/pytorch_model.bin to model/pytorch_model.pth: it is an archive of PyTorch.",
         ),
+        (
+            "PyTorch", "torch-2.13.0/net.pth", "weights/net.pt",
+            "Move model/weights/net.pt to model/net.pt: it is an archive of PyTorch.",
+        ),
+        (
+            "PyTorch", "torch-2.13.0/net.pth", "weights/net.bin",
+            "Move model/weights/net.bin to model/net.pth: it is an archive of PyTorch.",
+        ),
     ],
 )  # fmt: skip
 def test_a_model_under_another_name_is_told_its_right_one(engine: str, file: str, name: str, fix: str) -> None:
@@ -95,6 +104,14 @@ def test_a_form_that_no_service_loads_is_renamed_to_nothing() -> None:
     findings = findings_of(files | {"model/model.json": written("catboost-1.2.10/model.json")})
     assert {"PKG004", "MDL010"} <= {item.code for item in findings}
     assert not any("Rename" in item.fix for item in findings)
+
+
+def test_a_part_of_a_model_that_is_a_folder_is_told_no_other_name() -> None:
+    files = iris_files(changed(model_type="Spark_MLlib", runtime=None))
+    del files["model/iris.m"]
+    part = written("spark-4.0.2/spark_model/metadata/part-00000")
+    findings = findings_of(files | {"model/my_model/metadata/part-00000": part})
+    assert [item.fix for item in findings if item.code == "PKG004"] == [RULES["PKG004"].remedy]
 
 
 def test_a_whole_saved_model_is_taken() -> None:

@@ -108,10 +108,14 @@ def detect(manifest: Manifest, evidence: tuple[Evidence, ...], config: ModelConf
         python=runtime.python,
         devices=runtime.devices,
         # What travels from task to task is small, however many files there are.
-        evidence=(named, *sorted(own, key=lambda item: (item.file not in needed, item.file))[:MAX_EVIDENCE_KEPT]),
+        evidence=(named, *sorted(own, key=lambda item: _rank(item, needed))[:MAX_EVIDENCE_KEPT]),
         confidence=together((named, *own), engine),
         findings=(*_other_engine(engine, needed, evidence), *_other_version(own, runtime, catalogue)),
     )
+
+
+def _rank(item: Evidence, needed: set[str]) -> tuple[bool, int, str]:
+    return item.file not in needed, item.file.count("/"), item.file
 
 
 def together(evidence: Iterable[Evidence], engine: str) -> float:
@@ -181,7 +185,7 @@ def _other_engine(engine: str, needed: set[str], evidence: tuple[Evidence, ...])
 def _other_version(own: tuple[Evidence, ...], runtime: Runtime, catalogue: Catalogue) -> list[Finding]:
     """DET006 for each file that another version of the engine wrote than the runtime has."""
     needs = []
-    for item in own:
+    for item in sorted(own, key=lambda each: (each.file.count("/"), each.file)):
         for written in item.written_by:
             span = span_of(written, runtime.engine)
             if span is not None:

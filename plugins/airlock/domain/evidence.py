@@ -17,11 +17,11 @@ MAX_DETAIL_CHARACTERS = 300
 
 
 def files_to_read(manifest: Manifest) -> tuple[str, ...]:
-    """Paths under `model/` whose headers detection wants: those that an engine loads, and those at the top."""
+    """Paths under `model/` whose headers detection wants, within its limit."""
     by_name = _by_name(manifest)
-    wanted = [path for path in manifest.model_paths() if is_model_file(path) and ("/" not in path or path in by_name)]
-    # Those that an engine needs come first.
-    return tuple(sorted(wanted, key=lambda path: (path not in by_name, path))[:MAX_FILES_READ])
+    wanted = [path for path in manifest.model_paths() if is_model_file(path)]
+    # Those that an engine needs come first, and code loads what lies deeper more seldom than what lies beside it.
+    return tuple(sorted(wanted, key=lambda path: (path not in by_name, path.count("/"), path))[:MAX_FILES_READ])
 
 
 def gather_evidence(manifest: Manifest, facts: Mapping[str, Facts | None]) -> tuple[Evidence, ...]:

@@ -190,12 +190,16 @@ def _other_prefix(
 
 def _right_name(engine: Engine, kind: ModelFile, evidence: tuple[Evidence, ...]) -> str:
     """What to do where the file that is missed is there under another name; empty where it is not."""
-    if len(engine.model_files) > 1:
+    if len(engine.model_files) > 1 or any("/" in pattern for pattern in kind.patterns):
         return ""
-    for item in evidence:
+    for item in sorted(evidence, key=lambda each: each.file.count("/")):
         if item.served and item.confidence(engine.name) >= STRONG:
-            name = f"{item.file.rpartition('.')[0]}{kind.patterns[0].removeprefix('*')}"
-            return f"Rename {item.file} to {name}: it {item.says}."
+            folder, _, name = item.file.rpartition("/")
+            moved = f"model/{name}"
+            if kind.matches([name]):
+                return f"Move {item.file} to {moved}: it {item.says}."
+            right = f"{moved.rpartition('.')[0]}{kind.patterns[0].removeprefix('*')}"
+            return f"{'Rename' if folder == 'model' else 'Move'} {item.file} to {right}: it {item.says}."
     return ""
 
 
