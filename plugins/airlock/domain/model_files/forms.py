@@ -144,7 +144,12 @@ def facts_of(path: str, size: int, file: Binary) -> Facts | None:
         return Facts(says=instead.says, claims=())
     if is_pickled(lower, head) and not head.startswith(booster_files.CATBOOST_OPENING):
         facts = _perhaps(_read_safetensors, file, size) if _is_safetensors(head) else None
-        facts = facts or pickle_facts.read_pickle(file, size, torch_name=lower.endswith(TORCH_ENDINGS))
+        facts = facts or pickle_facts.read_pickle(
+            file,
+            size,
+            torch_name=lower.endswith(TORCH_ENDINGS),
+            looked_at_bytes=pickle_facts.LOOKED_AT_BYTES_OF_PARTS if "/" in path else pickle_facts.LOOKED_AT_BYTES,
+        )
         return facts or other_form(head, size, file)
     reader = next((reader for ending, reader in _BY_ENDING if lower.endswith(ending)), None)
     if reader is None and (not lower.endswith(_MAYBE_AT_THE_TOP) or head.startswith(_TEXT_OPENINGS)):

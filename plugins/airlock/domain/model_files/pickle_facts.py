@@ -25,6 +25,8 @@ from airlock.domain.model_files.torch_file import LEGACY_MAGIC
 from airlock.domain.model_files.zip_archive import Member, Members, content
 
 LOOKED_AT_BYTES = 1 << 20
+#: Of files in folders, of which there may be many.
+LOOKED_AT_BYTES_OF_PARTS = 1 << 16
 #: First part of a class's module → the engine that loads it.
 _LIBRARIES = {
     "sklearn": "Scikit_Learn", "xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost",
@@ -46,13 +48,16 @@ _OLD_XGBOOST = re.compile(rb"\x00{7}(?:gpu:)?(?:reg|binary|multi|rank|count|surv
 _LIGHTGBM_FORM = re.compile(rb"tree\nversion=v(\d{1,3})\n")
 
 
-def read_pickle(file: Binary, size: int, *, torch_name: bool = False) -> Facts | None:
+def read_pickle(
+    file: Binary, size: int, *, torch_name: bool = False, looked_at_bytes: int = LOOKED_AT_BYTES
+) -> Facts | None:
     """A pickle, compressed or not; None where the file is none.
 
     Args:
         file: The file.
         size: Its length in bytes.
         torch_name: Whether its name is one of PyTorch's.
+        looked_at_bytes: Bytes that are looked at on either end.
     """
     file.seek(0)
     head = file.read(512)
@@ -61,10 +66,12 @@ def read_pickle(file: Binary, size: int, *, torch_name: bool = False) -> Facts |
     if packed:
         start, end = _unpacked(file, size), b""
     else:
-        start = _at(file, 0, min(size, LOOKED_AT_BYTES))
-        end = _at(file, max(0, size - LOOKED_AT_BYTES), min(size, LOOKED_AT_BYTES))
+        start = _at(file, 0, min(size, looked_at_bytes))
+        end = _at(file, max(0, size - looked_at_bytes), min(size, looked_at_bytes))
     legacy = LEGACY_MAGIC in head[:32]
-    reading = _followed(start, whole=len(start) == size, legacy=legacy)
+    # To follow takes a hundred times as long as to search.
+    followed = start[:looked_at_bytes]
+    reading = _followed(followed, whole=len(followed) == size, legacy=legacy)
     if not (packed or unread or legacy or reading.ended or reading.names or _OPENING.match(head)):
         return None
     modules = _modules(reading, start)
