@@ -121,6 +121,38 @@ def test_a_response_in_both_places_is_not_moved() -> None:
     assert [code for code, _, _ in warned(value)] == ["CFG011"]
 
 
+@pytest.mark.parametrize(
+    "changes,pointer,meant",
+    [
+        ({"model_type": None, "modle_type": "Scikit_Learn"}, "/modle_type", "model_type"),
+        ({"metrics": None, "metric": {"f1": 0.9}}, "/metric", "metrics"),
+        ({"Runtime": "sklearn1.9-python3.11", "runtime": None}, "/Runtime", "runtime"),
+    ],
+)
+def test_a_misspelt_field_is_read_where_the_right_one_is_missing(changes: Any, pointer: str, meant: str) -> None:
+    assert warned(changed(**changes)) == [("CFG012", pointer, f"`{meant}` is meant.")]
+
+
+def test_findings_below_a_misspelt_field_point_at_where_the_text_has_it() -> None:
+    value = pytorch(reqest={"data": {"type": "float"}}, methods="get")
+    assert sorted(warned(value)) == [
+        ("CFG012", "/apis/0/methods", "`method` is meant."),
+        ("CFG012", "/apis/0/reqest", "`request` is meant."),
+        ("CFG012", "/apis/0/reqest/data/type", "`number` is meant."),
+    ]
+    dependencies = [{"package": [{"package_name": "six", "restrain": ""}, {"name": "numpy"}]}]
+    assert sorted(warned(changed(dependency=dependencies))) == [
+        ("CFG012", "/dependency", "`dependencies` is meant."),
+        ("CFG012", "/dependency/0/package", "`packages` is meant."),
+        ("CFG012", "/dependency/0/package/1/name", "`package_name` is meant."),
+    ]
+
+
+def test_a_misspelt_field_of_another_kind_is_read_over() -> None:
+    value = pytorch(request={"data": {}}, methods=["GET"])
+    assert warned(value) == [("CFG011", "/apis/0/methods", "The field is not known and is read over.")]
+
+
 # ── schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -152,6 +184,13 @@ def told(raw: Any) -> list[tuple[str, str]]:
         ({"type": "String"}, {"type": "string"}, "/type"),
         ({"type": ["float", "null"]}, {"type": ["number", "null"]}, "/type"),
         ({"type": "string", "required": True}, {"type": "string"}, "/required"),
+        ({"propertes": {"q": {}}}, {"properties": {"q": {}}}, "/propertes"),
+        ({"requird": ["q"]}, {"required": ["q"]}, "/requird"),
+        ({"Required": ["q"]}, {"required": ["q"]}, "/Required"),
+        ({"min_length": 2}, {"minLength": 2}, "/min_length"),
+        ({"minmum": 0}, {"minimum": 0}, "/minmum"),
+        ({"Type": "number"}, {"type": "number"}, "/Type"),
+        ({"any_of": [{"type": "null"}]}, {"anyOf": [{"type": "null"}]}, "/any_of"),
     ],
 )
 def test_loose_schemas_are_normalised_and_told(raw: Any, normal: Any, at: str) -> None:
@@ -179,6 +218,37 @@ def test_loose_schemas_are_normalised_and_told(raw: Any, normal: Any, at: str) -
 def test_what_says_nothing_is_left_out_without_a_word(raw: Any, normal: Any) -> None:
     assert schema_of(raw) == normal
     assert told(raw) == []
+
+
+@pytest.mark.parametrize(
+    "raw,normal,at,fix",
+    [
+        # As close to one keyword as to another.
+        ({"length": 5}, {}, "/length", "Did you mean 'maxLength' or 'minLength'?"),
+        # Not of the kind that the keyword takes.
+        ({"requird": "q"}, {}, "/requird", "Did you mean 'required'?"),
+        ({"minmum": "low"}, {}, "/minmum", "Did you mean 'minimum'?"),
+        ({"dtype": "float32"}, {}, "/dtype", "Did you mean 'type'?"),
+        # The right spelling stands beside it.
+        ({"propertes": {"a": {}}, "properties": {"b": {}}}, {"properties": {"b": {}}}, "/propertes", None),
+    ],
+)
+def test_a_keyword_without_one_clear_meaning_is_read_over_and_told(
+    raw: Any, normal: Any, at: str, fix: str | None
+) -> None:
+    config, findings = read_config(pytorch(request={"data": raw}))
+    assert config is not None
+    assert config.apis[0].request.schema == normal
+    assert [(item.code, item.place.pointer.removeprefix("/apis/0/request/data")) for item in findings] == [
+        ("CFG011", at)
+    ]
+    assert findings[0].fix == (fix or "Did you mean 'properties'?")
+
+
+@pytest.mark.parametrize("key", ["note", "example", "x-format", "$types", "nullable", "multiple", "unit"])
+def test_words_of_other_dialects_are_left_out_without_a_word(key: str) -> None:
+    assert schema_of({key: 1}) == {}
+    assert told({key: 1}) == []
 
 
 def test_nested_looseness_is_told_at_every_place() -> None:

@@ -140,6 +140,63 @@ def test_what_is_no_group_is_refused(raw: list[Any]) -> None:
     assert [item.code for item in findings] == ["DEP001"]
 
 
+def read(*groups: Any) -> tuple[list[str], list[tuple[str, str]]]:
+    dependencies, findings = parse_dependencies(groups, lambda pointer: Place(pointer=pointer))
+    return [each.requirement() for each in dependencies], [(each.code, each.place.pointer) for each in findings]
+
+
+@pytest.mark.parametrize("key", ["package", "Packages", "packges", "PACKAGES", "pack_ages"])
+def test_a_misspelt_list_of_packages_is_read_and_told_at_its_place(key: str) -> None:
+    assert read({"installer": "pip", key: [package("foo")]}) == (["foo"], [("CFG012", f"/0/{key}")])
+
+
+@pytest.mark.parametrize(
+    "name,version,restraint",
+    [
+        ("package_name", "version", "restraint"),
+        ("name", "package_version", "restraint"),
+        ("package", "package_version", "restraint"),
+        ("packageName", "package_version", "restraint"),
+        ("package_name", "package-version", "restraint"),
+        ("package_name", "package_verison", "restraint"),
+        ("package_name", "package_version", "restrain"),
+        ("package_name", "package_version", "Restraint"),
+    ],
+)
+def test_misspelt_keys_of_a_package_are_read_and_told_at_their_place(name: str, version: str, restraint: str) -> None:
+    requirements, told = read({"packages": [{name: "foo", version: "3.0", restraint: "EXACT"}]})
+    assert requirements == ["foo==3.0"]
+    assert [code for code, _ in told] == ["CFG012"]
+    assert told[0][1].removeprefix("/0/packages/0/") in (name, version, restraint)
+
+
+def test_the_right_spelling_is_named() -> None:
+    _, (told,) = parse_dependencies([{"package": [package("foo")]}], lambda pointer: Place(pointer=pointer))
+    assert (told.message, told.value) == ("`packages` is meant.", "package")
+
+
+def test_an_unknown_key_of_a_group_or_a_package_is_told() -> None:
+    group = {"installer": "pip", "index": "https://pypi.example.com", "packages": [{**package("foo"), "hash": "x"}]}
+    assert read(group) == (["foo"], [("CFG011", "/0/index"), ("CFG011", "/0/packages/0/hash")])
+
+
+def test_the_right_key_holds_where_a_misspelt_one_stands_beside_it() -> None:
+    group = {"packages": [package("foo")], "package": [package("bar")]}
+    assert read(group) == (["foo"], [("CFG011", "/0/package")])
+
+
+@pytest.mark.parametrize("group", [{"installer": "pip"}, {"modules": [package("foo")]}, {"package": "foo"}])
+def test_a_group_without_packages_is_refused(group: Any) -> None:
+    requirements, told = read(group)
+    assert requirements == []
+    assert ("DEP001", "/0") in told
+
+
+@pytest.mark.parametrize("group", [{}, {"packages": []}, {"installer": "pip", "packages": ""}])
+def test_a_group_that_lists_nothing_loses_nothing(group: Any) -> None:
+    assert read(group) == ([], [])
+
+
 @pytest.mark.parametrize("installer", ["pip", "PIP", " pip ", "", None])
 def test_pip_is_the_installer_where_none_is_named(installer: Any) -> None:
     assert found(package("numpy"), installer=installer) == []

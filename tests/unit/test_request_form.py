@@ -325,6 +325,13 @@ def test_dependencies_of_the_form_are_checked_as_those_of_the_configuration() ->
     assert broken(dependencies=[{"packages": [{"package_name": "-e ."}]}]) == [("DEP001", "dependencies/0/packages/0")]
 
 
+def test_a_misspelt_key_of_a_dependency_is_read_and_an_unknown_one_is_refused() -> None:
+    request = parse_request({**CONF, "dependencies": [{"package": [{"name": "numpy"}]}]})
+    assert request.dependencies == (Dependency(name="numpy"),)
+    packages = [{"package_name": "numpy", "extras": "all"}]
+    assert broken(dependencies=[{"packages": packages}]) == [("REQ001", "dependencies/0/packages/0/extras")]
+
+
 def test_an_empty_list_of_dependencies_replaces_those_of_the_configuration() -> None:
     assert parse_request({**CONF, "dependencies": []}).dependencies == ()
 
@@ -345,7 +352,7 @@ def test_every_broken_rule_is_found_at_once_with_its_field() -> None:
             "min_gpu": "two",
             "model_docs": [{}],
             "required_devices": ["tpu"],
-            "dependencies": [{"installer": "conda"}],
+            "dependencies": [{"installer": "conda", "packages": []}],
             "unknown": 1,
         })
     error = caught.value

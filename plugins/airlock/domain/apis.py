@@ -11,6 +11,7 @@ from typing import Any
 
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.jsontext import pointer_token
+from airlock.domain.key_spelling import meant_keys
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
@@ -40,6 +41,9 @@ _NEVER_APPLIED = frozenset(
         "else",
     }
 )  # fmt: skip
+#: Words of other dialects that are close to a keyword and mean something else, or nothing that constrains.
+_OTHER_WORDS = frozenset({"example", "multiple"})
+_KNOWN = tuple(sorted({*_KEYWORDS, *_NEVER_APPLIED}))
 _TEXTS = frozenset({"title", "description", "format"})
 _WHOLE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
@@ -99,18 +103,23 @@ class SchemaReader:
             self._add("API003", at, "A schema is an object.", raw)
             return {}
         schema: dict[str, Any] = {}
-        for key, value in raw.items():
+        keys = meant_keys(
+            {key: value for key, value in raw.items() if not _is_foreign(key)}, _KNOWN, _fits, _KEY_SPELLINGS
+        )
+        for key, fix in keys.unknown.items():
+            # What is close to no keyword is no misspelt one.
+            if fix:
+                self._add(
+                    "CFG011", f"{at}/{pointer_token(key)}", "The keyword is not known and is read over.", key, fix
+                )
+        for meant, key in keys.named.items():
             place = f"{at}/{pointer_token(key)}"
-            meant = _KEY_SPELLINGS.get(key, key)
             if meant != key:
                 self._add("CFG012", place, f"`{meant}` is meant.", key)
-            # Flagged properties have made a list of `required` already.
-            if meant in schema and meant != "required":
-                continue
             if meant in _NEVER_APPLIED:
                 self._add("API005", place, f"`{meant}` is not applied.")
-            elif meant in _KEYWORDS:
-                self._keyword(schema, meant, value, place)
+            else:
+                self._keyword(schema, meant, raw[key], place)
         return schema
 
     def _keyword(self, schema: dict[str, Any], key: str, value: Any, place: str) -> None:
@@ -203,8 +212,29 @@ class SchemaReader:
         else:
             schema[key] = value
 
-    def _add(self, code: str, at: str, message: str, value: Any = None) -> None:
-        self.findings.append(finding(code, message, place=self.locate(at), value=value))
+    def _add(self, code: str, at: str, message: str, value: Any = None, fix: str = "") -> None:
+        self.findings.append(finding(code, message, place=self.locate(at), value=value, fix=fix))
+
+
+def _is_foreign(key: str) -> bool:
+    """Whether a key is another dialect's word, however close to a keyword it is."""
+    return key in _OTHER_WORDS or (key.startswith(("$", "x-")) and key not in _NEVER_APPLIED)
+
+
+def _fits(keyword: str, value: Any) -> bool:
+    """Whether a value is of the kind that a keyword takes, so that a key close to it means nothing else."""
+    if keyword == "type":
+        # `dtype` is close to it, and names types of another world.
+        return isinstance(value, str) and value.strip().lower() in {*_TYPES, *_TYPE_SPELLINGS, "file"}
+    if keyword in _NUMBERS or keyword in _WHOLE:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if keyword in ("required", "enum", "anyOf", "oneOf", "allOf"):
+        return isinstance(value, list)
+    if keyword == "properties":
+        return isinstance(value, Mapping)
+    if keyword in ("items", "not", "additionalProperties"):
+        return isinstance(value, (Mapping, list, bool))
+    return True
 
 
 def file_fields(schema: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -5,19 +5,27 @@ Source: Specifications for compiling the model configuration file; the dialect i
 
 from __future__ import annotations
 
-import difflib
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.health import spelled_health
 from airlock.domain.jsontext import JsonText, pointer_token
+from airlock.domain.key_spelling import given, meant_keys
 
-_TOP_KEYS = (
-    "model_type", "model_algorithm", "runtime", "swr_location", "metrics", "apis", "dependencies", "health",
-)  # fmt: skip
-_API_KEYS = ("protocol", "url", "method", "port", "request", "response")
+#: Name → what its value is made of.
+_TOP_KEYS: dict[str, type] = {
+    "model_type": str, "model_algorithm": str, "runtime": str, "swr_location": str, "metrics": dict, "apis": list,
+    "dependencies": list, "health": dict,
+}  # fmt: skip
+_API_KEYS: dict[str, type] = {
+    "protocol": str, "url": str, "method": str, "port": int, "request": dict, "response": dict,
+}  # fmt: skip
+_BODY_KEYS: dict[str, type] = {"Content-type": str, "data": dict}
 _API_SPELLINGS = {"procotol": "protocol", "protocal": "protocol", "URL": "url"}
+_CONTENT_TYPE_KEY = re.compile(r"content[-_]?type", re.IGNORECASE)
 _CONTENT_TYPES = {
     "applicaton/json": JSON_TYPE, "aplication/json": JSON_TYPE, "json": JSON_TYPE, "text/json": JSON_TYPE,
     "multipart/json": MULTIPART_TYPE, "multipart/form_data": MULTIPART_TYPE, "form-data": MULTIPART_TYPE,
@@ -72,6 +80,25 @@ class Notes:
         self.moved[new] = old
         self.add("CFG012", new, f"`{meant}` is meant.", written)
 
+    def meant(
+        self, raw: Mapping[str, Any], at: str, kinds: Mapping[str, type], spellings: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """What an object gives under the names that are known, with a word about every key that is none of them.
+
+        Args:
+            raw: The object.
+            at: Its normalised pointer.
+            kinds: Name → what its value is made of.
+            spellings: Keys that mean a name whatever their value.
+        """
+        raw = given(raw)
+        keys = meant_keys(raw, tuple(kinds), lambda name, value: isinstance(value, kinds[name]), spellings)
+        for name, key in keys.misspelt.items():
+            self.renamed(f"{at}/{name}", f"{self.in_text(at)}/{pointer_token(key)}", key, name)
+        for key, fix in keys.unknown.items():
+            self.add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
+        return {name: raw[key] for name, key in keys.named.items()}
+
 
 def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
     """The configuration as it is meant: known fields under their right names, without what is empty.
@@ -80,18 +107,11 @@ def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
         raw: The object of the text.
         notes: Takes what was read over or read as something else.
     """
-    value: dict[str, Any] = {}
-    for key, item in raw.items():
-        # Empty text means "not given" in many real files.
-        empty = item is None or (isinstance(item, str) and not item.strip())
-        if empty and key not in ("model_type", "model_algorithm"):
-            continue
-        if key not in _TOP_KEYS:
-            meant = difflib.get_close_matches(key, _TOP_KEYS, n=1, cutoff=0.8)
-            fix = f"Did you mean {meant[0]!r}?" if meant else ""
-            notes.add("CFG011", f"/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
-            continue
-        value[key] = item
+    value = notes.meant(raw, "", _TOP_KEYS)
+    for name in ("model_type", "model_algorithm"):
+        # What is mandatory and empty is unusable, not missing.
+        if name in raw:
+            value.setdefault(name, raw[name])
     for name in ("model_type", "model_algorithm", "runtime", "swr_location"):
         if isinstance(value.get(name), str):
             value[name] = value[name].strip()
@@ -106,17 +126,7 @@ def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
 
 
 def _api_spelled(raw: dict[str, Any], at: str, notes: Notes) -> dict[str, Any]:
-    api: dict[str, Any] = {}
-    for key, item in raw.items():
-        meant = _API_SPELLINGS.get(key, key)
-        if meant not in _API_KEYS:
-            notes.add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
-            continue
-        if meant != key:
-            notes.renamed(f"{at}/{meant}", f"{at}/{pointer_token(key)}", key, meant)
-        if item in ("", None) or meant in api:
-            continue
-        api[meant] = item
+    api = notes.meant(raw, at, _API_KEYS, _API_SPELLINGS)
     for name in ("protocol", "method"):
         if isinstance(api.get(name), str):
             api[name] = api[name].strip().lower() if name == "protocol" else api[name].strip().upper()
@@ -132,18 +142,15 @@ def _api_spelled(raw: dict[str, Any], at: str, notes: Notes) -> dict[str, Any]:
 
 
 def _body_spelled(raw: dict[str, Any], at: str, notes: Notes) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    for key, item in raw.items():
-        if item in ("", None):
-            continue
-        if key.lower().replace("_", "-").replace("contenttype", "content-type") == "content-type":
-            if key != "Content-type":
-                notes.moved[f"{at}/Content-type"] = f"{notes.in_text(at)}/{pointer_token(key)}"
-            body["Content-type"] = _content_type(item, f"{at}/Content-type", notes)
-        elif key == "data":
-            body["data"] = item
-        else:
-            notes.add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key)
+    raw = given(raw)
+    # Real files write it in every way.
+    written = next((key for key in raw if _CONTENT_TYPE_KEY.fullmatch(key)), "")
+    if written and "Content-type" not in raw:
+        notes.moved[f"{at}/Content-type"] = f"{notes.in_text(at)}/{pointer_token(written)}"
+        raw["Content-type"] = raw.pop(written)
+    body = notes.meant(raw, at, _BODY_KEYS)
+    if "Content-type" in body:
+        body["Content-type"] = _content_type(body["Content-type"], f"{at}/Content-type", notes)
     return body
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.jsontext import pointer_token
+from airlock.domain.key_spelling import given, meant_keys
 
 MAX_DEPENDENCIES = 200
 # PEP 508 names. Extras are refused: they change what a name brings.
@@ -19,6 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!*-]{0,62}[A-Za-z0-9*])?")
 # A wheel that the package brings itself: the path it has inside the runtime image.
 _BUNDLED_WHEEL = re.compile(r"/home/mind/model/((?:[A-Za-z0-9_.+-]+/)*[A-Za-z0-9_.+-]+\.whl)")
+# Name → what its value is made of.
+_GROUP_KEYS: dict[str, type] = {"installer": str, "packages": list}
+_PACKAGE_KEYS: dict[str, type] = {"package_name": str, "package_version": str, "restraint": str}
+_PACKAGE_SPELLINGS = {"name": "package_name", "package": "package_name", "version": "package_version"}
 
 
 class Restraint(enum.StrEnum):
@@ -77,23 +83,10 @@ def parse_dependencies(
     """
     found: dict[str, Dependency] = {}
     findings: list[Finding] = []
-    for index, group in enumerate(raw):
-        at = f"/{index}"
-        if not isinstance(group, Mapping):
-            findings.append(finding("DEP001", "An object is expected.", place=locate(at), value=group))
-            continue
-        installer = group.get("installer") or "pip"
-        if not isinstance(installer, str) or installer.strip().lower() != "pip":
-            findings.append(
-                finding("DEP003", "Only pip installs packages.", place=locate(f"{at}/installer"), value=installer)
-            )
-        packages = group.get("packages") or ()
-        if not isinstance(packages, Sequence) or isinstance(packages, str):
-            findings.append(finding("DEP001", "`packages` is a list.", place=locate(f"{at}/packages"), value=packages))
-            continue
-        for number, item in enumerate(packages):
-            place = locate(f"{at}/packages/{number}")
-            dependency = _parse_one(item, place, findings)
+    for group, group_at in _groups(raw, locate, findings):
+        for number, item in enumerate(group):
+            at = f"{group_at}/{number}"
+            dependency = _parse_one(item, at, locate, findings)
             if dependency is None:
                 continue
             known = found.setdefault(dependency.key, dependency)
@@ -103,7 +96,7 @@ def parse_dependencies(
                     finding(
                         "DEP004",
                         f"{dependency.name} is asked for as {known.requirement()} and as {dependency.requirement()}.",
-                        place=place,
+                        place=locate(at),
                     )
                 )
     if len(found) > MAX_DEPENDENCIES:
@@ -115,17 +108,70 @@ def parse_dependencies(
     return tuple(found.values()), tuple(findings)
 
 
-def _parse_one(item: Any, place: Place, findings: list[Finding]) -> Dependency | None:
+def _groups(
+    raw: Sequence[Any], locate: Callable[[str], Place], findings: list[Finding]
+) -> Iterator[tuple[Sequence[Any], str]]:
+    """The packages of each group, and the pointer of their list."""
+    for index, item in enumerate(raw):
+        at = f"/{index}"
+        if not isinstance(item, Mapping):
+            findings.append(finding("DEP001", "An object is expected.", place=locate(at), value=item))
+            continue
+        group, keys = _meant(item, at, _GROUP_KEYS, {}, locate, findings)
+        installer = group.get("installer", "pip")
+        if not isinstance(installer, str) or installer.strip().lower() != "pip":
+            place = locate(f"{at}/{keys['installer']}")
+            findings.append(finding("DEP003", "Only pip installs packages.", place=place, value=installer))
+        if "packages" not in group:
+            # An empty object lists nothing and loses nothing, as an empty list does.
+            if item and "packages" not in item:
+                findings.append(finding("DEP001", "The group has no list `packages`.", place=locate(at)))
+            continue
+        packages, packages_at = group["packages"], f"{at}/{keys['packages']}"
+        if isinstance(packages, Sequence) and not isinstance(packages, str):
+            yield packages, packages_at
+        else:
+            findings.append(finding("DEP001", "`packages` is a list.", place=locate(packages_at), value=packages))
+
+
+def _meant(
+    raw: Mapping[str, Any],
+    at: str,
+    kinds: Mapping[str, type],
+    spellings: Mapping[str, str],
+    locate: Callable[[str], Place],
+    findings: list[Finding],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What an object gives by the names that are known, and each name's key as a token of a pointer."""
+    raw = given(raw)
+    keys = meant_keys(raw, tuple(kinds), lambda name, value: isinstance(value, kinds[name]), spellings)
+    for name, key in keys.misspelt.items():
+        place = locate(f"{at}/{pointer_token(key)}")
+        findings.append(finding("CFG012", f"`{name}` is meant.", place=place, value=key))
+    for key, fix in keys.unknown.items():
+        place = locate(f"{at}/{pointer_token(key)}")
+        findings.append(finding("CFG011", "The field is not known and is read over.", place=place, value=key, fix=fix))
+    return (
+        {name: raw[key] for name, key in keys.named.items()},
+        {name: pointer_token(key) for name, key in keys.named.items()},
+    )
+
+
+def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: list[Finding]) -> Dependency | None:
+    place = locate(at)
     if not isinstance(item, Mapping):
         findings.append(finding("DEP001", "An object with `package_name` is expected.", place=place, value=item))
         return None
-    name = item.get("package_name")
-    version = item.get("package_version") or ""
-    restraint = item.get("restraint") or ""
-    if not isinstance(name, str) or not isinstance(version, str) or not isinstance(restraint, str):
+    package, _ = _meant(item, at, _PACKAGE_KEYS, _PACKAGE_SPELLINGS, locate, findings)
+    if "package_name" not in package:
+        findings.append(finding("DEP001", "The package has no `package_name`.", place=place, value=dict(item)))
+        return None
+    if not all(isinstance(value, str) for value in package.values()):
         findings.append(finding("DEP001", "Name, version and restraint are text.", place=place, value=dict(item)))
         return None
-    name, version, restraint = name.strip(), version.strip(), restraint.strip().upper()
+    name = package["package_name"].strip()
+    version = package.get("package_version", "").strip()
+    restraint = package.get("restraint", "").strip().upper()
     wheel = _BUNDLED_WHEEL.fullmatch(name)
     if wheel is not None and ".." not in wheel[1].split("/"):
         return Dependency(name=wheel[1], bundled=True)

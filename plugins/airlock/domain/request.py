@@ -12,13 +12,13 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.device import Device
-from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors
+from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
 from airlock.domain.smoke import RECORD_ONLY, TOLERANCE
 from airlock.domain.source import DEFAULT_CONNECTION, SourceLocation
 from airlock.domain.version import VersionNumber
@@ -433,7 +433,11 @@ class _Form:
         dependencies, findings = parse_dependencies(
             raw, lambda pointer: Place(file=_FORM, pointer="dependencies" + pointer)
         )
-        self.findings.extend(findings)
+        for each in findings:
+            if each.code == "CFG011":
+                # Nobody is told the warnings of a form: as in the form itself, what would be lost is refused.
+                each = replace(each, code="REQ001", severity=Severity.ERROR)
+            self.findings.append(each)
         return dependencies
 
     def _flag(self, name: str) -> bool:
