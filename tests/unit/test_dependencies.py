@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from airlock.domain.dependencies import MAX_DEPENDENCIES, Dependency, Restraint, parse_dependencies
 from airlock.domain.findings import Finding, Place
@@ -120,6 +121,90 @@ def test_a_name_is_a_name_and_nothing_else(name: str) -> None:
 )
 def test_a_version_is_a_version_and_nothing_else(version: str) -> None:
     assert found(package("numpy", version, "EXACT")) == ["DEP001"]
+
+
+@pytest.mark.parametrize(
+    "version,restraint",
+    [
+        ("latest", "EXACT"),
+        ("1.x", "EXACT"),
+        ("1.x", "ATMOST"),
+        ("1.0.*", "ATLEAST"),
+        ("1.0.*", "ATMOST"),
+        ("1.0+cpu", "ATLEAST"),
+        ("1.0.dev1.*", "EXACT"),
+        ("1..0", "EXACT"),
+        ("1.0-SNAPSHOT", "EXACT"),
+        ("stable", "ATLEAST"),
+    ],
+)
+def test_a_version_that_no_index_can_have_is_refused_with_what_is_allowed(version: str, restraint: str) -> None:
+    _, (told,) = parse(package("foo", version, restraint))
+    assert (told.code, told.value) == ("DEP001", version)
+    assert "go with EXACT only" in told.fix
+
+
+@pytest.mark.parametrize(
+    "version,restraint",
+    [
+        ("1", "ATLEAST"),
+        ("1.0.*", "EXACT"),
+        ("1.0+cpu", "EXACT"),
+        ("1.0-dev1", "EXACT"),
+        ("2.0.post1", "ATLEAST"),
+        ("1.0b2", "ATMOST"),
+        ("1.0-1", "EXACT"),
+        ("v1.0", "EXACT"),
+        ("1!2.0", "EXACT"),
+        ("2021.05.30", "ATLEAST"),
+        ("1.0.0-beta.2", "EXACT"),
+    ],
+)
+def test_versions_in_older_spellings_are_taken(version: str, restraint: str) -> None:
+    assert found(package("foo", version, restraint)) == []
+
+
+WHEEL = package("/home/mind/model/wheels/foo_bar-1.0-py3-none-any.whl")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        package("foo-bar", "2.0", "EXACT"),
+        package("Foo.Bar", "1.1", "ATLEAST"),
+        package("foo_bar", "0.9", "ATMOST"),
+        package("/home/mind/model/foo_bar-2.0-py3-none-any.whl"),
+    ],
+)
+def test_a_wheel_of_the_package_contradicts_another_version_of_it(beside: Any) -> None:
+    assert found(WHEEL, beside) == ["DEP004"]
+    assert found(beside, WHEEL) == ["DEP004"]
+
+
+def test_two_wheels_contradict_each_other_where_the_name_alone_comes_first() -> None:
+    other = package("/home/mind/model/foo_bar-2.0-py3-none-any.whl")
+    _, (told,) = parse(package("foo-bar"), WHEEL, other)
+    assert told.place.pointer == "/0/packages/2"
+    assert told.message == (
+        "foo-bar is asked for as wheels/foo_bar-1.0-py3-none-any.whl and as foo_bar-2.0-py3-none-any.whl."
+    )
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        package("foo-bar"),
+        package("foo-bar", "1.0", "EXACT"),
+        package("foo-bar", "1.0.*", "EXACT"),
+        package("foo-bar", "0.9", "ATLEAST"),
+        package("foo", "2.0", "EXACT"),
+        package("/home/mind/model/foo_bar-1.0-cp311-cp311-linux_x86_64.whl"),
+        package("/home/mind/model/odd.whl"),
+    ],
+)
+def test_a_wheel_of_the_package_goes_with_what_asks_for_its_version(beside: Any) -> None:
+    assert found(WHEEL, beside) == []
+    assert found(beside, WHEEL) == []
 
 
 @pytest.mark.parametrize("restraint", [None, "", "NEWEST", "==", "EXACTLY"])
@@ -262,3 +347,4 @@ def test_whatever_passes_is_one_requirement_without_url_extras_or_marker(
         assert not line.startswith(("-", ".", "/"))
         read = Requirement(dependency.name)
         assert (read.url, read.extras, read.marker, str(read.specifier)) == (None, set(), None, "")
+        SpecifierSet(dependency.specifier)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.jsontext import pointer_token
 from airlock.domain.key_spelling import given, meant_keys
@@ -19,6 +22,10 @@ MAX_DEPENDENCIES = 200
 # PEP 508 names. Extras are refused: they change what a name brings.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!*-]{0,62}[A-Za-z0-9*])?")
+_VERSION_FORM = (
+    "Write a version such as 1.2.3, 1.2rc1 or 1.2.post1; `1.2.*` and `1.2+cpu` go with EXACT only. Without "
+    "`package_version` any version will do."
+)
 # A wheel that the package brings itself: the path it has inside the runtime image.
 _BUNDLED_WHEEL = re.compile(r"/home/mind/model/((?:[A-Za-z0-9_.+-]+/)*[A-Za-z0-9_.+-]+\.whl)")
 # Name → what its value is made of.
@@ -64,6 +71,20 @@ class Dependency:
         """What is asked of the version, as in a requirements file; empty where any will do."""
         return "" if self.restraint is None else f"{_OPERATORS[self.restraint]}{self.version}"
 
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The distribution's name in its normal form, and what is asked of its version; empty where any will do.
+
+        A bundled wheel is the one version that its file's name says.
+        """
+        if not self.bundled:
+            return self.key, self.specifier
+        try:
+            name, version, _, _ = parse_wheel_filename(self.name.rpartition("/")[2])
+        except InvalidWheelFilename:
+            return self.key, ""
+        return name, f"=={version}"
+
     def requirement(self) -> str:
         """The dependency as a line of a requirements file; a bundled wheel as its path under `model/`."""
         return f"{self.name}{self.specifier}"
@@ -82,6 +103,8 @@ def parse_dependencies(
         The dependencies in the order given, each once, and the findings. Only usable when no finding is an error.
     """
     found: dict[str, Dependency] = {}
+    #: Name → the first dependency of it, a wheel of the package before any other: what the later ones must go with.
+    first: dict[str, Dependency] = {}
     findings: list[Finding] = []
     for group, group_at in _groups(raw, locate, findings):
         for number, item in enumerate(group):
@@ -89,13 +112,16 @@ def parse_dependencies(
             dependency = _parse_one(item, at, locate, findings)
             if dependency is None:
                 continue
-            known = found.setdefault(dependency.key, dependency)
-            # The same name in two spellings is one package.
-            if (known.version, known.restraint) != (dependency.version, dependency.restraint):
+            name = dependency.asked[0]
+            known, beside = found.setdefault(dependency.key, dependency), first.get(name, dependency)
+            if beside is dependency or (dependency.bundled and not beside.bundled):
+                first[name] = dependency
+            other = next((each for each in (known, beside) if not _go_together(each, dependency)), None)
+            if other is not None:
                 findings.append(
                     finding(
                         "DEP004",
-                        f"{dependency.name} is asked for as {known.requirement()} and as {dependency.requirement()}.",
+                        f"{name} is asked for as {other.requirement()} and as {dependency.requirement()}.",
                         place=locate(at),
                     )
                 )
@@ -106,6 +132,16 @@ def parse_dependencies(
             )
         )
     return tuple(found.values()), tuple(findings)
+
+
+def _go_together(one: Dependency, other: Dependency) -> bool:
+    """Whether two dependencies of one name can both hold."""
+    if not one.bundled and not other.bundled:
+        # Two restraints that might both hold are two readings all the same.
+        return (one.version, one.restraint) == (other.version, other.restraint)
+    wheel, beside = (one, other) if one.bundled else (other, one)
+    version = wheel.asked[1].removeprefix("==")
+    return not version or SpecifierSet(beside.asked[1]).contains(version, prereleases=True)
 
 
 def _groups(
@@ -190,4 +226,11 @@ def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: lis
             )
         )
         return None
-    return Dependency(name=name, version=version, restraint=Restraint(restraint))
+    dependency = Dependency(name=name, version=version, restraint=Restraint(restraint))
+    try:
+        SpecifierSet(dependency.specifier)
+    except InvalidSpecifier:
+        message = f"{dependency.requirement()} is nothing that pip can look for."
+        findings.append(finding("DEP001", message, place=place, value=version, fix=_VERSION_FORM))
+        return None
+    return dependency

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from airlock.domain.catalogue import Catalogue, Runtime
@@ -42,7 +42,7 @@ def check_pins(
     fitting = next((row for row in others if not any(_refused(each, row) for each in dependencies)), None)
     findings = []
     for each in refused:
-        name, asked = _asked(each)
+        name, asked = each.asked
         pinned = " or ".join(_versions(name, runtime))
         keep = f"ask for {name} {pinned}, or leave it out of `dependencies`: the runtime has it"
         fix = f"Use the runtime {fitting.name!r}, or {keep}." if fitting else f"{keep[0].upper()}{keep[1:]}."
@@ -59,7 +59,7 @@ def check_pins(
 
 
 def _refused(dependency: Dependency, runtime: Runtime) -> bool:
-    name, asked = _asked(dependency)
+    name, asked = dependency.asked
     versions = _versions(name, runtime)
     if not asked or not versions:
         return False
@@ -67,19 +67,8 @@ def _refused(dependency: Dependency, runtime: Runtime) -> bool:
         wanted = SpecifierSet(asked)
         return not any(wanted.contains(Version(version), prereleases=True) for version in versions)
     except (InvalidSpecifier, InvalidVersion):
-        # Whether pip takes such a version is pip's to say.
+        # A record may hold what no configuration may any more. Whether pip takes it is pip's to say.
         return False
-
-
-def _asked(dependency: Dependency) -> tuple[str, str]:
-    """The distribution's name in its normal form, and what is asked of its version; empty where any will do."""
-    if dependency.bundled:
-        try:
-            name, version, _, _ = parse_wheel_filename(dependency.name.rpartition("/")[2])
-        except InvalidWheelFilename:
-            return dependency.key, ""
-        return name, f"=={version}"
-    return dependency.key, dependency.specifier
 
 
 def _versions(name: str, runtime: Runtime) -> list[str]:

@@ -233,7 +233,8 @@ _ALL = (
     # ── dependencies ─────────────────────────────────────────────────────────────────────────────────────────────────
     Rule(
         code="DEP001", title="A dependency's name or version breaks its form", severity="error", source=_CONFIG,
-        reason="A name is a name: no options, URLs or paths that change where packages come from.",
+        reason="A name is a name: no options, URLs or paths that change where packages come from. A version is one "
+        "that pip can look for (PEP 440); which one is never guessed.",
         remedy="Write the plain package name, and the version in `package_version`.",
     ),
     Rule(
@@ -248,7 +249,7 @@ _ALL = (
     ),
     Rule(
         code="DEP004", title="A package is listed twice with different versions", severity="error", source=_CONFIG,
-        reason="Both cannot hold.",
+        reason="Both cannot hold. A wheel of the package counts by the name and the version of its file.",
         remedy="Keep one.",
     ),
     Rule(
