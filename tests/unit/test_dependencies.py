@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from airlock.codec import decode, encode
 from airlock.domain.dependencies import MAX_DEPENDENCIES, Dependency, Restraint, parse_dependencies
 from airlock.domain.findings import Finding, Place
 
@@ -332,6 +333,19 @@ def test_every_broken_dependency_is_named_with_its_place() -> None:
         ("DEP003", "/1/installer"),
         ("DEP002", "/1/packages/0"),
     ]
+
+
+def test_the_place_of_a_dependency_is_kept_and_is_no_part_of_it() -> None:
+    (dependency,), _ = parse(package("numpy"))
+    assert dependency.place == Place(pointer="/0/packages/0")
+    assert decode(Dependency, encode(dependency)).place == dependency.place
+    assert dependency == Dependency(name="numpy")
+    assert hash(dependency) == hash(Dependency(name="numpy"))
+
+
+def test_a_dependency_of_an_older_record_stands_somewhere_in_the_configuration() -> None:
+    old = {"name": "numpy", "version": "1.0", "restraint": "EXACT", "bundled": False}
+    assert str(decode(Dependency, old).place) == "model/config.json /dependencies"
 
 
 @given(st.text(max_size=30), st.text("0123456789.ab*+!-", max_size=10), st.sampled_from([*Restraint.__members__, ""]))

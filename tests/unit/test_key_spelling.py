@@ -25,6 +25,8 @@ NAMES = ("minLength", "maxLength", "properties", "not", "format", "type")
         ("form", ()),
         ("colour", ()),
         ("", ()),
+        ("propertes\0", ()),
+        ("propertes\ud800", ()),
     ],
 )
 def test_the_closest_names_are_found(key: str, names: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from airlock.domain.pins import check_pins
 from tests.unit.given import runtime
 from tests.unit.rule_cases import whole_catalogue
 
-PLACE = Place(file="model/config.json", pointer="/dependencies")
+PLACE = Place(file="model/config.json", pointer="/dependencies/0/packages/1", line=3, column=5)
 NEW = runtime(name="sklearn1.9-python3.11", constraints="numpy==2.4.6\nscikit-learn==1.9.1\ntorch==2.13.0+cpu\n")
 OLD = runtime(name="python3.6", constraints="# pins\nnumpy==1.16.6\nscikit-learn==0.18.1 ; python_version < '4'\n")
 CATALOGUE = Catalogue.of([NEW, OLD])
@@ -22,7 +22,7 @@ def needing(name: str, version: str = "", restraint: Restraint | None = None) ->
 
 
 def told(*dependencies: Dependency) -> list[tuple[str, str]]:
-    return [(item.message, item.fix) for item in check_pins(dependencies, NEW, CATALOGUE, PLACE)]
+    return [(item.message, item.fix) for item in check_pins(dependencies, NEW, CATALOGUE)]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,11 @@ def test_what_no_pin_meets_is_told_with_a_runtime_that_has_it() -> None:
     ]
 
 
+def test_a_conflict_is_told_where_the_dependency_stands() -> None:
+    numpy = Dependency(name="numpy", version="1.16.6", restraint=Restraint.EXACT, place=PLACE)
+    assert [item.place for item in check_pins([needing("scipy"), numpy], NEW, CATALOGUE)] == [PLACE]
+
+
 def test_a_runtime_is_named_only_where_it_has_all_that_is_asked_for() -> None:
     both = told(needing("numpy", "1.16.6", Restraint.EXACT), needing("scikit-learn", "1.9.1", Restraint.EXACT))
     assert [fix for _, fix in both] == ["Ask for numpy 2.4.6, or leave it out of `dependencies`: the runtime has it."]
@@ -73,4 +78,4 @@ def test_a_pin_of_the_engine_itself_fits_its_own_runtime_everywhere() -> None:
     for row in whole_catalogue().runtimes:
         pins = [line.partition("==") for line in row.constraints.splitlines() if "==" in line and line[0] != "#"]
         asked = [needing(name, version.split(";")[0].strip(), Restraint.EXACT) for name, _, version in pins]
-        assert check_pins(asked, row, whole_catalogue(), PLACE) == [], row.name
+        assert check_pins(asked, row, whole_catalogue()) == [], row.name

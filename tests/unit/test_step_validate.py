@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -194,6 +195,38 @@ def test_a_wheel_that_only_the_request_names_must_be_in_the_package() -> None:
     files = iris_files(model__customize_service_dot_py=SERVICE)
     assert [item.code for item in rejected(files, dependencies=wheel).findings] == ["DEP001"]
     assert noticed({**files, "model/x.whl": b"x"}, dependencies=wheel) == []
+
+
+def placed(*packages: dict[str, str], code: bool) -> list[tuple[str, str]]:
+    """Code → place of every finding about these packages, which stand in a file of several lines."""
+    config = json.dumps(changed(dependencies=[{"installer": "pip", "packages": list(packages)}]), indent=1).encode()
+    more = {"model/customize_service.py": SERVICE} if code else {}
+    line = Line({**iris_files(), "model/config.json": config, **more})
+    accepted = line.accept()
+    try:
+        findings = line.validate(accepted, line.fetch(accepted)).findings
+    except PackageRejected as rejected:
+        findings = rejected.findings
+    lines = config.decode().splitlines()
+    for item in findings:
+        assert lines[item.place.line - 1][item.place.column - 1] == "{"
+    return [(item.code, item.place.pointer) for item in findings]
+
+
+def test_what_is_wrong_with_a_dependency_is_told_at_its_line_and_column() -> None:
+    numpy = {"package_name": "numpy", "package_version": "1.16.6", "restraint": "EXACT"}
+    wheel = {"package_name": "/home/mind/model/x-1.0-py3-none-any.whl"}
+    six = {"package_name": "six"}
+    assert placed(six, numpy, code=True) == [("DEP006", "/dependencies/0/packages/1")]
+    assert placed(six, six, wheel, code=True) == [("DEP001", "/dependencies/0/packages/2")]
+    assert placed(six, code=False) == [("DEP005", "/dependencies/0/packages/0")]
+
+
+def test_a_conflict_of_what_the_request_asks_for_is_told_at_the_request() -> None:
+    numpy = {"package_name": "numpy", "package_version": "1.16.6", "restraint": "EXACT"}
+    files = iris_files(model__customize_service_dot_py=SERVICE)
+    (item,) = rejected(files, dependencies=[{"packages": [{"package_name": "six"}, numpy]}]).findings
+    assert (item.code, str(item.place)) == ("DEP006", "request dependencies/0/packages/1")
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,12 +8,13 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from airlock.domain.engines import CONFIG_FILE
 from airlock.domain.findings import Finding, Place, finding
 from airlock.domain.jsontext import pointer_token
 from airlock.domain.key_spelling import given, meant_keys
@@ -28,6 +29,7 @@ _VERSION_FORM = (
 )
 # A wheel that the package brings itself: the path it has inside the runtime image.
 _BUNDLED_WHEEL = re.compile(r"/home/mind/model/((?:[A-Za-z0-9_.+-]+/)*[A-Za-z0-9_.+-]+\.whl)")
+_SOMEWHERE = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
 # Name → what its value is made of.
 _GROUP_KEYS: dict[str, type] = {"installer": str, "packages": list}
 _PACKAGE_KEYS: dict[str, type] = {"package_name": str, "package_version": str, "restraint": str}
@@ -54,12 +56,14 @@ class Dependency:
         version: The version, empty when any will do.
         restraint: How the version binds; None without one.
         bundled: Whether the package brings it as a wheel of its own.
+        place: Where it is asked for; it is no part of what is asked for. Older records do not say it.
     """
 
     name: str
     version: str = ""
     restraint: Restraint | None = None
     bundled: bool = False
+    place: Place = field(default=_SOMEWHERE, compare=False)
 
     @property
     def key(self) -> str:
@@ -210,12 +214,12 @@ def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: lis
     restraint = package.get("restraint", "").strip().upper()
     wheel = _BUNDLED_WHEEL.fullmatch(name)
     if wheel is not None and ".." not in wheel[1].split("/"):
-        return Dependency(name=wheel[1], bundled=True)
+        return Dependency(name=wheel[1], bundled=True, place=place)
     if not _NAME.fullmatch(name):
         findings.append(finding("DEP001", "The package name breaks its form.", place=place, value=name))
         return None
     if not version:
-        return Dependency(name=name)
+        return Dependency(name=name, place=place)
     if not _VERSION.fullmatch(version):
         findings.append(finding("DEP001", f"The version of {name} breaks its form.", place=place, value=version))
         return None
@@ -226,7 +230,7 @@ def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: lis
             )
         )
         return None
-    dependency = Dependency(name=name, version=version, restraint=Restraint(restraint))
+    dependency = Dependency(name=name, version=version, restraint=Restraint(restraint), place=place)
     try:
         SpecifierSet(dependency.specifier)
     except InvalidSpecifier:

@@ -77,6 +77,9 @@ def is_empty(value: Any) -> bool:
 
 def close_names(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """The names that a key is closest to: none where it is close to none, several where it is as close to each."""
+    if not key.isprintable():
+        # Its pointer is kept with what it names, and no database keeps every character.
+        return ()
     word = _word(key)
     same = tuple(name for name in known if _word(name) == word)
     if same or len(word) < _LEAST_LETTERS:

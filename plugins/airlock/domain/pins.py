@@ -16,21 +16,18 @@ from packaging.version import InvalidVersion, Version
 
 from airlock.domain.catalogue import Catalogue, Runtime
 from airlock.domain.dependencies import Dependency
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Finding, finding
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;#]+)")
 
 
-def check_pins(
-    dependencies: Sequence[Dependency], runtime: Runtime, catalogue: Catalogue, place: Place
-) -> list[Finding]:
+def check_pins(dependencies: Sequence[Dependency], runtime: Runtime, catalogue: Catalogue) -> list[Finding]:
     """Compare dependencies with a runtime's pins.
 
     Args:
         dependencies: What the package asks for.
         runtime: The runtime that serves it.
         catalogue: For a runtime of the same engine that has what is asked for.
-        place: Where the dependencies stand.
 
     Returns:
         DEP006 for each dependency that no build of the runtime can have.
@@ -50,7 +47,7 @@ def check_pins(
             finding(
                 "DEP006",
                 f"{name} {asked} is asked for, and {runtime.engine} {runtime.name} has {name} {pinned}.",
-                place=place,
+                place=each.place,
                 value=each.requirement(),
                 fix=fix,
             )

@@ -147,17 +147,12 @@ def check_files(config: ModelConfig, manifest: Manifest, evidence: Callable[[], 
             finding("SVC001", f"{engine.name} loads nothing by itself.", place=Place(file=f"model/{SERVICE_FILE}"))
         )
     if config.dependencies and not has_code:
-        findings.append(
-            finding(
-                "DEP005",
-                "Nothing uses the dependencies.",
-                place=Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies"),
-            )
-        )
+        findings.append(finding("DEP005", "Nothing uses the dependencies.", place=config.dependencies[0].place))
     for dependency in config.dependencies:
         if dependency.bundled and dependency.name not in paths:
-            place = Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
-            findings.append(finding("DEP001", f"The wheel model/{dependency.name} is not in the package.", place=place))
+            message = f"The wheel model/{dependency.name} is not in the package."
+            fix = "Put the wheel there, or correct its path."
+            findings.append(finding("DEP001", message, place=dependency.place, fix=fix))
     return findings
 
 
@@ -206,11 +201,7 @@ def _right_name(engine: Engine, kind: ModelFile, evidence: tuple[Evidence, ...])
 def check_dependencies(config: ModelConfig, catalogue: Catalogue) -> list[Finding]:
     """DEP006 where the runtime pins another version of what is asked for."""
     runtime = catalogue.of_config(config.model_type, config.runtime)
-    if runtime is None:
-        return []
-    return check_pins(
-        config.dependencies, runtime, catalogue, Place(file=f"model/{CONFIG_FILE}", pointer="/dependencies")
-    )
+    return [] if runtime is None else check_pins(config.dependencies, runtime, catalogue)
 
 
 def check_service_code(
