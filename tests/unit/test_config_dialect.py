@@ -190,6 +190,13 @@ def told(raw: Any) -> list[tuple[str, str]]:
         ({"min_length": 2}, {"minLength": 2}, "/min_length"),
         ({"minmum": 0}, {"minimum": 0}, "/minmum"),
         ({"Type": "number"}, {"type": "number"}, "/Type"),
+        ({"minimum": 0, "exclusiveMinimum": True}, {"exclusiveMinimum": 0}, "/exclusiveMinimum"),
+        ({"exclusiveMaximum": True, "maximum": 9.5}, {"exclusiveMaximum": 9.5}, "/exclusiveMaximum"),
+        ({"minimum": 0, "exclusiveMinimum": False}, {"minimum": 0}, "/exclusiveMinimum"),
+        ({"exclusiveMinimum": True}, {}, "/exclusiveMinimum"),
+        ({"minLength": "1"}, {"minLength": 1}, "/minLength"),
+        ({"maximum": " -2.5e1 "}, {"maximum": -25.0}, "/maximum"),
+        ({"multipleOf": "0.5"}, {"multipleOf": 0.5}, "/multipleOf"),
         ({"any_of": [{"type": "null"}]}, {"anyOf": [{"type": "null"}]}, "/any_of"),
     ],
 )
@@ -218,6 +225,34 @@ def test_loose_schemas_are_normalised_and_told(raw: Any, normal: Any, at: str) -
 def test_what_says_nothing_is_left_out_without_a_word(raw: Any, normal: Any) -> None:
     assert schema_of(raw) == normal
     assert told(raw) == []
+
+
+def test_the_flag_of_a_bound_in_text_moves_the_number() -> None:
+    raw = {"minimum": "0", "exclusiveMinimum": True, "maximum": 1}
+    assert schema_of(raw) == {"exclusiveMinimum": 0, "maximum": 1}
+    assert sorted(told(raw)) == [("CFG012", "/exclusiveMinimum"), ("CFG012", "/minimum")]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"minLength": "one"},
+        {"minLength": "1.5"},
+        {"minLength": "-1"},
+        {"maximum": "nan"},
+        {"maximum": "1e999"},
+        {"maximum": "1_000"},
+        {"maximum": "٣"},
+        {"maximum": "9" * 65},
+        {"minimum": True},
+        {"multipleOf": "0"},
+        {"exclusiveMinimum": "true"},
+    ],
+)
+def test_what_is_no_number_in_any_reading_is_refused(raw: Any) -> None:
+    config, findings = read_config(pytorch(request={"data": raw}))
+    assert config is None
+    assert codes(findings) == ["API003"]
 
 
 @pytest.mark.parametrize(

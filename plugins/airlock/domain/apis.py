@@ -5,12 +5,14 @@ Source: Specifications for compiling the model configuration file, `apis`.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.findings import Finding, Place, finding
-from airlock.domain.jsontext import pointer_token
+from airlock.domain.jsontext import MAX_NUMBER_CHARACTERS, pointer_token
 from airlock.domain.key_spelling import meant_keys
 
 JSON_TYPE = "application/json"
@@ -47,6 +49,9 @@ _KNOWN = tuple(sorted({*_KEYWORDS, *_NEVER_APPLIED}))
 _TEXTS = frozenset({"title", "description", "format"})
 _WHOLE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+#: Flags of Draft 4 → the bound that they belong to.
+_FLAGS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+_NUMBER_TEXT = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,12 @@ class SchemaReader:
                 self._add("API005", place, f"`{meant}` is not applied.")
             else:
                 self._keyword(schema, meant, raw[key], place)
+        for flag, bound in _FLAGS.items():
+            # In Draft 4 it says of the bound beside it that it is no value itself, and nothing where there is none.
+            if schema.get(flag) is True:
+                del schema[flag]
+                if bound in schema:
+                    schema[flag] = schema.pop(bound)
         return schema
 
     def _keyword(self, schema: dict[str, Any], key: str, value: Any, place: str) -> None:
@@ -206,14 +217,35 @@ class SchemaReader:
     def _bound(self, schema: dict[str, Any], key: str, value: Any, place: str) -> None:
         if value == "":
             return
-        usable = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not usable or (key in _WHOLE and (value < 0 or value != int(value))) or (key == "multipleOf" and value <= 0):
+        if isinstance(value, bool) and key in _FLAGS:
+            self._add("CFG012", place, f"`{key}` holds the bound itself; the flag of Draft 4 is read as that.", value)
+            if value:
+                schema[key] = value
+            return
+        number = _number(value)
+        if number is None or (key in _WHOLE and (number < 0 or number != int(number))):
             self._add("API003", place, f"`{key}` is a {'whole ' if key in _WHOLE else ''}number.", value)
+        elif key == "multipleOf" and number <= 0:
+            self._add("API003", place, "`multipleOf` is a number above 0.", value)
         else:
-            schema[key] = value
+            if isinstance(value, str):
+                self._add("CFG012", place, "A number is meant, not text.", value)
+            schema[key] = number
 
     def _add(self, code: str, at: str, message: str, value: Any = None, fix: str = "") -> None:
         self.findings.append(finding(code, message, place=self.locate(at), value=value, fix=fix))
+
+
+def _number(value: Any) -> int | float | None:
+    """A finite number, also one that is written as text; None for everything else."""
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > MAX_NUMBER_CHARACTERS or not _NUMBER_TEXT.fullmatch(text):
+            return None
+        value = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None
 
 
 def _is_foreign(key: str) -> bool:
@@ -227,7 +259,7 @@ def _fits(keyword: str, value: Any) -> bool:
         # `dtype` is close to it, and names types of another world.
         return isinstance(value, str) and value.strip().lower() in {*_TYPES, *_TYPE_SPELLINGS, "file"}
     if keyword in _NUMBERS or keyword in _WHOLE:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return _number(value) is not None or (isinstance(value, bool) and keyword in _FLAGS)
     if keyword in ("required", "enum", "anyOf", "oneOf", "allOf"):
         return isinstance(value, list)
     if keyword == "properties":
