@@ -310,6 +310,9 @@ def test_a_document_name_starts_with_a_letter_and_is_plain(name: Any) -> None:
         "http://0.0.0.0/",
         "http://169.254.169.254/latest/meta-data",
         "http://[fe80::1%25eth0]/",
+        "http://10.1.2.3/",
+        "http://metadata.google.internal/",
+        "http://①②⑦.0.0.1/",
         7,
     ],
 )

@@ -8,13 +8,11 @@ Source: Importing a meta model from OBS, tables 2 and 3 and step 3c.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.device import Device
@@ -22,6 +20,7 @@ from airlock.domain.findings import Finding, Place, Severity, by_weight, finding
 from airlock.domain.smoke import RECORD_ONLY, TOLERANCE
 from airlock.domain.source import DEFAULT_CONNECTION, SourceLocation
 from airlock.domain.version import VersionNumber
+from airlock.domain.web_address import is_web_address
 from airlock.errors import RequestRejected
 
 MAX_NAME_CHARACTERS = 64
@@ -30,7 +29,6 @@ MAX_LABEL_CHARACTERS = 32
 MAX_DESCRIPTION_CHARACTERS = 100
 MAX_DOCUMENTS = 3
 MAX_DOCUMENT_NAME_CHARACTERS = 48
-MAX_URL_CHARACTERS = 1024
 DEPLOYMENT_TYPES = ("real-time", "batch", "edge")
 
 # Chinese characters are what the specification names; Han is their script's block range.
@@ -418,9 +416,9 @@ class _Form:
             name, url = item["doc_name"], item["doc_url"]
             if not isinstance(name, str) or not _DOCUMENT_NAME.fullmatch(name) or not name.isprintable():
                 self.broken("REQ011", f"{place}/doc_name", "The name breaks its form.", name)
-            elif not isinstance(url, str) or not _is_web_address(url):
+            elif not isinstance(url, str) or not is_web_address(url):
                 self.broken(
-                    "REQ011", f"{place}/doc_url", "The address is no http(s) URL, or that of the machine itself.", url
+                    "REQ011", f"{place}/doc_url", "The address is no http(s) URL, or one inside the network.", url
                 )
             else:
                 documents.append(Document(name=name, url=url))
@@ -446,30 +444,3 @@ class _Form:
             return bool(value)
         self.broken("REQ003", name, "true or false is expected.", value)
         return False
-
-
-def _is_web_address(url: str) -> bool:
-    if len(url) > MAX_URL_CHARACTERS or not url.isprintable() or " " in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return False
-    if not host or _is_the_machine_itself(host):
-        return False
-    return parts.scheme in ("http", "https") and parts.username is None and parts.password is None
-
-
-def _is_the_machine_itself(host: str) -> bool:
-    """Whether an address is that of whoever opens it, or of the service that hands out a cloud machine's secrets."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        # Browsers read numbers, and fewer parts than four, as an address too.
-        return re.fullmatch(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}", name) is not None
-    plain = getattr(address, "ipv4_mapped", None) or address
-    return plain.is_loopback or plain.is_link_local or plain.is_unspecified or plain.is_multicast

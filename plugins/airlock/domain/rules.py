@@ -452,8 +452,10 @@ _ALL = (
     ),
     Rule(
         code="REQ011", title="A model document is unusable", severity="error", source=_IMPORT,
-        reason="Up to three documents, each a name that starts with a letter and an http(s) URL.",
-        remedy="Correct the name or the URL.",
+        reason="Up to three documents, each a name that starts with a letter and an http(s) URL. Whoever opens a link "
+        "does so from inside their own network, where an uploader has nothing to ask: private, local and reserved "
+        "addresses are refused, and names without a dot or below localhost, local and internal.",
+        remedy="Correct the name or the URL; name a company's own pages by their full domain.",
     ),
     Rule(
         code="REQ012", title="An unknown device", severity="error", source=_IMPORT,
