@@ -160,6 +160,21 @@ def test_other_algorithms_are_refused(name: str) -> None:
     assert {code for code, _ in broken(changed(model_algorithm=name))} == {"CFG009"}
 
 
+@pytest.mark.parametrize(
+    "character",
+    ["\u3400", "\u4e00", "\u9fff", "\u3005", "\u3007", "\u2e80", "\u2f00", "\u3021", "\uf900", "\ufad9", "\U00020000",
+     "\U0002a6df", "\U0002fa1d", "\U000323af"],
+    ids=ascii,
+)  # fmt: skip
+def test_no_chinese_character_of_any_block_stands_in_an_algorithm(character: str) -> None:
+    assert broken(changed(model_algorithm=f"a{character}")) == [("CFG009", "/model_algorithm")]
+
+
+@pytest.mark.parametrize("name", ["détection", "a_детекция", "aあ", "a한", "a\u3001"])
+def test_letters_of_other_scripts_may_stand_in_an_algorithm(name: str) -> None:
+    assert good_config(changed(model_algorithm=name)).model_algorithm == name
+
+
 @pytest.mark.parametrize("name,value", [("swr_location", "registry/image:1"), ("health", {"url": "/health"})])
 def test_fields_of_image_do_not_go_with_an_engine(name: str, value: Any) -> None:
     assert broken(changed(**{name: value})) == [("CFG010", f"/{name}")]
