@@ -25,6 +25,7 @@ NAMES = ("minLength", "maxLength", "properties", "not", "format", "type")
         ("form", ()),
         ("colour", ()),
         ("", ()),
+        ("propertes" + "_" * 64, ()),
         ("propertes\0", ()),
         ("propertes\ud800", ()),
     ],
@@ -45,6 +46,11 @@ def test_the_first_of_two_misspelt_keys_is_read() -> None:
     keys = meant_keys({"propertes": 1, "proprties": 2}, NAMES, lambda name, value: True)
     assert keys.named == {"properties": "propertes"}
     assert list(keys.unknown) == ["proprties"]
+
+
+def test_an_object_of_hundreds_of_keys_is_not_looked_through() -> None:
+    raw = {"propertes": 1, **{f"key{number}": 1 for number in range(256)}}
+    assert meant_keys(raw, NAMES, lambda name, value: True).named == {}
 
 
 @given(st.dictionaries(st.one_of(st.text(max_size=12), st.sampled_from(NAMES)), st.integers()))

@@ -15,6 +15,9 @@ from typing import Any
 _LEAST_RATIO = 0.8
 # A shorter word is as close to other words as to itself misspelt: `note` to `not`, `form` to `format`.
 _LEAST_LETTERS = 5
+_MOST_CHARACTERS = 64
+# An object of more keys than that is no list of fields; a file may have tens of thousands, each to be compared.
+_MOST_KEYS = 256
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
@@ -56,7 +59,10 @@ def meant_keys(
     for key, value in raw.items():
         if key in known:
             continue
-        names = (spellings[key],) if key in spellings else close_names(key, known)
+        if key in spellings:
+            names: tuple[str, ...] = (spellings[key],)
+        else:
+            names = close_names(key, known) if len(raw) <= _MOST_KEYS else ()
         # The right spelling beside it holds, and so does the first of two wrong ones.
         if len(names) == 1 and names[0] not in named and (key in spellings or fits(names[0], value)):
             named[names[0]] = key
@@ -77,9 +83,13 @@ def is_empty(value: Any) -> bool:
 
 def close_names(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """The names that a key is closest to: none where it is close to none, several where it is as close to each."""
-    if not key.isprintable():
-        # Its pointer is kept with what it names, and no database keeps every character.
-        return ()
+    # The pointer of a key is kept with what it names, and no database keeps every character.
+    return _closest(key, known) if len(key) <= _MOST_CHARACTERS and key.isprintable() else ()
+
+
+# A file that misspells a key does it in all its places.
+@functools.lru_cache(maxsize=1024)
+def _closest(key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     word = _word(key)
     same = tuple(name for name in known if _word(name) == word)
     if same or len(word) < _LEAST_LETTERS:
