@@ -182,6 +182,20 @@ def test_a_wheel_of_the_package_contradicts_another_version_of_it(beside: Any) -
     assert found(beside, WHEEL) == ["DEP004"]
 
 
+@pytest.mark.parametrize(
+    "version,restraint,codes",
+    [
+        ("1.0", "EXACT", []),
+        ("0.9", "ATLEAST", []),
+        ("latest", "EXACT", []),
+        ("1.0", "", []),
+        ("2.0", "EXACT", ["DEP004"]),
+    ],
+)
+def test_the_version_beside_a_wheel_is_that_of_its_file(version: str, restraint: str, codes: list[str]) -> None:
+    assert found({**WHEEL, "package_version": version, "restraint": restraint}) == codes
+
+
 def test_two_wheels_contradict_each_other_where_the_name_alone_comes_first() -> None:
     other = package("/home/mind/model/foo_bar-2.0-py3-none-any.whl")
     _, (told,) = parse(package("foo-bar"), WHEEL, other)

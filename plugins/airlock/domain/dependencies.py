@@ -214,7 +214,13 @@ def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: lis
     restraint = package.get("restraint", "").strip().upper()
     wheel = _BUNDLED_WHEEL.fullmatch(name)
     if wheel is not None and ".." not in wheel[1].split("/"):
-        return Dependency(name=wheel[1], bundled=True, place=place)
+        dependency = Dependency(name=wheel[1], bundled=True, place=place)
+        if _VERSION.fullmatch(version) and restraint in Restraint.__members__:
+            beside = Dependency(name=dependency.asked[0], version=version, restraint=Restraint(restraint))
+            if _names_versions(beside.specifier) and not _go_together(dependency, beside):
+                message = f"The wheel {wheel[1]} is asked for as {beside.requirement()}."
+                findings.append(finding("DEP004", message, place=place))
+        return dependency
     if not _NAME.fullmatch(name):
         findings.append(finding("DEP001", "The package name breaks its form.", place=place, value=name))
         return None
@@ -231,10 +237,16 @@ def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: lis
         )
         return None
     dependency = Dependency(name=name, version=version, restraint=Restraint(restraint), place=place)
-    try:
-        SpecifierSet(dependency.specifier)
-    except InvalidSpecifier:
+    if not _names_versions(dependency.specifier):
         message = f"{dependency.requirement()} is nothing that pip can look for."
         findings.append(finding("DEP001", message, place=place, value=version, fix=_VERSION_FORM))
         return None
     return dependency
+
+
+def _names_versions(specifier: str) -> bool:
+    try:
+        SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return False
+    return True
