@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -130,6 +131,49 @@ def test_what_no_python_2_compiles_is_refused(text: str) -> None:
 
 def test_a_coding_line_makes_characters_beyond_ascii_readable_in_python_2() -> None:
     assert codes(("# -*- coding: gbk -*-\nx = u'模型'\n" + GOOD).encode("gbk"), python="2.7") == ["SVC003"]
+
+
+@pytest.mark.parametrize(
+    "coding,encoding",
+    [
+        ("# -*- coding: utf-8 -*-", "utf-8"), ("# -*- coding: utf-8-unix -*-", "utf-8"), ("# coding=UTF8", "utf-8"),
+        ("# vim: set fileencoding=gb18030 :", "gb18030"), ("#!/usr/bin/python\n# coding: cp936", "gbk"),
+        ("\n# coding: gb2312", "gb2312"), ("\r# coding: gbk", "gbk"), ("# coding: big5", "big5"),
+        ("#\r# coding: shift_jis", "shift_jis"), ("# coding: euc-jp", "euc_jp"),
+        ("x = 1\n# coding: punycode", "utf-8"), ("#\n#\n# coding: punycode", "utf-8"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("python", ["2.7", "3.6", "3.12"])
+def test_coding_lines_are_found_where_python_finds_them(coding: str, encoding: str, python: str) -> None:
+    data = f"{coding}\nx = u'中文'\n{GOOD}".encode(encoding)
+    # Without one that counts Python 2 reads ASCII.
+    expected = [] if python != "2.7" else ["SVC002"] if "punycode" in coding else ["SVC003"]
+    assert codes(data, python=python, own=(3, 12)) == expected
+
+
+@pytest.mark.parametrize("name", ["latin-1-dos", "iso-8859-15", "windows-1252", "cp1252", "macroman"])
+def test_western_encodings_are_read(name: str) -> None:
+    encoding = name.removesuffix("-dos")
+    assert codes(f"# coding: {name}\nx = u'é'\n{GOOD}".encode(encoding), python="3.7") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["punycode", "utf-7", "utf-16", "idna", "rot13", "base64", "unicode_escape", "undefined", "x" * 5_000]
+)
+@pytest.mark.parametrize("python", ["2.7", "3.6"])
+def test_an_encoding_that_no_source_is_written_in_is_refused_in_no_time(name: str, python: str) -> None:
+    data = f"#!/usr/bin/python\r# coding: {name}\n{GOOD}#-".encode().ljust(MAX_CODE_BYTES, b"a")
+    start = time.process_time()
+    (told,) = (item for item in check({MAIN: data}, python=python) if item.code == "SVC002")
+    assert time.process_time() - start < 1
+    assert told.place.line == 2
+    assert name[:20] in told.message
+    assert len(told.message) < 250
+
+
+def test_a_byte_order_mark_goes_with_utf_8_only() -> None:
+    assert codes("\ufeff# coding: utf-8\n" + GOOD) == []
+    assert codes("\ufeff# coding: gbk\n" + GOOD) == ["SVC002"]
 
 
 def test_a_module_that_may_never_be_imported_is_a_warning() -> None:

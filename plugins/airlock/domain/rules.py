@@ -270,7 +270,8 @@ _ALL = (
     ),
     Rule(
         code="SVC002", title="Inference code does not compile", severity="error", source=_CODE,
-        reason="The runtime's own Python must be able to read it.",
+        reason="The runtime's own Python must be able to read it. A coding line may name the encodings that sources "
+        "are written in; other codecs are no text, or take minutes for a megabyte.",
         remedy="Correct the syntax at that place, or choose a runtime with another Python.",
     ),
     Rule(

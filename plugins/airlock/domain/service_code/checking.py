@@ -15,11 +15,12 @@ from airlock.domain.catalogue import Runtime
 from airlock.domain.dependencies import Dependency
 from airlock.domain.engines import SERVICE_FILE
 from airlock.domain.findings import Finding, Place, Severity, finding
+from airlock.domain.service_code.decoding import NotPython
 from airlock.domain.service_code.effects import check_effects
 from airlock.domain.service_code.imports import check_imports
 from airlock.domain.service_code.lookup import Lookup, Surroundings
 from airlock.domain.service_code.module_names import installed_modules, modules_of
-from airlock.domain.service_code.reading import MAX_CODE_BYTES, NotPython
+from airlock.domain.service_code.reading import MAX_CODE_BYTES
 from airlock.domain.service_code.service_class import check_service_class
 from airlock.domain.service_code.sources import Sources
 

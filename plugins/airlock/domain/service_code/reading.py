@@ -1,10 +1,10 @@
-"""Python text as a runtime's Python reads it: bytes to text, and text to what that version can or cannot compile.
+"""Python text as a runtime's Python reads it: what that version can or cannot compile.
 
 Only what is certain is an error. What this Python's own compiler refuses, no earlier one takes; parso, which has the
 grammars from 3.6 on, tells what came later than the runtime's Python. For newer ones, and for Python 2.7, of which no
 grammar is kept up, the rest is left to the test of the service.
 
-Source: PEP 263 (coding lines); Specifications for compiling model inference code.
+Source: Specifications for compiling model inference code.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from airlock.domain.service_code.decoding import NotPython, decoded
 from airlock.domain.service_code.module_names import version_of
 
 #: Larger files are refused: no inference code is.
@@ -24,34 +25,12 @@ MAX_CODE_BYTES = 1_000_000
 MAX_TREE_CHARACTERS = 150_000
 #: The time that f-strings take grows with their square where none of them ends.
 MAX_FORMATTED = 1_000
-PYTHON_2 = "2.7"
 #: Since 3.7 each Python takes what the one before it took; 3.6 had two keywords less.
 _FIRST_COMPARABLE = (3, 7)
 _KEYWORDS_SINCE_3_7 = re.compile(r"\b(?:async|await)\b")
 _FIRST_GRAMMAR = (3, 6)
 _LAST_GRAMMAR = (3, 14)
-_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _FORMATTED = re.compile(r"""[fF][rR]?["']""")
-_BLANK = re.compile(rb"^[ \t\f]*(?:[#\r\n]|$)")
-_MARK = b"\xef\xbb\xbf"
-
-
-class NotPython(Exception):
-    """The runtime's Python cannot compile the text.
-
-    Args:
-        message: Why, as a sentence without a full stop.
-        line: 1-based, 0 when unknown.
-        column: 1-based, 0 when unknown.
-        text: The line, empty when unknown.
-    """
-
-    def __init__(self, message: str, line: int = 0, column: int = 0, text: str = "") -> None:
-        super().__init__(message, line, column, text)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +60,14 @@ def read_code(data: bytes, python: str, own_python: tuple[int, int], *, closely:
     """
     if len(data) > MAX_CODE_BYTES:
         raise NotPython(f"The file has more than {MAX_CODE_BYTES:,} bytes")
-    text = _decoded(data, python)
+    text = decoded(data, python)
     version = version_of(python)
     if version < _FIRST_GRAMMAR or version > _LAST_GRAMMAR:
         tree = _tree(text, (3, 6)) if closely else None
         if tree is not None and version < (3,):
             _refuse_later_syntax(tree)
         return Code(tree=tree, compiled=False)
-    own_refusal = _own_refusal(data, version, own_python)
+    own_refusal = _own_refusal(text, version, own_python)
     if own_refusal is not None:
         if version > own_python or (version < _FIRST_COMPARABLE and _KEYWORDS_SINCE_3_7.search(text)):
             return Code(tree=_tree(text, version) if closely else None, compiled=False)
@@ -102,38 +81,14 @@ def read_code(data: bytes, python: str, own_python: tuple[int, int], *, closely:
     return Code(tree=tree, compiled=True)
 
 
-def _decoded(data: bytes, python: str) -> str:
-    lines = data.removeprefix(_MARK).split(b"\n", 2)[:2]
-    match = _CODING.match(lines[0])
-    if match is None and len(lines) > 1 and _BLANK.match(lines[0]):
-        match = _CODING.match(lines[1])
-    marked = data.startswith(_MARK)
-    named = match.group(1).decode("ascii", "replace") if match else ""
-    encoding = named or ("utf-8" if marked or python != PYTHON_2 else "ascii")
-    try:
-        text = data.removeprefix(_MARK).decode(encoding)
-    except LookupError:
-        raise NotPython(f"No encoding is called {encoding!r}", 1) from None
-    except UnicodeError as error:
-        start = getattr(error, "start", 0)
-        line = data[:start].count(b"\n") + 1
-        if not named and python == PYTHON_2:
-            message = "Characters beyond ASCII need a coding line such as `# -*- coding: utf-8 -*-`"
-        else:
-            message = f"The file is not {encoding} text"
-        raise NotPython(message, line) from None
-    if "\0" in text:
-        raise NotPython("The file holds a null byte", text.count("\n", 0, text.index("\0")) + 1)
-    return text
-
-
-def _own_refusal(data: bytes, version: tuple[int, int], own_python: tuple[int, int]) -> NotPython | None:
+def _own_refusal(text: str, version: tuple[int, int], own_python: tuple[int, int]) -> NotPython | None:
     # It knows most of what came after an earlier version, too.
     like = min(max(version, _FIRST_COMPARABLE), own_python)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(data, feature_version=like)
+            # As text: from bytes it would decode them again, by whichever codec they name.
+            ast.parse(text, feature_version=like)
     except SyntaxError as error:
         return NotPython(str(error.msg), error.lineno or 0, error.offset or 0, (error.text or "").strip())
     except (ValueError, RecursionError, MemoryError) as error:

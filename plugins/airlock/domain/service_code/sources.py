@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from airlock.domain.service_code.decoding import NotPython
 from airlock.domain.service_code.definitions import Outline
 from airlock.domain.service_code.outline import outline_of
-from airlock.domain.service_code.reading import NotPython, read_code
+from airlock.domain.service_code.reading import read_code
 
 #: Compiled modules count as modules whose content nobody looks at.
 _BINARY = (".so", ".pyd", ".pyc")
