@@ -55,7 +55,8 @@ class Rejected(PermanentError):
         errors = [finding for finding in findings if finding.is_error]
         first = errors[0]
         lines = "".join(f"\n  {finding.line()}" for finding in errors)
-        count = "1 rule is" if len(errors) == 1 else f"{len(errors)} rules are"
+        number = sum(finding.count for finding in errors)
+        count = "1 rule is" if number == 1 else f"{number} rules are"
         super().__init__(first.code, f"{count} broken in {subject}:{lines}")
         self.args = (subject, findings)
         self.subject = subject

@@ -213,6 +213,24 @@ def test_it_starts_fast_because_it_imports_no_more_than_it_needs(
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MAX_START_S
 
 
+def test_the_report_stays_small_whatever_is_wrong_however_often(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = iris / "model/config.json"
+    config.write_text(config.read_text(encoding="utf-8") + "/**/" * 200_000, encoding="utf-8")
+    for number in range(400):
+        (iris / f"model/{number}.py").write_bytes(b"(")
+        (iris / f"model/{number}.txt ").write_bytes(b"")
+        (iris / f"model/{number}.lnk").symlink_to("/etc/passwd")
+        (iris / f"model/{number}").mkdir()
+        (iris / f"model/{number}/customize_service.py").write_bytes(b"")
+    for form in ("text", "json", "sarif", "github"):
+        status, text = output(capsys, "--format", form, str(iris))
+        assert status == 1
+        assert "more like it." in text
+        assert len(text) < 500_000
+    assert " 199,950 more like it." in text
+    assert " 200400 warnings" in text
+
+
 # ── the text ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: Packages whose report is kept as text: many findings at once, code in a model, and a refusal by the evidence.

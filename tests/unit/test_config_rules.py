@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from airlock.domain.config import ModelConfig
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.engines import ENGINES
+from airlock.domain.findings import MAX_TOLD
 from airlock.domain.health import Health
 from tests.unit.given import IRIS_CONFIG, changed, good_config, read_config
 
@@ -424,8 +427,37 @@ def test_hostile_keys_and_names_are_shown_escaped() -> None:
 def test_hostile_configurations_cost_in_proportion_to_their_length(value: Any) -> None:
     started = time.process_time()
     _, findings = read_config(value)
-    assert len(findings) >= 5_000
+    assert sum(item.count for item in findings) >= 5_000
+    assert len(findings) < 3 * MAX_TOLD
     assert time.process_time() - started < 4
+
+
+#: Well-formed ways to break one rule as often as a megabyte allows; each opens the text of a whole configuration.
+REPEATED = {
+    "comments": ("CFG002", lambda text: text + "/**/" * 249_000, 249_000),
+    "repeated keys": ("CFG002", lambda text: text[:-1] + ',"k":1' * 30_000 + "}", 29_999),
+    "two values": ("CFG003", lambda text: text[:-1] + "".join(f',"k":{n}' for n in range(30_000)) + "}", 29_999),
+    "unknown keys": ("CFG011", lambda text: text[:-1] + "".join(f',"k{n}":1' for n in range(8_000)) + "}", 8_000),
+    "no objects": ("CFG006", lambda text: text[:-1] + ',"dependencies":[' + "1," * 7_999 + "1]}", 8_000),
+}
+
+
+@pytest.mark.parametrize("code,broken,count", REPEATED.values(), ids=REPEATED)
+def test_a_rule_broken_many_thousand_times_is_told_fifty_times_and_counted(
+    code: str, broken: Callable[[str], str], count: int
+) -> None:
+    data = broken(json.dumps(changed())).encode()
+    tracemalloc.start()
+    _, findings = read_config(data)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    alike = [item for item in findings if item.code == code]
+    assert [item.more for item in alike] == [0] * MAX_TOLD + [count - MAX_TOLD]
+    assert alike[-1].message == f"And {count - MAX_TOLD:,} more like it."
+    places = [(item.place.line, item.place.column) for item in alike]
+    assert places == sorted(set(places))
+    assert sum(len(item.line()) for item in findings) < 50_000
+    assert peak_bytes < 100_000_000
 
 
 json_values = st.recursive(

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlock.domain.findings import Place, Severity, by_weight, finding, has_errors, shown
+from airlock.domain.findings import (
+    MAX_TOLD,
+    MAX_TOLD_IN_ALL,
+    Finding,
+    Findings,
+    Place,
+    Severity,
+    by_weight,
+    finding,
+    has_errors,
+    shown,
+)
 
 
 def test_a_line_names_code_place_sentence_value_and_remedy() -> None:
@@ -73,6 +84,52 @@ def test_errors_come_first_then_file_line_and_code() -> None:
     expected = ["CFG009", "CFG005", "CFG006", "CFG011", "PKG010"]
     assert [item.code for item in by_weight(findings)] == expected
     assert [item.code for item in by_weight(reversed(findings))] == expected
+
+
+def at(file: str, line: int, code: str = "CFG011", severity: Severity | None = None) -> Finding:
+    return finding(code, "Read over.", place=Place(file=file, line=line), severity=severity)
+
+
+def test_of_many_alike_in_a_file_the_first_are_kept_and_the_others_counted() -> None:
+    told = Findings(at("a", line) for line in range(1, 1_001))
+    assert [item.place.line for item in told] == list(range(1, MAX_TOLD + 2))
+    (rest,) = (item for item in told if item.more)
+    assert (rest.code, rest.severity, rest.count) == ("CFG011", Severity.WARNING, 950)
+    assert rest.line().startswith("CFG011 a:51: And 950 more like it. ")
+    assert sum(item.count for item in told) == 1_000
+
+
+def test_findings_of_another_code_severity_or_file_are_not_alike() -> None:
+    told = Findings(at("a", line) for line in range(1, 101))
+    told.extend([at("b", 1), at("a", 200, "CFG012"), at("a", 201, severity=Severity.ERROR)])
+    assert [item.place.line for item in told if not item.more][MAX_TOLD:] == [1, 200, 201]
+    assert has_errors(told)
+
+
+def test_nothing_is_made_of_what_is_left_out() -> None:
+    asked = []
+
+    def place() -> Place:
+        asked.append(1)
+        return Place(file="a", line=len(asked))
+
+    told = Findings(file="a")
+    for _ in range(1_000):
+        told.note("CFG011", "Read over.", place=place)
+    assert len(asked) == MAX_TOLD + 1
+    told.note("CFG002", "A comment is read over.", place=Place(file="a"), count=7)
+    assert [item.count for item in told if item.code == "CFG002"] == [1, 6]
+
+
+def test_a_report_is_bounded_however_many_files_there_are() -> None:
+    told = Findings(at(f"f{number:05}", line) for number in range(3_000) for line in range(1, 61))
+    of_one = [item.count for item in told if item.place.file == "f02999"]
+    assert of_one == [60]
+    report = by_weight(told)
+    assert len(report) < MAX_TOLD_IN_ALL + 10
+    assert sum(item.count for item in report) == 180_000
+    assert by_weight(report) == report
+    assert by_weight(reversed(report)) == report
 
 
 def test_only_errors_refuse() -> None:

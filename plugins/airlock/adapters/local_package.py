@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Findings, Place, finding
 from airlock.domain.package import MODEL_FOLDER, FileEntry, Manifest
 from airlock.errors import StoreDamaged
 
@@ -28,7 +28,7 @@ class LocalPackage:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.noticed: list[Finding] = []
+        self.noticed = Findings()
         folder = folder.resolve()
         if folder.name == MODEL_FOLDER and not (folder / MODEL_FOLDER).is_dir():
             self.noticed.append(finding("PKG011", "The folder above it is taken."))

@@ -68,7 +68,7 @@ def _evidence(item: Evidence) -> str:
 def summary(subject: Subject) -> str:
     """The verdict and the counts in one line."""
     report = subject.report
-    counts = {severity: sum(item.severity is severity for item in report.findings) for severity in Severity}
+    counts = {each: sum(item.count for item in report.findings if item.severity is each) for each in Severity}
     errors = counts[Severity.ERROR] + (report.refusal is not None)
     verdict = "would be taken" if report.passed else "would be refused"
     if report.passed and not report.complete:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Findings, Place
 from airlock.domain.jsontext import MAX_NUMBER_CHARACTERS, pointer_token
 from airlock.domain.key_spelling import meant_keys
 
@@ -98,7 +98,7 @@ class SchemaReader:
     """
 
     locate: Callable[[str], Place]
-    findings: list[Finding]
+    findings: Findings
 
     def read(self, raw: Any, at: str = "") -> dict[str, Any]:
         """The schema that `raw` means; `{}` (anything) where it cannot be read, with an error finding."""
@@ -233,7 +233,7 @@ class SchemaReader:
             schema[key] = number
 
     def _add(self, code: str, at: str, message: str, value: Any = None, fix: str = "") -> None:
-        self.findings.append(finding(code, message, place=self.locate(at), value=value, fix=fix))
+        self.findings.note(code, message, place=lambda: self.locate(at), value=value, fix=fix)
 
 
 def _number(value: Any) -> int | float | None:

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from airlock.domain.findings import Finding, Place, Severity, finding, shown
+from airlock.domain.findings import Finding, Findings, Place, Severity, finding, shown
 from airlock.domain.model_files import tar_archive, zip_archive
 from airlock.domain.model_files.streams import Binary, Unreadable
 from airlock.domain.package import MODEL_FOLDER, FetchLimits, check_names
@@ -108,7 +108,7 @@ def choose(members: Iterable[ArchiveMember], limits: FetchLimits) -> Chosen:
     Raises:
         Unreadable: While `members` is walked, or a name stands twice.
     """
-    findings: list[Finding] = []
+    findings = Findings()
     files: dict[str, ArchiveMember] = {}
     folders: dict[str, None] = {}
     total = 0
@@ -133,13 +133,14 @@ def choose(members: Iterable[ArchiveMember], limits: FetchLimits) -> Chosen:
         else:
             files[member.path] = member
     # Those outside of the package too: whoever writes `../x` into an archive means no good with the rest of it.
-    findings += check_names(files)
-    findings += [item for item in check_names(name for name in folders if name) if item not in findings]
+    findings.extend(check_names(files))
+    known = set(findings)
+    findings.extend(item for item in check_names(name for name in folders if name) if item not in known)
     top = _top(files)
     chosen = {
         member.name: path[len(top) :] for path, member in files.items() if path.startswith(f"{top}{MODEL_FOLDER}/")
     }
-    if not chosen and not findings:
+    if not chosen and not len(findings):
         names = ", ".join(shown(path) for path in list(files)[:5])
         holds = f"it holds {names}{'…' if len(files) > 5 else ''}" if names else "it is empty"
         findings.append(finding("PKG001", f"The archive has no folder `model` with files in it: {holds}."))

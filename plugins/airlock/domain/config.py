@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.config_spelling import Notes, spelled
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, MODEL_TYPES
-from airlock.domain.findings import Finding, Place, by_weight, finding, has_errors, shown
+from airlock.domain.findings import MAX_TOLD, Finding, Place, by_weight, finding, has_errors, shown
 from airlock.domain.health import UNSENDABLE, Health, is_sendable, read_health
 from airlock.domain.image_reference import NoReference, parse_reference
 from airlock.domain.jsontext import JsonText, JsonTextError, parse_json, pointer_token
@@ -95,12 +95,14 @@ class _ConfigReader:
         self.unusable: set[str] = set()
 
     def read(self) -> ModelConfig | None:
-        for loose in self.text.loosenesses:
+        for number, loose in enumerate(self.text.loosenesses, 1):
             place = Place(file=self.file, line=loose.line, column=loose.column)
-            self.findings.append(finding("CFG002", f"A {loose.what} is read over.", place=place))
-        for twice in self.text.duplicates:
+            count = self.text.loose_count - MAX_TOLD if number > MAX_TOLD else 1
+            self.findings.note("CFG002", f"A {loose.what} is read over.", place=place, count=count)
+        for number, twice in enumerate(self.text.duplicates, 1):
             place = Place(file=self.file, pointer=twice.pointer, line=twice.line, column=twice.column)
-            self.findings.append(finding("CFG003", "The key stands twice with different values.", place=place))
+            count = self.text.duplicate_count - MAX_TOLD if number > MAX_TOLD else 1
+            self.findings.note("CFG003", "The key stands twice with different values.", place=place, count=count)
         if not isinstance(self.text.value, dict):
             self._add("CFG006", "", "The file holds one JSON object.", self.text.value)
             return None
@@ -116,21 +118,28 @@ class _ConfigReader:
 
     def _form(self, value: dict[str, Any]) -> None:
         validator = jsonschema.Draft202012Validator(self.schema, registry=Registry())
-        broken = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
-        for error in broken:
-            pointer = "".join(f"/{pointer_token(str(part))}" for part in error.absolute_path)
-            rule = error.schema.get("x-rule") if isinstance(error.schema, Mapping) else None
-            if error.validator == "required":
-                missing = [name for name in error.validator_value if name not in error.instance]
-                # One error for each name missing; jsonschema reports each by itself and its message names it.
-                name = next(name for name in missing if repr(name) in error.message)
-                self._add(rule or "CFG005", f"{pointer}/{name}", f"The field `{name}` is missing.")
-            else:
-                self._add(rule or "CFG006", pointer, _explained(error), error.instance)
-            path = list(error.absolute_path)
+        # An error of jsonschema has kilobytes: of each only its path is kept until all of them were found.
+        broken = [self._broken(error) for error in validator.iter_errors(value)]
+        for path in broken:
             if path:
                 self.unusable.add(str(path[0]))
                 _take_out(value, path)
+
+    def _broken(self, error: jsonschema.ValidationError) -> tuple[str | int, ...]:
+        """Tell an error, and give the path of what breaks the form."""
+        path = tuple(error.absolute_path)
+        pointer = "".join(f"/{pointer_token(str(part))}" for part in path)
+        rule = error.schema.get("x-rule") if isinstance(error.schema, Mapping) else None
+        if error.validator == "required":
+            required: Any = error.validator_value
+            instance: Any = error.instance
+            missing = [name for name in required if name not in instance]
+            # One error for each name missing; jsonschema reports each by itself and its message names it.
+            name = next(name for name in missing if repr(name) in error.message)
+            self._add(rule or "CFG005", f"{pointer}/{name}", f"The field `{name}` is missing.")
+        else:
+            self._add(rule or "CFG006", pointer, _explained(error), error.instance)
+        return path
 
     # ── meaning ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -288,7 +297,7 @@ _TYPE_WORDS = {
 }  # fmt: skip
 
 
-def _take_out(value: Any, path: list[str | int]) -> None:
+def _take_out(value: Any, path: Sequence[str | int]) -> None:
     """Remove what stands at a path; in a list it becomes an empty object, so that the others keep their places."""
     for part in path[:-1]:
         # An earlier error may have taken out what this one stands in.

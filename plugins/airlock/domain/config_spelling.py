@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Findings, Place
 from airlock.domain.health import spelled_health
 from airlock.domain.jsontext import JsonText, pointer_token
 from airlock.domain.key_spelling import given, meant_keys
@@ -46,7 +46,7 @@ class Notes:
     """
 
     def __init__(self, text: JsonText, file: str) -> None:
-        self.findings: list[Finding] = []
+        self.findings = Findings(file=file)
         self.moved: dict[str, str] = {}
         self._text = text
         self._file = file
@@ -69,7 +69,7 @@ class Notes:
 
     def add(self, code: str, pointer: str, message: str, value: object = None, fix: str = "") -> None:
         """Note a finding at a normalised pointer."""
-        self.findings.append(finding(code, message, place=self.place(pointer), value=value, fix=fix))
+        self.findings.note(code, message, place=lambda: self.place(pointer), value=value, fix=fix)
 
     def add_health(self, code: str, pointer: str, message: str, value: object) -> None:
         """Note a finding at a pointer below `health`."""

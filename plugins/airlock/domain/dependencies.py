@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from airlock.domain.engines import CONFIG_FILE
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Finding, Findings, Place, finding
 from airlock.domain.jsontext import pointer_token
 from airlock.domain.key_spelling import given, meant_keys
 
@@ -109,7 +109,7 @@ def parse_dependencies(
     found: dict[str, Dependency] = {}
     #: Name → the first dependency of it, a wheel of the package before any other: what the later ones must go with.
     first: dict[str, Dependency] = {}
-    findings: list[Finding] = []
+    findings = Findings()
     for group, group_at in _groups(raw, locate, findings):
         for number, item in enumerate(group):
             at = f"{group_at}/{number}"
@@ -149,7 +149,7 @@ def _go_together(one: Dependency, other: Dependency) -> bool:
 
 
 def _groups(
-    raw: Sequence[Any], locate: Callable[[str], Place], findings: list[Finding]
+    raw: Sequence[Any], locate: Callable[[str], Place], findings: Findings
 ) -> Iterator[tuple[Sequence[Any], str]]:
     """The packages of each group, and the pointer of their list."""
     for index, item in enumerate(raw):
@@ -180,7 +180,7 @@ def _meant(
     kinds: Mapping[str, type],
     spellings: Mapping[str, str],
     locate: Callable[[str], Place],
-    findings: list[Finding],
+    findings: Findings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What an object gives by the names that are known, and each name's key as a token of a pointer."""
     raw = given(raw)
@@ -197,7 +197,7 @@ def _meant(
     )
 
 
-def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: list[Finding]) -> Dependency | None:
+def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: Findings) -> Dependency | None:
     place = locate(at)
     if not isinstance(item, Mapping):
         findings.append(finding("DEP001", "An object with `package_name` is expected.", place=place, value=item))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Findings, Place
 
 
 class FormReader:
@@ -23,7 +23,7 @@ class FormReader:
     def __init__(self, form: str, conf: Mapping[str, Any], fields: Sequence[str]) -> None:
         self._form = form
         self._conf = conf
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         for key in conf:
             if key not in fields:
                 self.broken(
@@ -33,7 +33,7 @@ class FormReader:
     def broken(self, code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
         """Note that a field breaks a rule."""
         place = Place(file=self._form, pointer=name)
-        self.findings.append(finding(code, message, place=place, value=value, fix=fix))
+        self.findings.note(code, message, place=place, value=value, fix=fix)
 
     def texts(self, names: Collection[str]) -> dict[str, str]:
         """The fields as texts without spaces around them; empty where nothing usable is given."""

@@ -62,7 +62,9 @@ def inventory(
         evidence: What its model files say of themselves.
         read: Paths of the files of which anything was read.
     """
-    counts = Counter((item.place.file, item.severity) for item in findings)
+    counts: Counter[tuple[str, Severity]] = Counter()
+    for item in findings:
+        counts[item.place.file, item.severity] += item.count
     says = {item.file: item.says for item in evidence}
     return tuple(
         FileRow(

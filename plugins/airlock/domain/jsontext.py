@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from airlock.domain.findings import MAX_TOLD
+
 MAX_TEXT_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_NUMBER_CHARACTERS = 64
@@ -67,14 +69,18 @@ class JsonText:
         value: The value, of plain dicts, lists, strings, numbers, booleans and None.
         positions: JSON pointer → (line, column) of the value's first character; nothing below keys so long that the
             pointer would pass `MAX_POINTER_CHARACTERS`.
-        loosenesses: What was read over.
-        duplicates: Keys with two different values; the first one is in `value`.
+        loosenesses: What was read over: as much of it as is told, and one more, where the rest begins.
+        loose_count: How many there are in all.
+        duplicates: Keys with two different values, of which the first one is in `value`: likewise.
+        duplicate_count: Likewise.
     """
 
     value: Any = None
     positions: dict[str, tuple[int, int]] = field(default_factory=dict)
     loosenesses: list[Looseness] = field(default_factory=list)
+    loose_count: int = 0
     duplicates: list[DuplicateKey] = field(default_factory=list)
+    duplicate_count: int = 0
 
 
 def parse_json(data: bytes) -> JsonText:
@@ -152,8 +158,10 @@ class _Reader:
         return JsonTextError(message, *self._where(self.at if at is None else at), too_large)
 
     def _loose(self, what: str, at: int) -> None:
-        line, column = self._where(at)
-        self.result.loosenesses.append(Looseness(what=what, line=line, column=column))
+        self.result.loose_count += 1
+        if self.result.loose_count <= MAX_TOLD + 1:
+            line, column = self._where(at)
+            self.result.loosenesses.append(Looseness(what=what, line=line, column=column))
 
     def _space(self) -> None:
         text, size = self.text, len(self.text)
@@ -290,7 +298,9 @@ class _Reader:
     def _repeated(self, path: str, first: Any, second: Any, at: int) -> None:
         if _same(first, second):
             self._loose("repeated key", at)
-        else:
+            return
+        self.result.duplicate_count += 1
+        if self.result.duplicate_count <= MAX_TOLD + 1:
             line, column = self._where(at)
             self.result.duplicates.append(DuplicateKey(pointer=path, line=line, column=column))
 

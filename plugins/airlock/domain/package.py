@@ -7,10 +7,10 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Finding, Findings, Place
 
 MODEL_FOLDER = "model"
 MAX_PATH_BYTES = 1024
@@ -128,15 +128,16 @@ class Package:
     findings: tuple[Finding, ...] = ()
 
 
-def check_names(paths: Iterable[str]) -> Iterator[Finding]:
+def check_names(paths: Iterable[str]) -> Findings:
     """Check that every path can be a file below one folder on any system.
 
     Args:
         paths: Paths relative to the package's folder.
 
-    Yields:
+    Returns:
         PKG006 for a name that is unsafe by itself, PKG007 for two names that collide.
     """
+    told = Findings()
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
     # Folders that were looked at with another file in them: thousands of files lie in few.
@@ -144,12 +145,12 @@ def check_names(paths: Iterable[str]) -> Iterator[Finding]:
     for path in paths:
         reason = _unsafe(path)
         if reason:
-            yield finding("PKG006", f"The object name {reason}.", place=Place(file=_printable(path)), value=path)
+            told.note("PKG006", f"The object name {reason}.", place=Place(file=_printable(path)), value=path)
             continue
         folded = _folded(path)
         twin = seen.setdefault(folded, path)
         if twin != path:
-            yield finding("PKG007", f"It collides with {_printable(twin)}.", place=Place(file=path))
+            told.note("PKG007", f"It collides with {_printable(twin)}.", place=Place(file=path))
         parent = path.rpartition("/")[0]
         if parent in fine:
             continue
@@ -158,13 +159,14 @@ def check_names(paths: Iterable[str]) -> Iterator[Finding]:
             folder = "/".join(parts[:depth])
             other = folders.setdefault(_folded(folder), folder)
             if other != folder:
-                yield finding("PKG007", f"Its folder collides with {_printable(other)}.", place=Place(file=path))
+                told.note("PKG007", f"Its folder collides with {_printable(other)}.", place=Place(file=path))
                 break
         else:
             fine.add(parent)
     for folded, path in seen.items():
         if folded in folders:
-            yield finding("PKG007", "It is a file and a folder at once.", place=Place(file=path))
+            told.note("PKG007", "It is a file and a folder at once.", place=Place(file=path))
+    return told
 
 
 def _folded(path: str) -> str:

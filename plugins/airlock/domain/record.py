@@ -147,7 +147,7 @@ class ModelVersion:
             "source": self.package.source,
             "install_type": list(request.install_type),
             "labels": list(request.labels),
-            "warnings": sum(finding.severity is Severity.WARNING for finding in findings),
+            "warnings": sum(finding.count for finding in findings if finding.severity is Severity.WARNING),
             "trusted_model_code": request.trust_model_code,
             "seconds": round(self.registered_at - self.accepted.at, 1),
         }

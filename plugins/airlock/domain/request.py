@@ -16,7 +16,7 @@ from typing import Any
 
 from airlock.domain.dependencies import Dependency, parse_dependencies
 from airlock.domain.device import Device
-from airlock.domain.findings import Finding, Place, Severity, by_weight, finding, has_errors
+from airlock.domain.findings import Findings, Place, Severity, by_weight, has_errors
 from airlock.domain.smoke import RECORD_ONLY, TOLERANCE
 from airlock.domain.source import DEFAULT_CONNECTION, SourceLocation
 from airlock.domain.version import VersionNumber
@@ -235,7 +235,7 @@ class _Form:
     def __init__(self, conf: Mapping[str, Any], fields: Sequence[str] = FIELDS) -> None:
         self.conf = conf
         self.fields = fields
-        self.findings: list[Finding] = []
+        self.findings = Findings()
 
     def unknown_fields(self) -> None:
         for key in self.conf:
@@ -282,7 +282,7 @@ class _Form:
         return request
 
     def broken(self, code: str, name: str, message: str, value: object = None, fix: str = "") -> None:
-        self.findings.append(finding(code, message, place=Place(file=_FORM, pointer=name), value=value, fix=fix))
+        self.findings.note(code, message, place=Place(file=_FORM, pointer=name), value=value, fix=fix)
 
     def _given(self, name: str) -> Any:
         value = self.conf.get(name)

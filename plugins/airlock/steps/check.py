@@ -5,7 +5,7 @@ Nothing is copied, reserved or told to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +117,7 @@ def check(
     catalogue: Catalogue,
     schema: Mapping[str, Any],
     limits: FetchLimits,
-    noticed: Sequence[Finding] = (),
+    noticed: Iterable[Finding] = (),
     trusted: bool = False,
     summed_bytes: int = MAX_SUMMED_BYTES,
 ) -> CheckReport:

@@ -6,7 +6,7 @@ It imports little, because a check on the command line starts with it: what it t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ def check_single_files(manifest: Manifest) -> list[Finding]:
         found = [path for path in manifest.model_paths() if path.rpartition("/")[2] == name]
         # A folder may carry a config.json of its own for a tokenizer or such; only a second service is ambiguous.
         if len(found) > 1 and (name == SERVICE_FILE or CONFIG_FILE not in found):
-            places = ", ".join(f"model/{path}" for path in found)
+            places = _some([f"model/{path}" for path in found])
             findings.append(finding("PKG003", f"{len(found)} files are named {name}: {places}."))
     return findings
 
@@ -131,11 +131,10 @@ def check_files(config: ModelConfig, manifest: Manifest, evidence: Callable[[], 
                 )
             )
         elif kind.single and len(found) > 1:
-            names = ", ".join(found)
             findings.append(
                 finding(
                     "PKG005",
-                    f"{engine.name} loads {kind.what}; {len(found)} are there: {names}.",
+                    f"{engine.name} loads {kind.what}; {len(found)} are there: {_some(found)}.",
                     place=Place(file="model/"),
                     fix=f"Keep one of them, or put `{kind.prefer}` into its name." if kind.prefer else "",
                     severity=Severity.WARNING if chosen else Severity.ERROR,
@@ -230,6 +229,6 @@ def check_service_code(
     return check_code(paths, read, runtime, config.dependencies, sys.version_info[:2])
 
 
-def _some(paths: Mapping[str, object]) -> str:
+def _some(paths: Collection[str]) -> str:
     names = sorted(paths)[:5]
     return ", ".join(names) + ("…" if len(paths) > len(names) else "")

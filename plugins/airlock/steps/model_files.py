@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airlock.domain.detection import Evidence, has_service_code
 from airlock.domain.engines import ENGINES
 from airlock.domain.evidence import files_to_read, gather_evidence
-from airlock.domain.findings import Finding
+from airlock.domain.findings import Finding, Findings
 from airlock.domain.model_files.facts import Facts
 from airlock.domain.model_files.forms import facts_of, is_model_file
 from airlock.domain.model_files.reading import check_presence, look_at
@@ -42,7 +42,7 @@ def check_model_files(
     Returns:
         MDL findings.
     """
-    findings: list[Finding] = []
+    findings = Findings()
     paths = manifest.model_paths()
     has_code = has_service_code(manifest)
     for path, entry in paths.items():
@@ -57,13 +57,13 @@ def check_model_files(
                     has_code=has_code,
                     summed_bytes=summed_bytes,
                 )
-            findings += looked.findings
-            findings += check_references(path, looked.refers_to, paths)
+            findings.extend(looked.findings)
+            findings.extend(check_references(path, looked.refers_to, paths))
         elif engine in ENGINES and ENGINES[engine].loads(path):
             # Nobody reads the numbers of a checkpoint here; what lies in their place is seen from the first bytes.
             with store.open(digest, entry) as file:
-                findings += check_presence(entry.path, entry.size_bytes, file, engine, has_code=has_code)
-    return findings
+                findings.extend(check_presence(entry.path, entry.size_bytes, file, engine, has_code=has_code))
+    return list(findings)
 
 
 def read_evidence(manifest: Manifest, digest: str, store: PackageFiles) -> tuple[Evidence, ...]:

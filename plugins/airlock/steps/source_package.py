@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airlock.domain.findings import Finding, Place, finding
+from airlock.domain.findings import Findings, Place, finding
 from airlock.domain.model_files.streams import Binary, NotRead
 from airlock.domain.package import MODEL_FOLDER, FetchLimits, FileEntry, ListedObject, Manifest
 from airlock.domain.source import SourceLocation
@@ -44,7 +44,7 @@ class SourcePackage:
         self, asked: SourceLocation, *, storage: ObjectStorage, limits: FetchLimits, max_read_bytes: int = 0
     ) -> None:
         self.location = asked.above_model()
-        self.noticed: list[Finding] = []
+        self.noticed = Findings()
         self.bytes_read = 0
         self._storage = storage
         self._left = max_read_bytes or None

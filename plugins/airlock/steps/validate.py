@@ -91,7 +91,7 @@ def validate(
         text = f"The request trusts the code in {', '.join(trusted[:MAX_SHOWN_FILES])}"
         text += f" and {len(trusted) - MAX_SHOWN_FILES} more files." if len(trusted) > MAX_SHOWN_FILES else "."
         registry.add_event(accepted.reservation, EventKind.ABNORMAL, text)
-    warnings = sum(item.severity is Severity.WARNING for item in findings)
+    warnings = sum(item.count for item in findings if item.severity is Severity.WARNING)
     registry.add_event(
         accepted.reservation,
         EventKind.NORMAL,

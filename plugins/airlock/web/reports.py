@@ -28,6 +28,7 @@ def report(request: Request, reports: WiredReports, dag_id: str, run_id: str) ->
     files = (
         () if found.package is None else sorted(found.package.files, key=lambda each: (-each.errors, -each.warnings))
     )
+    findings = () if found.package is None else found.package.findings
     return page(
         request,
         "report.html",
@@ -36,7 +37,8 @@ def report(request: Request, reports: WiredReports, dag_id: str, run_id: str) ->
         files=files[:MAX_FILES],
         left_out=max(0, len(files) - MAX_FILES),
         run=run,
-        errors=0 if found.package is None else sum(item.severity is Severity.ERROR for item in found.package.findings),
+        errors=sum(item.count for item in findings if item.severity is Severity.ERROR),
+        count=sum(item.count for item in findings),
     )
 
 

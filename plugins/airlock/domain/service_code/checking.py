@@ -9,12 +9,11 @@ Source: Specifications for compiling model inference code.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from itertools import islice
 
 from airlock.domain.catalogue import Runtime
 from airlock.domain.dependencies import Dependency
 from airlock.domain.engines import SERVICE_FILE
-from airlock.domain.findings import Finding, Place, Severity, finding
+from airlock.domain.findings import Finding, Findings, Place, Severity, finding
 from airlock.domain.service_code.decoding import NotPython
 from airlock.domain.service_code.effects import check_effects
 from airlock.domain.service_code.imports import check_imports
@@ -25,9 +24,6 @@ from airlock.domain.service_code.service_class import check_service_class
 from airlock.domain.service_code.sources import Sources
 
 __all__ = ["MAX_CODE_BYTES", "check_code"]
-
-#: Findings of one kind in one file; nobody reads more.
-MAX_TOLD = 50
 
 
 def check_code(
@@ -50,7 +46,7 @@ def check_code(
         Findings of the family SVC, but for SVC001.
     """
     sources = Sources(paths, read, runtime.python, own_python)
-    findings: list[Finding] = []
+    findings = Findings()
     lookup = Lookup(sources, _surroundings(runtime, dependencies))
     run = _run_at_start(lookup) if SERVICE_FILE in paths else []
     for path in sorted(path for path in paths if path.endswith(".py")):
@@ -62,8 +58,8 @@ def check_code(
         place = Place(file=f"model/{SERVICE_FILE}")
         findings.append(finding("SVC003", f"Code for Python {runtime.python} is not compiled here.", place=place))
     for path in run:
-        findings += _of_one_file(path, lookup, runtime)
-    return findings
+        findings.extend(_of_one_file(path, lookup, runtime))
+    return list(findings)
 
 
 def _run_at_start(lookup: Lookup) -> list[str]:
@@ -83,8 +79,8 @@ def _of_one_file(path: str, lookup: Lookup, runtime: Runtime) -> Iterator[Findin
     outline = lookup.sources.outline(path)
     if outline is None:
         return
-    yield from islice(check_imports(path, outline.imports, lookup), MAX_TOLD)
-    yield from islice(check_effects(path, outline), MAX_TOLD)
+    yield from check_imports(path, outline.imports, lookup)
+    yield from check_effects(path, outline)
     if path == SERVICE_FILE:
         yield from check_service_class(outline, lookup, runtime.engine, runtime.service.base_class)
 
