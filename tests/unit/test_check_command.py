@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,6 +161,50 @@ def test_links_are_named_and_not_followed(iris: Path, capsys: pytest.CaptureFixt
     status, text = output(capsys, str(iris))
     assert status == 1
     assert text.count("error PKG013") == 2
+
+
+def test_a_linked_model_folder_is_refused_as_an_import_refuses_it(
+    iris: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (iris / "model").rename(iris / "real")
+    (iris / "model").symlink_to("real")
+    status, text = output(capsys, str(iris))
+    assert status == 1
+    assert f"{os.path.relpath(iris)}/model: error PKG013: " in text
+    assert "error PKG001" in text
+
+
+def test_a_package_with_a_folder_that_cannot_be_listed_is_not_checked(
+    iris: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Rights do not hold for root; a path longer than the system takes holds for everybody.
+    monkeypatch.chdir(iris / "model")
+    for _ in range(20):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    Path("hidden.pkl").write_bytes(b"cposix\nsystem\n(S'id'\ntR.")
+    os.chdir(iris)
+    assert main(["check", str(iris)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("airlock: [STO003] model/ddd")
+    assert "cannot be read: File name too long. Check the folder." in told
+    assert len(told) < 500
+
+
+def test_a_package_with_a_folder_that_may_not_be_read_is_not_checked(
+    iris: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (iris / "model/sub").mkdir()
+    listed = os.scandir
+
+    def refusing(path: str) -> Any:
+        if path.endswith("/sub"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert main(["check", str(iris)]) == 2
+    assert "model/sub cannot be read: Permission denied." in capsys.readouterr().err
 
 
 def test_a_name_cannot_command_the_terminal(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from airlock.domain.findings import Findings, Place, finding
+from airlock.domain.findings import Findings, Place, shown
 from airlock.domain.package import MODEL_FOLDER, FileEntry, Manifest
 from airlock.errors import StoreDamaged
 
@@ -31,7 +31,7 @@ class LocalPackage:
         self.noticed = Findings()
         folder = folder.resolve()
         if folder.name == MODEL_FOLDER and not (folder / MODEL_FOLDER).is_dir():
-            self.noticed.append(finding("PKG011", "The folder above it is taken."))
+            self.noticed.note("PKG011", "The folder above it is taken.")
             folder = folder.parent
         self.root = folder
         self._manifest = Manifest.of(self._files())
@@ -39,18 +39,35 @@ class LocalPackage:
     def _files(self) -> Iterator[FileEntry]:
         # Texts, not paths: of thousands of files those alone would take longer than everything else.
         above = len(os.path.join(self.root, ""))
-        for parent, folders, names in os.walk(os.path.join(self.root, MODEL_FOLDER)):
+        model = os.path.join(self.root, MODEL_FOLDER)
+        if os.path.islink(model):
+            # An import follows no link either.
+            self._not_a_file(MODEL_FOLDER)
+            return
+        # What cannot be listed is part of the package all the same: nobody can say whether it would be taken.
+        for parent, folders, names in os.walk(model, onerror=self._unlisted):
             folders.sort()
             for name in [*names, *(each for each in folders if os.path.islink(os.path.join(parent, each)))]:
                 path = os.path.join(parent, name)
                 relative = path[above:]
-                status = os.lstat(path)
+                try:
+                    status = os.lstat(path)
+                except OSError as error:
+                    raise _unreadable(relative, error) from None
                 if stat.S_ISREG(status.st_mode):
                     yield FileEntry(path=relative, size_bytes=status.st_size, sha256="")
                 else:
-                    self.noticed.append(
-                        finding("PKG013", "It is a link or a device, not a file.", place=Place(file=relative))
-                    )
+                    self._not_a_file(relative)
+
+    def _not_a_file(self, path: str) -> None:
+        self.noticed.note("PKG013", "It is a link or a device, not a file.", place=Place(file=path))
+
+    def _unlisted(self, error: OSError) -> None:
+        path = os.path.relpath(os.fsdecode(error.filename), self.root)
+        if path == MODEL_FOLDER and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            # There is none, which a rule is about.
+            return
+        raise _unreadable(path, error)
 
     def manifest(self, digest: str) -> Manifest:
         """The files of the package, without digests."""
@@ -67,6 +84,10 @@ class LocalPackage:
         try:
             file = (self.root / entry.path).open("rb")
         except OSError as error:
-            raise StoreDamaged("STO003", f"{entry.path} cannot be read: {error}.", "Check the folder.") from None
+            raise _unreadable(entry.path, error) from None
         with file:
             yield file
+
+
+def _unreadable(path: str, error: OSError) -> StoreDamaged:
+    return StoreDamaged("STO003", f"{shown(path)} cannot be read: {error.strerror}.", "Check the folder.")

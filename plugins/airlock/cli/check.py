@@ -91,7 +91,8 @@ def _checked(chosen: argparse.Namespace) -> Subject:
         return _checked_source(chosen)
     if chosen.endpoint_url or chosen.connection or chosen.max_read is not None:
         raise _Usage("--endpoint-url, --connection and --max-read go with s3:// or obs:// only")
-    if not path or not Path(path).is_dir():
+    # Of a folder that may not be looked at `Path.is_dir` raises an error.
+    if not path or not os.path.isdir(path):
         raise _Usage(f"there is no folder {path!r}" if path else "a folder is needed")
 
     from airlock.adapters.local_package import DIGEST, LocalPackage
