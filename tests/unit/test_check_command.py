@@ -56,6 +56,47 @@ def test_the_model_folder_itself_means_the_one_above(iris: Path, capsys: pytest.
     assert "PKG011" in text
 
 
+def test_the_model_folder_may_have_one_of_its_name_inside(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (iris / "model/model").mkdir()
+    (iris / "model/model/labels.txt").write_bytes(b"")
+    status, text = output(capsys, str(iris / "model"))
+    assert status == 0
+    assert "PKG011" in text
+    assert "would be taken: 0 errors" in output(capsys, str(iris))[1]
+
+
+def test_a_folder_that_happens_to_be_called_model_may_hold_a_package(
+    iris: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    above = iris.rename(iris.parent / "model")
+    status, text = output(capsys, str(above))
+    assert status == 0
+    assert "PKG011" not in text
+
+
+@pytest.mark.parametrize("form", ["text", "github", "sarif"])
+def test_names_are_those_of_files_that_are_there(iris: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (iris / "model/a.txt").write_bytes(b"")
+    (iris / "model/A.txt").write_bytes(b"")
+    (iris / "model/ b.txt").write_bytes(b"")
+    status, text = output(capsys, "--format", form, str(iris))
+    assert status == 1
+    quoted = {"sarif": "%20b.txt"}.get(form, " b.txt")
+    for name in ("a.txt", quoted):
+        assert f"{os.path.relpath(iris)}/model/{name}" in text
+
+
+def test_the_length_of_a_path_is_that_of_the_whole_path(iris: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = iris / "model" / "/".join(["d" * 200] * 5)
+    folder.mkdir(parents=True)
+    (folder / ("f" * 13)).write_bytes(b"")
+    assert output(capsys, str(iris))[0] == 0
+    (folder / ("f" * 14)).write_bytes(b"")
+    status, text = output(capsys, str(iris))
+    assert status == 1
+    assert "is longer than 1,024 bytes" in text
+
+
 #: Decided by the catalogue, which is another one in the tests of the pipeline.
 BY_CATALOGUE = ("unknown-runtime", "runtime-that-cannot-be-had", "engine-without-runtimes", "tensorflow-")
 #: What is refused for its request or for the names in its bucket is no folder of this machine.

@@ -71,7 +71,7 @@ def test_a_package_without_fault_is_taken_and_its_bytes_are_counted() -> None:
         ({"model/iris.m": HOSTILE}, ["MDL001"]),
         ({"model/config.json": b"{"}, ["CFG001"]),
         ({"model/a\\b.txt": b""}, ["PKG006"]),
-        ({"model/IRIS.m": PICKLE}, ["PKG007", "PKG005"]),
+        ({"model/IRIS.m": PICKLE}, ["PKG005", "PKG007"]),
         ({"readme.md": b"x"}, ["PKG010"]),
     ],
 )

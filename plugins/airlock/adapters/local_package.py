@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from airlock.domain.engines import CONFIG_FILE
 from airlock.domain.findings import Findings, Place, shown
 from airlock.domain.package import MODEL_FOLDER, FileEntry, Manifest
 from airlock.errors import StoreDamaged
@@ -30,7 +31,7 @@ class LocalPackage:
     def __init__(self, folder: Path) -> None:
         self.noticed = Findings()
         folder = folder.resolve()
-        if folder.name == MODEL_FOLDER and not (folder / MODEL_FOLDER).is_dir():
+        if folder.name == MODEL_FOLDER and _is_model(folder):
             self.noticed.note("PKG011", "The folder above it is taken.")
             folder = folder.parent
         self.root = folder
@@ -87,6 +88,11 @@ class LocalPackage:
             raise _unreadable(entry.path, error) from None
         with file:
             yield file
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether a folder called `model` is the package's own: it may have one of that name inside, as a package may."""
+    return os.path.lexists(folder / CONFIG_FILE) or not os.path.isdir(folder / MODEL_FOLDER)
 
 
 def _unreadable(path: str, error: OSError) -> StoreDamaged:

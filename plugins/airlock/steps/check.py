@@ -134,7 +134,7 @@ def check(
         summed_bytes: Bytes of each archive whose checksums are compared.
     """
     manifest = store.manifest(digest)
-    findings = [*noticed, *check_names(manifest.model_paths()), *_sizes(manifest, limits)]
+    findings = [*noticed, *check_names(entry.path for entry in manifest.files), *_sizes(manifest, limits)]
     config = None
     # Headers first: where only so much is read, each file says at least what it is.
     evidence = read_evidence(manifest, digest, store)
