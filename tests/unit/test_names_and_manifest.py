@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlock.domain import package
+from airlock.domain.findings import MAX_TOLD_IN_ALL
 from airlock.domain.package import FileEntry, Manifest, check_names
 from airlock.domain.source import Scheme, SourceLocation
 from tests.unit.given import codes
@@ -119,6 +120,12 @@ def test_names_that_are_taken_are_files_below_one_folder_and_distinct_on_any_sys
         assert "\\" not in path
         assert not {"", ".", ".."} & set(parts)
     assert len({path.casefold() for path in paths}) == len(set(paths))
+
+
+def test_of_many_bad_names_few_are_told_and_all_are_counted() -> None:
+    told = check_names(f"model/{number} /x" for number in range(5_000))
+    assert len(told) == MAX_TOLD_IN_ALL + 1
+    assert sum(item.count for item in told) == 5_000
 
 
 # ── manifest ─────────────────────────────────────────────────────────────────────────────────────────────────────────

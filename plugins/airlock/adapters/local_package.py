@@ -29,7 +29,7 @@ class LocalPackage:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.noticed = Findings()
+        self.noticed = Findings(by_file=False)
         folder = folder.resolve()
         if folder.name == MODEL_FOLDER and _is_model(folder):
             self.noticed.note("PKG011", "The folder above it is taken.")

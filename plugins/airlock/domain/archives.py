@@ -108,7 +108,7 @@ def choose(members: Iterable[ArchiveMember], limits: FetchLimits) -> Chosen:
     Raises:
         Unreadable: While `members` is walked, or a name stands twice.
     """
-    findings = Findings()
+    findings = Findings(by_file=False)
     files: dict[str, ArchiveMember] = {}
     folders: dict[str, None] = {}
     total = 0

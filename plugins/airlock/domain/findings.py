@@ -148,10 +148,13 @@ class Findings:
     Args:
         findings: What was noticed before.
         file: The file of places that are asked for only when they are needed.
+        by_file: Whether those beyond the limit of all files are counted for each file by itself, as the table of a
+            package's files wants them, or as one.
     """
 
-    def __init__(self, findings: Iterable[Finding] = (), *, file: str = "") -> None:
+    def __init__(self, findings: Iterable[Finding] = (), *, file: str = "", by_file: bool = True) -> None:
         self._file = file
+        self._by_file = by_file
         self._told: list[Finding] = []
         self._counts: Counter[tuple[str, Severity, str | None]] = Counter()
         self._left_out: dict[tuple[str, Severity, str | None], Finding] = {}
@@ -235,16 +238,9 @@ class Findings:
         )
 
     def _heap(self, code: str, severity: Severity, file: str) -> tuple[str, Severity, str | None]:
-        """What is counted together; each file by itself, for its row in the table of files."""
-        return code, severity, file
-
-
-class _Report(Findings):
-    """Findings that people read: those of files beyond the limit are one."""
-
-    def _heap(self, code: str, severity: Severity, file: str) -> tuple[str, Severity, str | None]:
+        """What is counted together."""
         key = (code, severity, file)
-        if key in self._left_out:
+        if self._by_file or key in self._left_out:
             return key
         if self._counts[code, severity, None] >= MAX_TOLD_IN_ALL:
             return code, severity, None
@@ -257,7 +253,7 @@ def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
     The same input gives the same report, and so does a report.
     """
-    return tuple(sorted(_Report(sorted(findings, key=_weight)), key=_weight))
+    return tuple(sorted(Findings(sorted(findings, key=_weight), by_file=False), key=_weight))
 
 
 def _weight(item: Finding) -> tuple[int, str, int, int, str, str]:

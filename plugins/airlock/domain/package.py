@@ -137,7 +137,7 @@ def check_names(paths: Iterable[str]) -> Findings:
     Returns:
         PKG006 for a name that is unsafe by itself, PKG007 for two names that collide.
     """
-    told = Findings()
+    told = Findings(by_file=False)
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
     # Folders that were looked at with another file in them: thousands of files lie in few.

@@ -44,7 +44,7 @@ class SourcePackage:
         self, asked: SourceLocation, *, storage: ObjectStorage, limits: FetchLimits, max_read_bytes: int = 0
     ) -> None:
         self.location = asked.above_model()
-        self.noticed = Findings()
+        self.noticed = Findings(by_file=False)
         self.bytes_read = 0
         self._storage = storage
         self._left = max_read_bytes or None
