@@ -23,7 +23,7 @@ from airlock.domain.expectations import ExpectationResult, SuiteReport
 from airlock.domain.findings import Severity
 from airlock.domain.image import BackendKind, BuildPlan, BuiltLayer, Image, Isolation, UserImage
 from airlock.domain.image_reference import ImageReference
-from airlock.domain.import_report import ImportReport, PackageReport
+from airlock.domain.import_report import ImportReport, PackageReport, Refusal
 from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, Rebuild, VersionRow
 from airlock.domain.registered import HealthPoint
@@ -497,6 +497,13 @@ class FakeRegistry:
         if held is not None and held.model_name == request.model_name:
             self._resume(held)
             return held
+        name, version = request.model_name, self.free_version(request)
+        now = self.clock.now()
+        self.rows[name, version] = _Row(run, Status.IMPORTING, "", now, now, request, by)
+        return Reservation(model_name=name, model_version=version, run=run)
+
+    def free_version(self, request: ImportRequest) -> str:
+        self._answer()
         name = request.model_name
         following = next_version(version for model, version in self.rows if model == name)
         version = request.model_version or (str(following) if following else None)
@@ -505,9 +512,7 @@ class FakeRegistry:
         if (name, version) in self.rows:
             status = self.rows[name, version].status.value
             raise VersionExists("REG004", f"{name} {version} exists already, with status {status}.", "")
-        now = self.clock.now()
-        self.rows[name, version] = _Row(run, Status.IMPORTING, "", now, now, request, by)
-        return Reservation(model_name=name, model_version=version, run=run)
+        return version
 
     def reservation_of(self, run: RunRef) -> Reservation | None:
         self._answer()
@@ -688,6 +693,7 @@ class FakeReports:
         packages: Run → what validation found.
         suites: Run → task → what was judged.
         sweeps: Run → what a sweep did.
+        refusals: Run → why it got no version.
         away: Whether nothing can be written or read.
     """
 
@@ -695,12 +701,14 @@ class FakeReports:
         self.packages: dict[RunRef, PackageReport] = {}
         self.suites: dict[RunRef, dict[str, tuple[SuiteReport, ...]]] = {}
         self.sweeps: dict[RunRef, SweepReport] = {}
+        self.refusals: dict[RunRef, Refusal] = {}
         self.away = False
 
     def keep_package(self, run: RunRef, report: PackageReport) -> None:
         self._answer()
         self.packages[run] = report
         self.suites.pop(run, None)
+        self.refusals.pop(run, None)
 
     def keep_suites(self, run: RunRef, task: str, suites: Sequence[SuiteReport]) -> None:
         self._answer()
@@ -710,10 +718,17 @@ class FakeReports:
         self._answer()
         self.sweeps[run] = report
 
+    def keep_refusal(self, run: RunRef, refusal: Refusal) -> None:
+        self._answer()
+        self.refusals[run] = refusal
+
     def find(self, run: RunRef) -> ImportReport:
         self._answer()
         return ImportReport(
-            package=self.packages.get(run), suites=dict(self.suites.get(run, {})), sweep=self.sweeps.get(run)
+            package=self.packages.get(run),
+            suites=dict(self.suites.get(run, {})),
+            sweep=self.sweeps.get(run),
+            refusal=self.refusals.get(run),
         )
 
     def _answer(self) -> None:

@@ -15,7 +15,7 @@ from airlock.domain.expectations import SuiteReport
 from airlock.domain.health import Health
 from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
-from airlock.domain.import_report import ImportReport, PackageReport
+from airlock.domain.import_report import ImportReport, PackageReport, Refusal
 from airlock.domain.mirror import MirroredVersion
 from airlock.domain.model_files.streams import Binary
 from airlock.domain.package import FileEntry, ListedObject, Manifest
@@ -438,6 +438,13 @@ class Reports(Protocol):
             ReportsUnavailable: It cannot be written.
         """
 
+    def keep_refusal(self, run: RunRef, refusal: Refusal) -> None:
+        """Keep why a run got no version; a second try replaces what the first one kept.
+
+        Raises:
+            ReportsUnavailable: It cannot be written.
+        """
+
     def find(self, run: RunRef) -> ImportReport:
         """What is kept of a run so far, which may be nothing.
 
@@ -468,6 +475,14 @@ class Registry(History, Protocol):
 
         Raises:
             VersionExists: Another run holds or held the version, or no number is left.
+            RegistryUnavailable: The database does not answer.
+        """
+
+    def free_version(self, request: ImportRequest) -> str:
+        """The version that a reservation would get now; nothing is reserved.
+
+        Raises:
+            VersionExists: As for a reservation.
             RegistryUnavailable: The database does not answer.
         """
 

@@ -57,6 +57,16 @@ def test_a_version_that_exists_is_refused_with_the_next_free_one(
     assert len(all_versions(reader)) == 1
 
 
+def test_whether_a_version_is_free_is_told_without_taking_it(registry: SqlRegistry, reader: SqlRegistryReader) -> None:
+    assert registry.free_version(a_request()) == "0.0.1"
+    assert all_versions(reader) == ()
+    registry.reserve(a_request(), a_run(1))
+    assert registry.free_version(a_request()) == "0.0.2"
+    assert registry.free_version(a_request(model_version="1.0.0")) == "1.0.0"
+    with pytest.raises(VersionExists, match=r"REG004.*iris 0\.0\.1 exists already.*0\.0\.2"):
+        registry.free_version(a_request(model_version="0.0.1"))
+
+
 def test_after_99_99_99_there_is_no_next_version(registry: SqlRegistry) -> None:
     registry.reserve(a_request(model_version="99.99.99"), a_run(1))
     with pytest.raises(VersionExists, match="REG005"):

@@ -179,6 +179,8 @@ def test_a_service_that_never_gets_ready_is_refused_in_time(
 def test_a_version_that_exists_is_refused_and_stays_as_it_is(
     process: Installation, upload: Upload, run_import: Run
 ) -> None:
+    from airlock.domain.version import RunRef
+
     source = upload.go()
     assert run_import(model_name="twice", source_location=source, model_version="0.0.1").state == "success"
     before = process.wiring().registry_reader.find("twice", "0.0.1")
@@ -186,6 +188,9 @@ def test_a_version_that_exists_is_refused_and_stays_as_it_is(
     assert outcome.state == "failed"
     assert outcome.tasks["accept"] == "failed"
     assert process.wiring().registry_reader.find("twice", "0.0.1") == before
+    told = process.wiring().reports.find(RunRef(dag_id="import_model", run_id=outcome.run_id)).refusal
+    assert told is not None
+    assert told.reason.startswith("[REG004] twice 0.0.1 exists already, with status Normal.")
 
 
 def test_of_two_imports_of_one_version_at_once_exactly_one_wins(installation: Installation) -> None:
@@ -211,11 +216,12 @@ def test_of_two_imports_of_one_version_at_once_exactly_one_wins(installation: In
 def test_an_unknown_field_and_every_broken_rule_of_the_form_are_named(
     process: Installation, run_import: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = run_import(model_name="a b", source_location="s3://x", modell_version="1", labels=["a"] * 5)
+    # What the form's parameters say is checked by Airflow before.
+    outcome = run_import(model_name="ab", source_location="s3://x", modell_version="1", description="<b>")
     assert outcome.state == "failed"
     assert outcome.tasks["accept"] == "failed"
     printed = capsys.readouterr().out
-    for part in ("REQ001 request modell_version", "'model_version'?", "REQ004 request model_name", "REQ008"):
+    for part in ("REQ001 request modell_version", "'model_version'?", "REQ007 request description", "REQ008"):
         assert part in printed, part
 
 

@@ -11,7 +11,7 @@ import pytest
 from airlock.adapters.report_files import ReportFolders
 from airlock.domain.expectations import ExpectationResult
 from airlock.domain.findings import Severity
-from airlock.domain.import_report import ImportReport
+from airlock.domain.import_report import ImportReport, Refusal
 from airlock.domain.inventory import INVENTORY, FileRow
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, PackageRejected, ReportsUnavailable, SmokeFailed
@@ -198,6 +198,9 @@ def test_what_is_kept_is_found_again(reports: Reports) -> None:
     whole = line.reports.find(RUN)
     assert whole.package is not None
     assert reports.find(RUN) == ImportReport(package=None, suites={})
+    refusal = Refusal(reason="[REG004] iris 0.0.1 exists already.", at=1.0)
+    reports.keep_refusal(RUN, refusal)
+    assert reports.find(RUN) == ImportReport(package=None, suites={}, refusal=refusal)
     reports.keep_package(RUN, whole.package)
     for task, suites in whole.suites.items():
         reports.keep_suites(RUN, task, suites)

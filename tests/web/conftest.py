@@ -86,8 +86,10 @@ class Site:
         from airlock.adapters.registry_sweeps import SqlSweeps
         from airlock.web import access, wired
         from airlock.web.api.app import API_PREFIX
+        from tests.fakes import FakeReports
 
         self.runs = FakeRuns()
+        self.reports = FakeReports()
         self.app = app
         self.registry = SqlRegistry(engine, SystemClock())
         self.reader = SqlRegistryReader(engine, SystemClock())
@@ -109,6 +111,7 @@ class Site:
                 wired.sweeps: lambda: SqlSweeps(engine, SystemClock()),
                 wired.editor: lambda: SqlRegistryEditor(engine, SystemClock()),
                 wired.importers: lambda: self.registry,
+                wired.reports: lambda: self.reports,
             }
 
     def _refuse_changes(self) -> None:

@@ -314,6 +314,19 @@ def test_a_broken_form_is_told_at_once_and_starts_nothing(site: Site, runs: Runs
     assert runs.asked == []
 
 
+def test_a_version_that_exists_is_told_at_once_and_one_that_is_rebuilt_must(
+    site: Site, imported_iris: Any, runs: Runs
+) -> None:
+    form = {"model_name": "iris", "source_location": "s3://models/iris/", "model_version": "0.0.1"}
+    told = is_problem(site.ask("POST", f"{API}/imports", json=form), 409, "REG004")
+    assert "The next free version is 0.0.2" in told["remedy"]
+    site.ask("DELETE", ONE)
+    is_problem(site.ask("POST", f"{API}/imports", json=form), 409, "REG004")
+    assert runs.asked == []
+    assert site.ask("POST", f"{API}/imports", json={**form, "model_version": "0.0.2"}).status_code == 202
+    assert site.ask("POST", f"{API}/imports", json={**form, "dependencies": [], "rebuild": True}).status_code == 202
+
+
 def test_what_airflow_refuses_is_a_problem(site: Site, imported_iris: Any) -> None:
     from airlock.errors import RunRefused
     from airlock.web import wired

@@ -171,9 +171,7 @@ def test_a_new_version_is_asked_for_as_this_one_was(site: Site, reserve: Reserve
     assert (dag_id, sign_in) == ("import_model", SIGNED_IN["cookie"])
     assert started == {
         "model_name": "iris",
-        "model_version": None,
         "source_location": "s3://bucket/iris-2/",
-        "description": "",
         "labels": ["new"],
         "min_memory_mb": 512,
     }
@@ -207,6 +205,7 @@ def test_a_version_whose_image_was_made_again_is_asked_for_without_that(site: Si
         ({"source_location": "nowhere"}, "REQ008"),
         ({"source_location": ""}, "REQ002"),
         ({"model_version": "1.2"}, "REQ005"),
+        ({"model_version": "0.0.1"}, "The next free version is 0.0.2"),
         ({"others": "{"}, "WEB012"),
         ({"others": "[1]"}, "WEB012"),
         ({"others": '{"model_name": "other"}'}, "WEB012"),
@@ -253,6 +252,20 @@ def test_a_run_without_a_version_says_so_and_one_with_leads_to_it(site: Site, re
     reserve("manual__2026-01-01T00:00:00+00:00")
     answer = site.get("/runs/import_model/manual__2026-01-01T00%3A00%3A00%2B00%3A00")
     assert answer.headers["location"] == "/airlock/models/iris/0.0.1"
+
+
+def test_a_run_that_got_no_version_says_why_on_its_page_and_on_its_report(site: Site) -> None:
+    from airlock.domain.import_report import Refusal
+    from airlock.domain.version import RunRef
+
+    run = RunRef(dag_id="import_model", run_id="manual__1")
+    site.reports.keep_refusal(run, Refusal(reason="[REG004] iris 0.0.1 exists already.\n<b>", at=1.0))
+    for address in ("/runs/import_model/manual__1", "/reports/import_model/manual__1"):
+        text = site.get(address).text
+        assert '<span class="lines">[REG004] iris 0.0.1 exists already.\n&lt;b&gt;</span>' in text
+        assert "The log of its first task says which." not in text
+    site.runs.confs[run] = {}
+    assert "REG004" not in site.get("/runs/import_model/manual__1").text
 
 
 def test_a_model_leads_to_its_newest_version(site: Site, reserve: Reserve) -> None:

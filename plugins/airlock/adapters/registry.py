@@ -107,6 +107,12 @@ class SqlRegistry(RegistryDatabase):
         return version
 
     @guarded
+    def free_version(self, request: ImportRequest) -> str:
+        """The version that a reservation would get now; nothing is reserved."""
+        with self.reader.connect() as connection:
+            return str(self._free_version(connection, request))
+
+    @guarded
     def reservation_of(self, run: RunRef) -> Reservation | None:
         """What the run holds, if anything."""
         with self.reader.connect() as connection:

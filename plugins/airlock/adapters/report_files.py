@@ -17,13 +17,14 @@ from typing import Any
 
 from airlock.codec import decode, encode
 from airlock.domain.expectations import SuiteReport
-from airlock.domain.import_report import ImportReport, PackageReport
+from airlock.domain.import_report import ImportReport, PackageReport, Refusal
 from airlock.domain.revalidation import SweepReport
 from airlock.domain.version import RunRef
 from airlock.errors import ReportsUnavailable
 
 _PACKAGE = "package"
 _SWEEP = "sweep"
+_REFUSAL = "refusal"
 _NAME_CHARACTERS = 32
 
 
@@ -55,11 +56,16 @@ class ReportFolders:
         with self._guarded():
             self._write(run, _SWEEP, encode(report))
 
+    def keep_refusal(self, run: RunRef, refusal: Refusal) -> None:
+        """Keep why a run got no version."""
+        with self._guarded():
+            self._write(run, _REFUSAL, encode(refusal))
+
     def find(self, run: RunRef) -> ImportReport:
         """What is kept of a run so far."""
         with self._guarded():
             folder = self._folder(run)
-            package, sweep = folder / f"{_PACKAGE}.json", folder / f"{_SWEEP}.json"
+            package, sweep, refusal = (folder / f"{name}.json" for name in (_PACKAGE, _SWEEP, _REFUSAL))
             return ImportReport(
                 package=decode(PackageReport, json.loads(package.read_bytes())) if package.exists() else None,
                 suites={
@@ -69,6 +75,7 @@ class ReportFolders:
                     for path in sorted(folder.glob("task-*.json"))
                 },
                 sweep=decode(SweepReport, json.loads(sweep.read_bytes())) if sweep.exists() else None,
+                refusal=decode(Refusal, json.loads(refusal.read_bytes())) if refusal.exists() else None,
             )
 
     def _folder(self, run: RunRef) -> Path:

@@ -40,6 +40,19 @@ class PackageReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a run got no version, so that no version can tell it.
+
+    Attributes:
+        reason: As a version's reason: code first, and every broken rule in a line of its own.
+        at: When, seconds since 1970.
+    """
+
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
     """All that is kept of one run.
 
@@ -47,11 +60,13 @@ class ImportReport:
         package: What validation found; None before it has ended.
         suites: Task → what was judged in it.
         sweep: What a sweep over registered versions did; None for a run that is none.
+        refusal: Why it got no version; None where it got one, or has not ended.
     """
 
     package: PackageReport | None
     suites: dict[str, tuple[SuiteReport, ...]]
     sweep: SweepReport | None = None
+    refusal: Refusal | None = None
 
     @property
     def inventory(self) -> SuiteReport | None:

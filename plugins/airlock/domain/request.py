@@ -32,7 +32,8 @@ MAX_DOCUMENT_NAME_CHARACTERS = 48
 DEPLOYMENT_TYPES = ("real-time", "batch", "edge")
 
 # Chinese characters are what the specification names; Han is their script's block range.
-_NAME = re.compile(r"[0-9A-Za-z_\-\u3400-\u4dbf\u4e00-\u9fff]{1,64}")
+NAME_PATTERN = r"[0-9A-Za-z_\-\u3400-\u4dbf\u4e00-\u9fff]{1,64}"
+_NAME = re.compile(NAME_PATTERN)
 _CONNECTION = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _DOCUMENT_NAME = re.compile(r"[A-Za-z\u3400-\u4dbf\u4e00-\u9fff][^\x00-\x1f<>&'\"!=]{0,47}")
 _DESCRIPTION_BANNED = frozenset("!<>=&'\"")
@@ -225,6 +226,15 @@ def parse_request(conf: Mapping[str, Any]) -> ImportRequest:
         RequestRejected: One or more rules are broken; all are listed.
     """
     return _Form(conf).read()
+
+
+def given_fields(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that say something, as Airflow's own check of the form takes them.
+
+    It knows no null and no empty text as "not given", and no blanks around a text.
+    """
+    plain = {name: value.strip() if isinstance(value, str) else value for name, value in conf.items()}
+    return {name: value for name, value in plain.items() if value is not None and value != ""}
 
 
 def _is_number(value: object) -> bool:

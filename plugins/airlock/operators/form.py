@@ -19,6 +19,7 @@ from airlock.domain.request import (
     MAX_LABEL_CHARACTERS,
     MAX_LABELS,
     MAX_NAME_CHARACTERS,
+    NAME_PATTERN,
     SPEC_LIMITS,
     STARTUP_TIMEOUT_LIMITS_S,
 )
@@ -58,6 +59,7 @@ IMPORT_FORM: dict[str, Any] = {
         type="string",
         minLength=1,
         maxLength=MAX_NAME_CHARACTERS,
+        pattern=f"^{NAME_PATTERN}$",
         section=BASIC,
         title="Name",
         description="1 to 64 letters, digits, Chinese characters, hyphens and underscores.",

@@ -11,6 +11,7 @@ from airlock.codec import decode, encode
 from airlock.domain.detection import Detection
 from airlock.domain.device import Device
 from airlock.domain.image import Image
+from airlock.domain.import_report import Refusal
 from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.smoke import SmokeReport, Verdict
@@ -23,7 +24,13 @@ from airlock.steps.close import close
 from airlock.steps.detect import detect
 from airlock.steps.fetch import fetch
 from airlock.steps.register import register
-from airlock.steps.reporting import ReportingExpectations, complete_report, judged_files, refusal_reported
+from airlock.steps.reporting import (
+    ReportingExpectations,
+    complete_report,
+    judged_files,
+    keep_refusal,
+    refusal_reported,
+)
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate
 
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airlock.adapters.wiring import Wiring
+    from airlock.domain.failure import FailureReport
 
 
 APPROVAL_TASK = "approve"
@@ -63,6 +71,14 @@ class AcceptOperator(StepOperator):
         # Skipped from here, it costs no start of a process. A task that skips others gives no value by itself.
         context["ti"].xcom_push(key="return_value", value=encode(accepted))
         raise DownstreamTasksSkipped(tasks=[APPROVAL_TASK])
+
+    def _fail_version(
+        self, wiring: Wiring, context: Context, code: str, text: str, report: FailureReport | None = None
+    ) -> None:
+        # There is no version yet whose page could say it.
+        refusal = Refusal(reason=text, at=wiring.clock.now())
+        keep_refusal(refusal, reports=wiring.reports, run=self.run_ref(context), log=self.lines())
+        super()._fail_version(wiring, context, code, text, report)
 
 
 class FetchOperator(StepOperator):

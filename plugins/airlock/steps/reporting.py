@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from airlock.domain.expectations import SuiteReport
-from airlock.domain.import_report import PackageReport
+from airlock.domain.import_report import PackageReport, Refusal
 from airlock.domain.inventory import INVENTORY, inventory_table
 from airlock.domain.model_files.streams import Binary
 from airlock.domain.package import FileEntry, Manifest
@@ -116,6 +116,12 @@ def keep_package(report: PackageReport, *, reports: Reports, run: RunRef, log: L
     """Keep what validation found."""
     with _only_told(log):
         reports.keep_package(run, report)
+
+
+def keep_refusal(refusal: Refusal, *, reports: Reports, run: RunRef, log: Log) -> None:
+    """Keep why a run got no version."""
+    with _only_told(log):
+        reports.keep_refusal(run, refusal)
 
 
 @contextmanager

@@ -13,16 +13,17 @@ from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.findings import Finding
 from airlock.domain.record import VersionRow
-from airlock.domain.request import parse_new_dependencies, parse_request
+from airlock.domain.request import parse_new_dependencies
 from airlock.domain.version import RunRef
-from airlock.errors import AirlockError, NotStarted, RequestRejected, RunRefused
+from airlock.errors import AirlockError, NotStarted, RequestRejected, RunRefused, VersionExists
 from airlock.ports import DagRuns
 from airlock.registry_ports import RegistryReader
 from airlock.web.access import DAG_ID, REVALIDATE_DAG_ID, may_change
 from airlock.web.changes import Lines, lines_of, live_version
 from airlock.web.rendering import page, prefix_of, version_path
+from airlock.web.starting import start_import
 from airlock.web.versions import TESTABLE, known_version, run_of, to_version
-from airlock.web.wired import WiredRegistry, WiredRuns
+from airlock.web.wired import WiredImporters, WiredRegistry, WiredRuns
 
 # Plain functions: FastAPI runs them in threads, and the registry blocks. What starts a run waits for a request to
 # Airflow's own API, which may need a thread: it keeps none meanwhile.
@@ -101,6 +102,7 @@ def new_version_form(
 async def import_new_version(
     request: Request,
     registry: WiredRegistry,
+    importers: WiredImporters,
     runs: WiredRuns,
     model_name: str,
     model_version: str,
@@ -128,11 +130,10 @@ async def import_new_version(
             "description": description.replace("\r\n", "\n"),
             "labels": lines_of(labels),
         }
-        parse_request(conf)
-        started = await runs.start(DAG_ID, conf, request.headers)
+        started = await start_import(conf, runs=runs, importers=importers, credentials=request.headers)
     except RequestRejected as rejected:
         return _form(request, _NEW_VERSION, row, values=values, findings=rejected.findings)
-    except (NotStarted, RunRefused) as error:
+    except (NotStarted, RunRefused, VersionExists) as error:
         return _form(request, _NEW_VERSION, row, values=values, error=error)
     return _to_run(request, started)
 

@@ -24,6 +24,8 @@ def report(request: Request, reports: WiredReports, dag_id: str, run_id: str) ->
     found = reports.find(run)
     if found.sweep is not None:
         return page(request, "sweep.html", sweep=found.sweep, run=run)
+    if found.refusal is not None and found.package is None:
+        return page(request, "run.html", run=run, is_waiting=False, refusal=found.refusal)
     # What is wrong comes first: a long list is cut.
     files = (
         () if found.package is None else sorted(found.package.files, key=lambda each: (-each.errors, -each.warnings))

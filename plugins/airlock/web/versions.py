@@ -16,7 +16,7 @@ from airlock.registry_ports import RegistryReader
 from airlock.web.access import REVALIDATE_DAG_ID, ChangesAllowed
 from airlock.web.comparison import compared
 from airlock.web.rendering import page, prefix_of, version_path
-from airlock.web.wired import WiredImporters, WiredRegistry, WiredRuns, WiredSweeps
+from airlock.web.wired import WiredImporters, WiredRegistry, WiredReports, WiredRuns, WiredSweeps
 
 MAX_SIBLINGS = 200
 #: DAG and run, as the registry keeps them.
@@ -144,12 +144,16 @@ def version(
 
 
 @router.get("/runs/{dag_id}/{run_id:path}")
-def run(request: Request, importers: WiredImporters, runs: WiredRuns, dag_id: str, run_id: str) -> Response:
-    """The version that a run imports; a page that waits while the run has not reserved one yet."""
+def run(
+    request: Request, importers: WiredImporters, runs: WiredRuns, reports: WiredReports, dag_id: str, run_id: str
+) -> Response:
+    """The version that a run imports; a page that waits while it has reserved none, and says why it never did."""
     ref = RunRef(dag_id=dag_id, run_id=run_id)
     held = importers.reservation_of(ref)
     if held is None:
-        return page(request, "run.html", run=ref, is_waiting=runs.is_under_way(ref))
+        is_waiting = runs.is_under_way(ref)
+        refusal = None if is_waiting else reports.find(ref).refusal
+        return page(request, "run.html", run=ref, is_waiting=is_waiting, refusal=refusal)
     return to_version(request, held.model_name, held.model_version)
 
 

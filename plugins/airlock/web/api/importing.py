@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.record import VersionRow
-from airlock.domain.request import parse_new_dependencies, parse_request, parse_source
+from airlock.domain.request import parse_new_dependencies, parse_source
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
 from airlock.registry_ports import RegistryReader
@@ -19,7 +19,8 @@ from airlock.web.api import shapes
 from airlock.web.api.problems import ProblemFinding, documented, finding_shape, refusal_shape
 from airlock.web.api.reading import ONE, existing
 from airlock.web.api.shapes import ModelName, ModelVersion
-from airlock.web.wired import WiredAdapters, WiredRegistry, WiredRuns
+from airlock.web.starting import start_import
+from airlock.web.wired import WiredAdapters, WiredImporters, WiredRegistry, WiredRuns
 
 router = APIRouter(tags=["Imports"], responses=documented(409, 500), dependencies=[may_change])
 
@@ -81,14 +82,16 @@ def _started(run: RunRef) -> StartedRun:
 
 
 @router.post("/imports", status_code=202)
-async def start_import(
+async def import_model(
     request: Request,
+    importers: WiredImporters,
     runs: WiredRuns,
     form: Annotated[dict[str, Any], Body(description="The import form; see the DAG import_model for its fields")],
 ) -> StartedRun:
-    """Start an import; the answer names its run. Broken rules of the form are told at once, and nothing is started."""
-    parse_request(form)
-    return _started(await runs.start(DAG_ID, form, request.headers))
+    """Start an import; the answer names its run. Broken rules of the form and a version that exists are told at once,
+    and nothing is started.
+    """
+    return _started(await start_import(form, runs=runs, importers=importers, credentials=request.headers))
 
 
 @router.post("/checks")
