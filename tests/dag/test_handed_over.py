@@ -82,6 +82,15 @@ def looked_at(container: str) -> dict[str, Any]:
     return seen
 
 
+def healthy_and_given_time(container: str) -> None:
+    """The container's own check finds the service, and a stop lets it finish."""
+    deadline = time.monotonic() + READY_S
+    while (seen := looked_at(container))["State"]["Health"]["Status"] != "healthy":
+        assert time.monotonic() < deadline, seen["State"]["Health"]
+        time.sleep(0.5)
+    assert seen["Config"]["StopTimeout"] == 45
+
+
 def in_the_sandbox(container: str) -> None:
     """As the version was tested: not root, nothing to write to, no capability, no more than it asked for."""
     seen = looked_at(container)
@@ -103,6 +112,7 @@ def test_the_command_for_docker_starts_a_service_that_answers(
     with removed(run("sh", str(script)).strip()) as container:
         assert ask(port, container)["data"]["resp_data"] == [{"predictresult": 5}]
         in_the_sandbox(container)
+        healthy_and_given_time(container)
 
 
 @pytest.mark.compose
@@ -120,5 +130,6 @@ def test_the_file_for_compose_starts_a_service_that_answers(handed: Callable[[st
         (container,) = run(*compose, "ps", "--quiet").split()
         assert ask(port, container)["data"]["resp_data"] == [{"predictresult": 5}]
         in_the_sandbox(container)
+        healthy_and_given_time(container)
     finally:
         run(*compose, "down", "--volumes")

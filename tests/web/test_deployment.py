@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +31,9 @@ from airlock.domain.deployment import (
     platform_name,
 )
 from airlock.domain.device import Device
+from airlock.domain.health import Health
+from airlock.domain.health_check import check_command
+from airlock.domain.image import UserImage
 from airlock.domain.record import VersionRow
 from airlock.domain.version import Status
 from airlock.errors import HandOffRefused
@@ -146,10 +156,141 @@ def test_a_deployment_has_image_by_digest_resources_probes_and_the_sandbox_of_th
     assert container["resources"]["limits"] == {"cpu": "1.5", "memory": "2000M"}
     assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": "http"}
     assert container["startupProbe"]["failureThreshold"] == 24
+    assert container["livenessProbe"]["timeoutSeconds"] == 5
+    assert pod["terminationGracePeriodSeconds"] == 45
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["runAsUser"] == 65534
     assert {"name": "package", "hostPath": {"path": FOLDER, "type": "Directory"}} in pod["volumes"]
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+
+
+# ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def an_image(**health: Any) -> VersionRow:
+    """A version of an image of the user's own, whose health block says this."""
+    row = a_row()
+    config = {**row.details["validated"]["config"], "health": encode(Health(**health)) if health else None}
+    image = {**row.details["image"], "own": encode(UserImage(user="1000", ports=(9001,), architecture="x86_64"))}
+    reports = [{**row.details["reports"][0], "image": image, "user": "1000"}]
+    details = {**row.details, "validated": {**row.details["validated"], "config": config}, "reports": reports}
+    return replace(row, details=details)
+
+
+def option(command: tuple[str, ...], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_docker_and_compose_ask_for_health_with_the_images_python_and_give_it_time_to_end() -> None:
+    made = given(a_row(), Platform.DOCKER)
+    command = docker_command(made)
+    check = shlex.split(option(command, "--health-cmd"))
+    assert (check[0], check[-3:]) == ("python", ["8080", "/health", "5"])
+    assert [option(command, f"--health-{name}") for name in ("interval", "timeout", "start-period", "retries")] == [
+        "10s", "5s", "120s", "3",
+    ]  # fmt: skip
+    assert option(command, "--stop-timeout") == "45"
+    service = compose_file(made)["services"]["model"]
+    assert service["healthcheck"] == {
+        "test": ["CMD", *check], "interval": "10s", "timeout": "5s", "start_period": "120s", "retries": 3,
+    }  # fmt: skip
+    assert service["stop_grace_period"] == "45s"
+    assert kserve_object(given(a_row(), Platform.KSERVE))["spec"]["predictor"]["terminationGracePeriodSeconds"] == 45
+
+
+def test_an_image_is_asked_for_the_health_that_its_block_names() -> None:
+    command = "test -e '/tmp/$ready'"
+    made = given(an_image(method="EXEC", command=command, timeout_s=0.5, failures=7, initial_delay_s=200))
+    assert option(docker_command(made), "--health-cmd") == command
+    assert option(docker_command(made), "--health-start-period") == "200s"
+    check = compose_file(made)["services"]["model"]["healthcheck"]
+    assert (check["test"], check["timeout"], check["retries"]) == (
+        ["CMD", "/bin/sh", "-c", "test -e '/tmp/$$ready'"], "0.5s", 7,
+    )  # fmt: skip
+    (document, _) = kubernetes_objects(made)
+    kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    probe = document["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]
+    assert (probe["exec"]["command"], probe["timeoutSeconds"]) == (["/bin/sh", "-c", command], 1)
+    made = given(an_image(url="/ok", protocol="https"))
+    (document, _) = kubernetes_objects(made)
+    kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    probe = document["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]
+    assert probe["httpGet"] == {"path": "/ok", "port": "http", "scheme": "HTTPS"}
+    assert "https://127.0.0.1:9001/ok" in option(docker_command(made), "--health-cmd")
+
+
+def test_an_image_that_says_nothing_of_its_health_is_asked_for_none() -> None:
+    made = given(an_image())
+    assert "--health-cmd" not in docker_command(made)
+    assert "healthcheck" not in compose_file(made)["services"]["model"]
+    pod = kubernetes_objects(made)[0]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": "http"}
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Healthy at one path alone."""
+
+    def do_GET(self) -> None:
+        self.send_response({"/he'alth": 200, "/moved": 302}.get(self.path, 503))
+        self.send_header("Location", "/he'alth")
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def is_healthy(command: tuple[str, ...], folder: Path) -> bool:
+    """By a command in an environment that has these programs, and proxies that lead nowhere."""
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:1")
+    done = subprocess.run(command, env={"PATH": str(folder), **proxy}, capture_output=True, timeout=60, check=False)
+    return done.returncode == 0
+
+
+def found(tool: str) -> str | None:
+    """A program of this machine; a Python among pyenv's, whose stand-ins on PATH need more than a check has."""
+    if tool in ("python", "python3"):
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    of_pyenv = sorted(pyenv.glob(f"*/bin/{tool}"))
+    return str(of_pyenv[0]) if of_pyenv else shutil.which(tool)
+
+
+@pytest.mark.parametrize("tool", ["python", "python2.7", "curl", "wget", "python3"])
+def test_a_healthy_service_is_told_from_one_that_is_not(tool: str, port: int, tmp_path: Path) -> None:
+    program = found(tool)
+    if program is None:
+        pytest.skip(f"{tool} is not there")
+    name = "python" if tool == "python2.7" else tool
+    # A link would hide from an interpreter where its library lies.
+    (tmp_path / name).write_text(f'#!/bin/sh\nexec {shlex.quote(program)} "$@"\n')
+    (tmp_path / name).chmod(0o755)
+    for own_image in (True, False) if name == "python" else (True,):
+
+        def healthy(url: str, own_image: bool = own_image, port: int = port) -> bool:
+            return is_healthy(check_command(Health(url=url), port, own_image=own_image), tmp_path)
+
+        assert healthy("/he'alth")
+        assert not healthy("/$(exit)`exit`;exit")
+        assert not healthy("/he'alth", port=1)
+        # Whoever is tested must answer itself; wget alone goes where it is sent.
+        assert healthy("/moved") == (tool == "wget")
+
+
+def test_an_image_with_nothing_to_ask_with_is_not_called_unfit(tmp_path: Path) -> None:
+    assert is_healthy(check_command(Health(), 1, own_image=True), tmp_path)
+
+
+# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_claim_holds_the_store_and_the_package_is_a_folder_in_it() -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.device import Device
+from airlock.domain.health import COMMAND_CHECK, Health
+from airlock.domain.health_check import SHELL, check_command
 from airlock.domain.image import HOME_FOLDER, PACKAGE_FOLDER, SERVICE_PORT, SERVICE_USER
 from airlock.domain.record import VersionRow
 from airlock.domain.smoke import Verdict
@@ -30,7 +34,12 @@ RESOURCES = {Device.GPU: "nvidia.com/gpu", Device.ASCEND: "huawei.com/Ascend910"
 #: Seconds that a service may take to load, where its test says nothing; and how many times as long as in the test.
 DEFAULT_START_S = 120.0
 START_FACTOR = 4.0
+#: Seconds from the signal to end until the platform kills: a running prediction may take forty, and ends first.
+STOP_S = 45
 _PROBE_PERIOD_S = 5
+#: Docker and Compose start a program each time that they ask.
+_CHECK_PERIOD_S = 10
+_CHECK_FAILURES = 3
 _CLAIM = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PINNED = re.compile(r"(?:[A-Za-z0-9._:-]+/)+[a-z0-9._-]+(?::[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
 
@@ -68,7 +77,8 @@ class HandOff:
         claim: The volume claim that holds the store; empty for the folder on the host.
         port: Where the service listens.
         host_port: Where Docker and Compose publish it on the host's loopback interface.
-        health: The path of its health check; empty for the port alone.
+        health: How it tells that it is ready; None where nothing is known but the port.
+        own_image: Whether it is an image of the user's own, of whose programs nothing is known.
         start_s: Seconds that it may take to load.
         device: The device.
         devices: How many of them.
@@ -88,7 +98,8 @@ class HandOff:
     claim: str
     port: int
     host_port: int
-    health: str
+    health: Health | None
+    own_image: bool
     start_s: float
     device: Device
     devices: int
@@ -177,6 +188,7 @@ def hand_off(
         port=port,
         host_port=host_port or port,
         health=health,
+        own_image=own is not None,
         start_s=max(DEFAULT_START_S, (report.get("ready_s") or 0) * START_FACTOR),
         device=chosen,
         devices=max(1, asked) if chosen in RESOURCES else 0,
@@ -207,12 +219,11 @@ def _pinned(made: Mapping[str, Any], image: str) -> tuple[str, bool]:
     return digest, False
 
 
-def _asked_at(config: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[int, str]:
+def _asked_at(config: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[int, Health | None]:
     if own is None:
-        return SERVICE_PORT, "/health"
+        return SERVICE_PORT, Health(url="/health")
     ports = [api["port"] for api in config["apis"] if api.get("port")] or list(own.get("ports", ())) or [SERVICE_PORT]
-    health = config.get("health") or {}
-    return int(ports[0]), str(health.get("url", "")) if health.get("method", "HTTP") == "HTTP" else ""
+    return int(ports[0]), Health(**config["health"]) if config.get("health") else None
 
 
 def platform_name(model_name: str, model_version: str) -> str:
@@ -233,6 +244,7 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     """`docker run` with its arguments."""
     argv = [
         "docker", "run", "--detach", "--restart", "unless-stopped", "--init",
+        "--stop-timeout", str(STOP_S),
         "--name", given.name,
         "--publish", f"127.0.0.1:{given.host_port}:{given.port}",
         "--cpus", f"{given.cpu:g}",
@@ -242,6 +254,13 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
         "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path inside the container
         "--tmpfs", f"{HOME_FOLDER}:rw,exec,nosuid,nodev,mode=1777",
     ]  # fmt: skip
+    if given.health is not None:
+        check = check_command(given.health, given.port, own_image=given.own_image)
+        # Docker hands the text to the container's shell.
+        text = check[-1] if check[:2] == SHELL else shlex.join(check)
+        argv += ["--health-cmd", text]
+        for name, value in _check_times(given, given.health).items():
+            argv += [f"--health-{name.replace('_', '-')}", str(value)]
     if given.user:
         argv += ["--user", given.user]
     if given.device is Device.GPU:
@@ -256,12 +275,23 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     return (*argv, given.image)
 
 
+def _check_times(given: HandOff, health: Health) -> dict[str, str | int]:
+    """By Compose's names; durations are Docker's, too."""
+    return {
+        "interval": f"{max(_CHECK_PERIOD_S, health.period_s):g}s",
+        "timeout": f"{health.timeout_s:g}s",
+        "start_period": f"{max(given.start_s, health.initial_delay_s):g}s",
+        "retries": max(_CHECK_FAILURES, health.failures or 0),
+    }
+
+
 def compose_file(given: HandOff) -> dict[str, Any]:
     """A Compose file with one service."""
     service: dict[str, Any] = {
         "image": given.image,
         "restart": "unless-stopped",
         "init": True,
+        "stop_grace_period": f"{STOP_S}s",
         "ports": [f"127.0.0.1:{given.host_port}:{given.port}"],
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -273,6 +303,10 @@ def compose_file(given: HandOff) -> dict[str, Any]:
         "cpus": given.cpu,
         "mem_limit": given.memory_mb * MEGABYTE,
     }
+    if given.health is not None:
+        check = check_command(given.health, given.port, own_image=given.own_image)
+        test = ["CMD", *map(_no_variable, check)]
+        service["healthcheck"] = {"test": test, **_check_times(given, given.health)}
     if not given.pulled:
         service["pull_policy"] = "never"
     if given.user:
@@ -351,6 +385,16 @@ def _metadata(given: HandOff) -> dict[str, Any]:
     }
 
 
+def _probe(health: Health | None) -> dict[str, Any]:
+    if health is None:
+        return {"tcpSocket": {"port": "http"}}
+    wait = {"timeoutSeconds": math.ceil(health.timeout_s)}
+    if health.method == COMMAND_CHECK:
+        return {"exec": {"command": [*SHELL, health.command]}, **wait}
+    scheme = {"scheme": "HTTPS"} if health.protocol == "https" else {}
+    return {"httpGet": {"path": health.url, "port": "http", **scheme}, **wait}
+
+
 def _pod(given: HandOff) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}]
     mounts: list[dict[str, Any]] = [
@@ -369,9 +413,7 @@ def _pod(given: HandOff) -> dict[str, Any]:
     limits: dict[str, Any] = {"cpu": f"{given.cpu:g}", "memory": f"{given.memory_mb}M"}
     if given.device in RESOURCES:
         limits[RESOURCES[given.device]] = given.devices
-    probe: dict[str, Any] = (
-        {"httpGet": {"path": given.health, "port": "http"}} if given.health else {"tcpSocket": {"port": "http"}}
-    )
+    probe = _probe(given.health)
     security: dict[str, Any] = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -396,6 +438,7 @@ def _pod(given: HandOff) -> dict[str, Any]:
         "volumeMounts": mounts,
     }  # fmt: skip
     return {
+        "terminationGracePeriodSeconds": STOP_S,
         "automountServiceAccountToken": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
