@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +114,23 @@ def test_the_command_for_docker_starts_a_service_that_answers(
         assert ask(port, container)["data"]["resp_data"] == [{"predictresult": 5}]
         in_the_sandbox(container)
         healthy_and_given_time(container)
+
+
+def test_the_command_for_docker_can_be_run_again_whatever_became_of_the_last_time(
+    handed: Callable[[str, int], str], tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    script = tmp_path / "deploy.sh"
+    script.write_text(handed("docker", port))
+    with socket.create_server(("127.0.0.1", port)):
+        failed = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=False, timeout=300)
+    assert failed.returncode != 0
+    assert str(port) in failed.stderr
+    first = run("sh", str(script)).strip()
+    with removed(run("sh", str(script)).strip()) as container:
+        assert container != first
+        assert first not in run("docker", "ps", "--all", "--quiet", "--no-trunc")
+        assert ask(port, container)["data"]["resp_data"] == [{"predictresult": 5}]
 
 
 @pytest.mark.compose

@@ -406,7 +406,8 @@ def test_a_normal_version_is_handed_over_as_a_manifest(site: Site, imported_iris
     site.put(wired.packages, Packages())
     command = site.get(f"{ONE}/deployment?type=docker")
     assert command.headers["content-type"] == "text/x-shellscript; charset=utf-8"
-    assert command.text.startswith("#!/bin/sh\nexec docker run ")
+    assert command.text.startswith("#!/bin/sh\ndocker stop iris-0-0-1 ")
+    assert "\nexec docker run " in command.text
     assert f"source=/store/{imported_iris.package.digest}" in command.text
     pinned = "registry.example.com/iris@sha256:" + "a" * 64
     manifest = site.get(f"{ONE}/deployment?type=kubernetes&image={pinned}")

@@ -36,6 +36,9 @@ DEFAULT_START_S = 120.0
 START_FACTOR = 4.0
 #: Seconds from the signal to end until the platform kills: a running prediction may take forty, and ends first.
 STOP_S = 45
+#: Where Docker and Compose publish a service on the host. Airflow listens on 8080, where most services do in their
+#: containers, and a second one on the next port.
+DEFAULT_HOST_PORT = 8090
 _PROBE_PERIOD_S = 5
 #: Docker and Compose start a program each time that they ask.
 _CHECK_PERIOD_S = 10
@@ -128,7 +131,7 @@ def hand_off(
         package_folder: Where the package lies on the platform's hosts.
         claim: Name of the volume claim that holds the store; for Kubernetes.
         image: The image's name in a registry, pinned; for a version whose record names an image of the worker only.
-        host_port: Where it is published, for Docker and Compose; None for the service's own port.
+        host_port: Where it is published, for Docker and Compose; None for `DEFAULT_HOST_PORT`.
 
     Raises:
         HandOffRefused: It is not Normal, not imported for such a deployment, not passed on the device, or has no image
@@ -186,7 +189,7 @@ def hand_off(
         package_folder=package_folder,
         claim=claim,
         port=port,
-        host_port=host_port or port,
+        host_port=host_port or DEFAULT_HOST_PORT,
         health=health,
         own_image=own is not None,
         start_s=max(DEFAULT_START_S, (report.get("ready_s") or 0) * START_FACTOR),

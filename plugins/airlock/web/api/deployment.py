@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from airlock.domain.deployment import (
+    DEFAULT_HOST_PORT,
     HandOff,
     Platform,
     compose_file,
@@ -48,7 +49,7 @@ def deployment(
     ] = "",
     port: Annotated[
         int | None,
-        Query(ge=1, le=65_535, description="The host's port, for Docker and Compose"),
+        Query(ge=1, le=65_535, description=f"The host's port, for Docker and Compose; without it {DEFAULT_HOST_PORT}"),
     ] = None,
 ) -> PlainTextResponse:
     """A ready manifest of a Normal version: a command for Docker, YAML for the others.
@@ -67,12 +68,23 @@ def deployment(
 def written(given: HandOff, platform: Platform) -> str:
     """A manifest as text; every value is quoted for where it stands."""
     if platform is Platform.DOCKER:
-        return f"#!/bin/sh\nexec {shlex.join(docker_command(given))}\n"
+        return _script(given)
     if platform is Platform.COMPOSE:
         return _yaml(compose_file(given))
     if platform is Platform.KSERVE:
         return _yaml(kserve_object(given))
     return "---\n".join(map(_yaml, kubernetes_objects(given)))
+
+
+def _script(given: HandOff) -> str:
+    """A script that can be run again: a container of that name makes way, also one that could not be started."""
+    name = shlex.quote(given.name)
+    return (
+        "#!/bin/sh\n"
+        f"docker stop {name} >/dev/null 2>&1\n"
+        f"docker rm --force {name} >/dev/null 2>&1\n"
+        f"exec {shlex.join(docker_command(given))}\n"
+    )
 
 
 def _yaml(value: object) -> str:
