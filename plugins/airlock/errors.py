@@ -103,12 +103,16 @@ class RunRefused(PermanentError):
     """Airflow does not start the run: its own permissions, its own checks, or a paused or broken DAG."""
 
 
+class FormRefused(RunRefused):
+    """Airflow's check of the form does not take a field that keeps every rule of the import (RUN003)."""
+
+
 class NotStarted(PermanentError):
     """What was written on a page cannot be read, so that nothing was asked of Airflow (WEB…)."""
 
 
 class SourceRefused(PermanentError):
-    """The storage answered, and the answer will not change by itself: no bucket, no permission, unsafe names."""
+    """The source cannot be had, and will not be by itself: no Connection, no bucket, no permission, unsafe names."""
 
 
 class SourceChanged(TransientError):

@@ -595,6 +595,7 @@ class DagRuns(Protocol):
             credentials: The caller's own headers of sign-in: it is Airflow that decides by them, as for any caller.
 
         Raises:
+            FormRefused: Airflow's check of `conf` does not take it.
             RunRefused: Airflow does not start it.
         """
 

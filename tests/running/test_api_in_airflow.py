@@ -68,4 +68,6 @@ def test_what_airflow_does_not_start_is_a_problem(running: Running) -> None:
     # The form's own rules are kept; what the DAG's parameters say beyond them is Airflow's to refuse.
     form = {"model_name": "x", "source_location": "/bucket/x/", "install_type": []}
     status, told = ask(running, "POST", "/imports", form)
-    assert (status, told["code"]) == (409, "RUN002"), told
+    assert (status, told["code"]) == (422, "RUN003"), told
+    assert "install_type" in told["detail"]
+    assert "schema" not in told["detail"]

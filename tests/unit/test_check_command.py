@@ -123,7 +123,7 @@ def test_text_names_file_line_and_column(capsys: pytest.CaptureFixture[str]) -> 
     status, text = output(capsys, str(REJECTED / "two-apis/package"))
     assert status == 1
     assert "model/config.json:5:11: error API001: " in text
-    assert "    Declare one API with the URL `/`." in text.splitlines()
+    assert "    Keep the one with the URL `/`." in text.splitlines()
     assert "\x1b" not in text
 
 

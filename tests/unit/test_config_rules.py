@@ -273,6 +273,15 @@ def test_an_interface_that_cannot_be_used_is_refused(changes: dict[str, Any]) ->
     assert broken(with_api(**changes)) == [("API001", f"/apis/0/{name}")]
 
 
+@pytest.mark.parametrize(
+    "changes,fix",
+    [({"method": "FETCH"}, "Write a value that is allowed there."), ({"url": "/predict"}, "Write the URL `/`.")],
+)
+def test_the_remedy_of_an_interface_is_that_of_its_field(changes: dict[str, Any], fix: str) -> None:
+    (found,) = (item for item in read_config(with_api(**changes))[1] if item.is_error)
+    assert found.fix == fix
+
+
 @pytest.mark.parametrize("method", ["post", "Post", "GET", " put "])
 def test_methods_are_read_in_any_letter_case(method: str) -> None:
     assert good_config(with_api(method=method)).apis[0].method == method.strip().upper()

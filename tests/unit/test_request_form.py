@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
-from airlock.domain.request import FIELDS, SPEC_LIMITS, Document, ImportRequest, MinimumSpecs, parse_request
+from airlock.domain.request import (
+    FIELDS,
+    SPEC_LIMITS,
+    Document,
+    ImportRequest,
+    MinimumSpecs,
+    given_fields,
+    parse_request,
+)
 from airlock.domain.source import SourceLocation
 from airlock.errors import RequestRejected
 from tests.unit.given import CONF
@@ -202,6 +210,31 @@ def test_five_labels_are_taken_and_six_are_not() -> None:
 @pytest.mark.parametrize("label", ["", "  ", "a" * 33, "a\nb", "a\u202eb", 1, None, {}, "\ud800"])
 def test_an_unusable_label_is_named_by_its_number(label: Any) -> None:
     assert broken(labels=["ok", label]) == [("REQ006", "labels/1")]
+
+
+@pytest.mark.parametrize(
+    "label,says",
+    [
+        ("a" * 65, "The label has 65 characters, from 1 to 32 are allowed."),
+        ("a\u202eb", "The label holds a character that cannot be seen."),
+        (1, "Text is expected."),
+    ],
+)
+def test_what_is_wrong_with_a_label_is_said_and_what_one_is_made_of(label: Any, says: str) -> None:
+    (found,) = rejected(labels=[label]).findings
+    assert found.message == says
+    assert found.fix == "Give at most five labels, each of 1 to 32 visible characters."
+
+
+def test_a_name_that_breaks_its_form_is_told_the_form() -> None:
+    (found,) = rejected(model_name="a b").findings
+    assert "1 to 64 letters, digits, Chinese characters, hyphens and underscores" in found.fix
+
+
+@pytest.mark.parametrize("form", [{"labels": None, "min_cpu": "", "model_name": " iris "}, {"model_name": "iris"}])
+def test_what_is_not_given_is_left_out_of_the_form(form: dict[str, Any]) -> None:
+    assert given_fields(form) == {"model_name": "iris"}
+    assert parse_request({**CONF, **form}) == parse_request({**CONF, **given_fields(form)})
 
 
 def test_a_label_may_hold_template_text_for_it_is_only_text() -> None:

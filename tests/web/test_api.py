@@ -308,6 +308,13 @@ def test_an_import_is_started_in_the_name_of_who_asks(site: Site, runs: Runs) ->
     assert (conf, credentials["authorization"]) == (form, "Bearer word")
 
 
+def test_a_field_that_is_not_given_is_not_handed_on(site: Site, runs: Runs) -> None:
+    form = {"model_name": " iris", "source_location": "s3://models/iris/", "labels": None, "min_cpu": "", "min_gpu": 0}
+    assert site.ask("POST", f"{API}/imports", json=form).status_code == 202
+    ((conf, _),) = runs.asked
+    assert conf == {"model_name": "iris", "source_location": "s3://models/iris/", "min_gpu": 0}
+
+
 def test_a_broken_form_is_told_at_once_and_starts_nothing(site: Site, runs: Runs) -> None:
     told = is_problem(site.ask("POST", f"{API}/imports", json={"model_name": "a b", "colour": 1}), 422, "REQ001")
     assert [finding["code"] for finding in told["findings"]] == ["REQ001", "REQ002", "REQ004"]
@@ -328,12 +335,14 @@ def test_a_version_that_exists_is_told_at_once_and_one_that_is_rebuilt_must(
 
 
 def test_what_airflow_refuses_is_a_problem(site: Site, imported_iris: Any) -> None:
-    from airlock.errors import RunRefused
+    from airlock.errors import FormRefused, RunRefused
     from airlock.web import wired
 
     site.put(wired.runs, Runs(RunRefused("RUN002", "Airflow does not start a run (HTTP 404): gone", "Look.")))
     form = {"model_name": "iris", "source_location": "s3://models/iris/"}
     is_problem(site.ask("POST", f"{API}/imports", json=form), 409, "RUN002")
+    site.put(wired.runs, Runs(FormRefused("RUN003", "Airflow does not take the form: no.", "Correct it.")))
+    is_problem(site.ask("POST", f"{API}/imports", json=form), 422, "RUN003")
 
 
 def test_a_version_is_tested_again_when_it_is_asked_for(
@@ -377,6 +386,19 @@ class Adapters:
 
     def storage(self, scheme: Any, connection_id: str) -> Any:
         return self._storage
+
+
+def test_a_connection_that_is_not_there_is_no_answer_of_the_storage(site: Site) -> None:
+    from airlock.errors import SourceRefused
+    from airlock.web import wired
+
+    class WithoutConnection(Adapters):
+        def storage(self, scheme: Any, connection_id: str) -> Any:
+            raise SourceRefused("SRC005", f"There is no Airflow Connection {connection_id!r}.", "Create it.")
+
+    site.put(wired.wiring, WithoutConnection({}))
+    told = is_problem(site.ask("POST", f"{API}/checks", json={"source_location": "s3://models/iris/"}), 422, "SRC005")
+    assert told["title"].startswith("The source cannot be had")
 
 
 def test_a_source_is_checked_without_an_import(site: Site) -> None:

@@ -8,6 +8,7 @@ thread while the request needs another one.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ import httpx
 
 from airlock.domain.findings import shown
 from airlock.domain.version import RunRef
-from airlock.errors import RunRefused
+from airlock.errors import FormRefused, RunRefused
 
 PATH = "/api/v2/dags/{dag_id}/dagRuns"
 #: What a caller is known by: a token of their own, or the session's cookie. By the last Airflow tells whether a page or
@@ -44,6 +45,12 @@ class AirflowRuns:
             answer = await client.post(PATH.format(dag_id=dag_id), content=json.dumps(body), headers={
                 **headers, "content-type": "application/json",
             })  # fmt: skip
+        # A broken DAG is answered like a broken form.
+        if answer.status_code == httpx.codes.BAD_REQUEST and await asyncio.to_thread(self.has_dag, dag_id):
+            # The field and what is wrong with it; the schema, and all that was sent, follow on more lines.
+            reason = shown(_reason(answer).partition("\n")[0], MAX_REASON_CHARACTERS)
+            told = f"Airflow does not take the form: {reason}."
+            raise FormRefused("RUN003", told, f"Correct it by the form of the DAG {dag_id}.")
         if answer.status_code != httpx.codes.OK:
             reason = shown(_reason(answer), MAX_REASON_CHARACTERS)
             raise RunRefused(

@@ -214,7 +214,8 @@ class _ConfigReader:
                 self._add("API004", "/apis", "No interface is declared.")
             return ()
         if model_type != IMAGE and len(raw) > 1:
-            self._add("API001", "/apis", f"{len(raw)} APIs are declared; {model_type} serves one.")
+            message = f"{len(raw)} APIs are declared; {model_type} serves one."
+            self._add("API001", "/apis", message, fix="Keep the one with the URL `/`.")
         apis = tuple(self._api(item, f"/apis/{index}", model_type) for index, item in enumerate(raw))
         first: dict[tuple[str, str, int | None], int] = {}
         for index, api in enumerate(apis):
@@ -226,7 +227,7 @@ class _ConfigReader:
     def _api(self, raw: dict[str, Any], at: str, model_type: str) -> Api:
         url = raw.get("url", "/")
         if model_type != IMAGE and url != "/":
-            self._add("API001", f"{at}/url", f"{model_type} answers at `/` only.", url)
+            self._add("API001", f"{at}/url", f"{model_type} answers at `/` only.", url, "Write the URL `/`.")
         elif not is_sendable(url):
             self._add("API001", f"{at}/url", UNSENDABLE, url)
         request = self._body(raw.get("request", {}), f"{at}/request")

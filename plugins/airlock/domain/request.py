@@ -340,7 +340,7 @@ class _Form:
                 or not 0 < len(label.strip()) <= MAX_LABEL_CHARACTERS
                 or not label.isprintable()
             ):
-                self.broken("REQ006", f"labels/{index}", "The label breaks its form.", label)
+                self.broken("REQ006", f"labels/{index}", _unfit_label(label), label)
         return tuple(dict.fromkeys(label.strip() for label in labels if isinstance(label, str)))
 
     def description(self) -> str:
@@ -454,3 +454,12 @@ class _Form:
             return bool(value)
         self.broken("REQ003", name, "true or false is expected.", value)
         return False
+
+
+def _unfit_label(label: Any) -> str:
+    if not isinstance(label, str):
+        return "Text is expected."
+    if not label.isprintable():
+        return "The label holds a character that cannot be seen."
+    length = len(label.strip())
+    return f"The label has {length} characters, from 1 to {MAX_LABEL_CHARACTERS} are allowed."

@@ -198,7 +198,7 @@ _ALL = (
     Rule(
         code="API001", title="A declared interface cannot be used", severity="error", source=_CONFIG,
         reason="An engine other than Image serves one API at `/`.",
-        remedy="Declare one API with the URL `/`.",
+        remedy="Write a value that is allowed there.",
     ),
     Rule(
         code="API002", title="The content type does not fit the engine", severity="error", source=_CONFIG,
@@ -421,7 +421,8 @@ _ALL = (
     ),
     Rule(
         code="REQ004", title="The model name breaks its form", severity="error", source=_IMPORT,
-        reason="1 to 64 letters, digits, Chinese characters, hyphens and underscores.", remedy="Choose another name.",
+        reason="1 to 64 letters, digits, Chinese characters, hyphens and underscores.",
+        remedy="Choose a name of 1 to 64 letters, digits, Chinese characters, hyphens and underscores.",
     ),
     Rule(
         code="REQ005", title="The version breaks its form", severity="error", source=_IMPORT,
@@ -430,7 +431,8 @@ _ALL = (
     ),
     Rule(
         code="REQ006", title="Too many or unusable labels", severity="error", source=_IMPORT,
-        reason="At most five labels of 1 to 32 visible characters.", remedy="Shorten the list.",
+        reason="At most five labels of 1 to 32 visible characters.",
+        remedy="Give at most five labels, each of 1 to 32 visible characters.",
     ),
     Rule(
         code="REQ007", title="The description breaks its form", severity="error", source=_IMPORT,

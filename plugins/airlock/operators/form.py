@@ -79,7 +79,7 @@ IMPORT_FORM: dict[str, Any] = {
         maxItems=MAX_LABELS,
         section=BASIC,
         title="Labels",
-        description="At most five, one per line.",
+        description="At most five, one per line, each of 1 to 32 visible characters.",
     ),
     "description": Param(
         "",

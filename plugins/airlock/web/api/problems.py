@@ -15,6 +15,7 @@ from airlock.domain.findings import Finding, shown
 from airlock.errors import (
     AirlockError,
     AliasRefused,
+    FormRefused,
     HandOffRefused,
     NoSuchVersion,
     Rejected,
@@ -39,6 +40,7 @@ _STATUSES: tuple[tuple[type[AirlockError], int], ...] = (
     (HandOffRefused, 409),
     (Rejected, 422),
     (AliasRefused, 422),
+    (FormRefused, 422),
     (RunRefused, 409),
     (SourceRefused, 422),
     (SettingInvalid, 500),
