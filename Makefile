@@ -45,8 +45,8 @@ demo: BEGAN := $(shell date +%s)
 demo: setup ## Train, upload, import and register the example models (ENGINES=all, BACKEND=auto|docker|process)
 	@exec $(VENV_PYTHON) -m scripts.demo --engines "$(ENGINES)" --backend "$(BACKEND)" --began $(BEGAN)
 
-up: setup ## Object server and Airflow in the foreground (PORT=8080)
-	@exec $(VENV_PYTHON) -m scripts.local_run up $(if $(PORT),--port $(PORT))
+up: setup ## Object server and Airflow in the foreground (PORT=8080, BACKEND=auto|docker|process)
+	@exec $(VENV_PYTHON) -m scripts.local_run up $(if $(PORT),--port $(PORT)) $(if $(filter-out auto,$(BACKEND)),--backend "$(BACKEND)")
 
 down: ## Stop what `make up` runs in another terminal
 	@$(or $(PYTHON),python3) -m scripts.local_run down

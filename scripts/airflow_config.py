@@ -11,6 +11,9 @@ from scripts.bootstrap import clean_environment
 from scripts.local_state import ROOT, VENV, kept_values, new_password, private_dir, write_private
 
 USER = "admin"
+BACKENDS = ("auto", "docker", "process")
+BACKEND_VARIABLE = "AIRFLOW__AIRLOCK__BACKEND"
+WITHOUT_ISOLATION = "WITHOUT ISOLATION: the process backend runs the models' code as you, with your rights"
 
 
 def write(

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from scripts import bootstrap, container_engine, demo_report, example_packages, object_server
+from scripts.airflow_config import BACKEND_VARIABLE, BACKENDS, WITHOUT_ISOLATION
 from scripts.airflow_local import CONNECTION_VARIABLE, AirflowLocal
 from scripts.children import Interrupted, Keeper, Patience, interruptible
 from scripts.example_packages import Example
@@ -28,7 +29,6 @@ DAG_TIMEOUT_S = 120.0
 # Downloading a large engine into a runtime is part of a first import.
 IMPORT_TIMEOUT_S = 3600.0
 CANCEL_TIMEOUT_S = 15.0
-WITHOUT_ISOLATION = "WITHOUT ISOLATION: the process backend runs the models' code as you, with your rights"
 
 
 class Demo:
@@ -158,7 +158,7 @@ class Demo:
         self.progress.begin(SETUP, "airflow")
         self._airflow.launch({
             CONNECTION_VARIABLE: self._server.airflow_connection_json(),
-            "AIRFLOW__AIRLOCK__BACKEND": backend,
+            BACKEND_VARIABLE: backend,
         })
         self._airflow.api().wait_for_dag(DAG_ID, DAG_TIMEOUT_S, self._airflow.launched_at)
         self.progress.end(SETUP, "airflow", f"healthy at {self._airflow.url}")
@@ -191,7 +191,7 @@ def main() -> int:
     """Runs the demo; exit code 0 only if every version is Normal."""
     parser = argparse.ArgumentParser(prog="python -m scripts.demo", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--engines", default="", help="all, or names with commas (default: those that download little)")
-    parser.add_argument("--backend", default="auto", choices=("auto", "docker", "process"))
+    parser.add_argument("--backend", default="auto", choices=BACKENDS)
     parser.add_argument("--began", type=float, help="when the demo began, with its setup, in seconds since 1970")
     arguments = parser.parse_args()
     elapsed_s = max(0.0, time.time() - arguments.began) if arguments.began else 0.0

@@ -15,19 +15,26 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts import airflow_config, bootstrap
+from scripts.airflow_config import BACKEND_VARIABLE, BACKENDS, WITHOUT_ISOLATION
 from scripts.airflow_local import CONNECTION_VARIABLE, AirflowLocal
 from scripts.children import Interrupted, interruptible
 from scripts.local_state import ROOT, VENV, LocalError, claim, process_birth, read_json, state_dir
 from scripts.object_server import ObjectServer
 
 
-def up(port: int | None = None, dags_folder: Path = ROOT / "dags", with_storage: bool = True) -> int:
+def up(
+    port: int | None = None,
+    dags_folder: Path = ROOT / "dags",
+    with_storage: bool = True,
+    backend: str | None = None,
+) -> int:
     """Runs Airflow, and the object server unless storage is elsewhere, until a signal or the death of a part.
 
     Args:
         port: Port of the page; 8080 or the next free one when None.
         dags_folder: Where the DAG files are.
         with_storage: Whether to run an object server; the variable AIRFLOW_CONN_AIRLOCK_S3 names another one.
+        backend: What runs the models, of `BACKENDS`; what the environment says when None.
 
     Returns:
         The exit code: 0 after SIGINT and SIGTERM, which are the way to end it.
@@ -35,7 +42,10 @@ def up(port: int | None = None, dags_folder: Path = ROOT / "dags", with_storage:
     try:
         with interruptible():
             bootstrap.sync_environment(VENV, bootstrap.LOCK)
-            airflow = AirflowLocal(port=port, dags_folder=dags_folder)
+            if backend == "process":
+                bootstrap.say(WITHOUT_ISOLATION)
+            chosen = {BACKEND_VARIABLE: backend} if backend else None
+            airflow = AirflowLocal(port=port, dags_folder=dags_folder, extra_env=chosen)
             server = ObjectServer(state_dir() / "object-server" / "state")
             try:
                 own_storage = with_storage and CONNECTION_VARIABLE not in os.environ
@@ -109,12 +119,13 @@ def main() -> int:
         "--port", type=int, help="port of the page on 127.0.0.1 (default: 8080 or the next free one)"
     )
     up_parser.add_argument("--dags", type=Path, default=ROOT / "dags", help="folder of the DAG files")
+    up_parser.add_argument("--backend", choices=BACKENDS, help="what runs the models (default: auto)")
     up_parser.add_argument("--no-storage", action="store_true", help="without the object server")
     commands.add_parser("down", help="stop what another terminal runs")
     arguments = parser.parse_args()
     if arguments.command == "down":
         return down()
-    return up(arguments.port, arguments.dags.absolute(), not arguments.no_storage)
+    return up(arguments.port, arguments.dags.absolute(), not arguments.no_storage, arguments.backend)
 
 
 if __name__ == "__main__":
