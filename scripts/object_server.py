@@ -107,6 +107,8 @@ class ObjectServer:
         self._lock: int | None = None
         self._stopping = threading.Lock()
         private_dir(self.state_dir)
+        #: Its own file; one that was given is somebody else's to write.
+        self._own_file = None if credentials else self.state_dir / "credentials.json"
         kept = kept_values(credentials or self.state_dir / "credentials.json", CREDENTIALS)
         self._kept = kept
         self.access_key = f"{kept['account']}:{kept['user']}"
@@ -164,6 +166,7 @@ class ObjectServer:
                     self._keeper.stop()
                     self._keeper = Keeper(GRACE_S)
                     self._claim()
+            self._write_keys()
         except BaseException:
             self.stop()
             raise
@@ -184,6 +187,12 @@ class ObjectServer:
     def airflow_connection_json(self) -> str:
         """Returns the value of an AIRFLOW_CONN_… variable for this server."""
         return json.dumps(airflow_connection(self.endpoint_url, self.region, self.access_key, self.secret_key))
+
+    def _write_keys(self) -> None:
+        """Writes what a client needs beside the secrets that it comes from: the access key is made of two of them."""
+        if self._own_file is not None:
+            told = {"endpoint": self.endpoint_url, "access_key": self.access_key, **self._kept}
+            write_private(self._own_file, json.dumps(told, indent=2) + "\n")
 
     def _claim(self) -> None:
         if self._lock is None:

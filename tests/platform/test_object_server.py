@@ -134,6 +134,22 @@ def test_only_the_owner_can_read_the_secret(server: ObjectServer) -> None:
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in holders)
 
 
+def test_the_file_of_the_keys_has_what_a_client_needs_and_stays_that_of_the_secrets(server: ObjectServer) -> None:
+    kept = json.loads((server.state_dir / "credentials.json").read_text())
+
+    assert (kept["endpoint"], kept["access_key"]) == (server.endpoint_url, server.access_key)
+    client = boto3.client(
+        "s3",
+        endpoint_url=kept["endpoint"],
+        aws_access_key_id=kept["access_key"],
+        aws_secret_access_key=kept["secret_key"],
+        region_name=server.region,
+    )
+    client.list_buckets()
+    # The same account again at the next start.
+    assert ObjectServer(server.state_dir).access_key == server.access_key
+
+
 def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "replace")
 
