@@ -31,6 +31,7 @@ ALLOWED = {
         "codec",
         "domain",
         "errors",
+        "operators.form",
         "ports",
         "registry_ports",
         "steps.check",

@@ -460,6 +460,28 @@ def test_the_description_is_readable_without_the_internet(site: Site) -> None:
     assert "<script" not in without_own_script(page)
 
 
+def test_the_description_has_every_field_of_the_import_form(site: Site) -> None:
+    import jsonschema
+
+    from airlock.domain.request import FIELDS
+
+    described = site.get(f"{API}/openapi.json").json()
+    body = described["paths"]["/imports"]["post"]["requestBody"]
+    assert (body["required"], body["content"]["application/json"]["schema"]) == (
+        True, {"$ref": "#/components/schemas/ImportForm"},
+    )  # fmt: skip
+    form = described["components"]["schemas"]["ImportForm"]
+    assert set(form["properties"]) == set(FIELDS)
+    assert (form["required"], form["additionalProperties"]) == (["model_name", "source_location"], False)
+    assert form["properties"]["labels"]["default"] == []
+    assert all(field["description"] and field["title"] for field in form["properties"].values())
+    takes = jsonschema.Draft202012Validator(form)
+    least = {"model_name": "语_iris-1", "source_location": "s3://models/iris/"}
+    assert takes.is_valid({**least, "labels": None, "install_type": ["edge"], "model_version": None})
+    for broken in ({"model_name": "a b"}, {"colour": 1}, {"labels": "a"}, {"min_cpu": 0}, {"install_type": ["cloud"]}):
+        assert not takes.is_valid({**least, **broken}), broken
+
+
 def test_every_route_that_changes_asks_for_more_than_reading() -> None:
     from airlock.web.access import may_change
     from airlock.web.api.app import create_api

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootModel
+from pydantic_core import CoreSchema
 from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.record import VersionRow
 from airlock.domain.request import parse_new_dependencies, parse_source
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
+from airlock.operators.form import IMPORT_FORM
 from airlock.registry_ports import RegistryReader
 from airlock.steps.check import DEFAULT_READ_BYTES, check_source
 from airlock.web.access import DAG_ID, REVALIDATE_DAG_ID, may_change
@@ -29,6 +31,41 @@ class StartedRun(shapes.RunShape):
     """A run that was started."""
 
     state: str = "queued"
+
+
+class ImportForm(RootModel[dict[str, Any]]):
+    """The import form, described as the DAG `import_model` has it and checked by the rules of the import."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return form_schema()
+
+
+#: What only Airflow's page makes something of. Its examples are what may be chosen, not examples of the whole.
+_OF_THE_PAGE = ("section", "examples")
+
+
+def form_schema() -> dict[str, Any]:
+    """The fields of the form as a JSON Schema. Those that may be left out may be null, too."""
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for name, param in IMPORT_FORM.items():
+        field = {key: value for key, value in param.schema.items() if key not in _OF_THE_PAGE}
+        types = {field["type"]} if isinstance(field["type"], str) else {*field["type"]}
+        if param.has_value:
+            field["default"] = param.value
+        if param.has_value or "null" in types:
+            field["type"] = sorted(types | {"null"})
+        else:
+            required.append(name)
+        properties[name] = {**field, "description": param.description}
+    return {
+        "title": "ImportForm",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 class CheckBody(BaseModel):
@@ -86,12 +123,12 @@ async def import_model(
     request: Request,
     importers: WiredImporters,
     runs: WiredRuns,
-    form: Annotated[dict[str, Any], Body(description="The import form; see the DAG import_model for its fields")],
+    form: ImportForm,
 ) -> StartedRun:
     """Start an import; the answer names its run. Broken rules of the form and a version that exists are told at once,
     and nothing is started.
     """
-    return _started(await start_import(form, runs=runs, importers=importers, credentials=request.headers))
+    return _started(await start_import(form.root, runs=runs, importers=importers, credentials=request.headers))
 
 
 @router.post("/checks")
