@@ -14,7 +14,7 @@ from docker.api.client import APIClient
 from docker.errors import APIError, NotFound
 
 from airlock.adapters.clock import SystemClock
-from airlock.adapters.docker_image_options import relay_options, user_image_options, writable_folders
+from airlock.adapters.docker_image_options import relay_options, user_image_options
 from airlock.adapters.docker_options import HostDevices
 from airlock.adapters.docker_pull import Credentials, ImagePull
 from airlock.adapters.docker_user_image import facts_of
@@ -33,6 +33,7 @@ from airlock.domain.user_image import (
     port_of,
     runnable,
     users_to_try,
+    writable_folders,
 )
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError, BackendUnavailable, ImageRefused, SettingInvalid

@@ -168,12 +168,13 @@ def test_a_deployment_has_image_by_digest_resources_probes_and_the_sandbox_of_th
 # ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def an_image(**health: Any) -> VersionRow:
+def an_image(user: str = "1000", volumes: tuple[str, ...] = (), **health: Any) -> VersionRow:
     """A version of an image of the user's own, whose health block says this."""
+    own = UserImage(user=user, ports=(9001,), volumes=volumes, architecture="x86_64")
     row = a_row()
     config = {**row.details["validated"]["config"], "health": encode(Health(**health)) if health else None}
-    image = {**row.details["image"], "own": encode(UserImage(user="1000", ports=(9001,), architecture="x86_64"))}
-    reports = [{**row.details["reports"][0], "image": image, "user": "1000"}]
+    image = {**row.details["image"], "own": encode(own)}
+    reports = [{**row.details["reports"][0], "image": image, "user": user}]
     details = {**row.details, "validated": {**row.details["validated"], "config": config}, "reports": reports}
     return replace(row, details=details)
 
@@ -289,6 +290,27 @@ def test_a_healthy_service_is_told_from_one_that_is_not(tool: str, port: int, tm
 
 def test_an_image_with_nothing_to_ask_with_is_not_called_unfit(tmp_path: Path) -> None:
     assert is_healthy(check_command(Health(), 1, own_image=True), tmp_path)
+
+
+def test_an_image_sees_its_model_and_may_write_where_it_could_in_the_test() -> None:
+    row = an_image(volumes=("/data", "/home/mind/model", "/odd:path"))
+    made = given(row)
+    target = "/home/mind/model"
+    command = docker_command(made)
+    assert option(command, "--mount") == f"type=bind,source={FOLDER}/model,target={target},readonly"
+    written_to = [command[index + 1].partition(":")[0] for index, word in enumerate(command) if word == "--tmpfs"]
+    assert written_to == ["/tmp", "/var/tmp", "/run", "/data"]
+    service = compose_file(made)["services"]["model"]
+    assert [each.partition(":")[0] for each in service["tmpfs"]] == written_to
+    assert service["volumes"][0]["target"] == target
+    (document, _) = kubernetes_objects(given(row, claim="airlock-store"))
+    kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    mounts = document["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert [each["mountPath"] for each in mounts] == [*written_to, target]
+    assert mounts[-1]["subPath"] == "sha256/" + row.package_digest.removeprefix("sha256:") + "/model"
+    # It was tested as nobody, who has no home in the image.
+    assert "HOME" not in made.environment
+    assert given(an_image(user="65534:65534")).environment == {"HOME": "/tmp"}
 
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import Any
 
 from docker.types import DriverConfig, Healthcheck, Mount
@@ -18,15 +17,13 @@ from airlock.adapters.docker_options import (
     sandbox,
 )
 from airlock.domain.health import COMMAND_CHECK, Health
-from airlock.domain.image import UserImage
-from airlock.domain.user_image import MODEL_FOLDER, NOBODY, WRITABLE_FOLDERS
+from airlock.domain.user_image import MODEL_FOLDER, NOBODY, home_of, writable_folders
 from airlock.ports import ImageLaunch
 
 RELAY_MEMORY_BYTES = 128 * MEGABYTE
 RELAY_CPUS = 1.0
 _SECOND_NS = 1_000_000_000
 #: What the engine itself lays out; an image's volume there would take it away.
-_ENGINE_FOLDERS = ("/proc", "/sys", "/dev")
 
 
 def relay_options(launch: ImageLaunch, program: str, socket_folder: str) -> dict[str, Any]:
@@ -77,21 +74,11 @@ def user_image_options(launch: ImageLaunch, *, relay: str, model_folder: str, ho
             *(_in_memory(path, scratch, marks) for path in writable_folders(launch.image.own)),
         ],
         "healthcheck": _healthcheck(launch.health),
-        # Whoever the image was made for has a home there that nobody else can enter.
-        "environment": {"HOME": WRITABLE_FOLDERS[0]} if launch.user == NOBODY else {},
+        "environment": home_of(launch.user),
         "labels": marks,
     }
     merge(options, device_options(launch.device, host))
     return options
-
-
-def writable_folders(own: UserImage | None) -> tuple[str, ...]:
-    """Where the service may write: what every program counts on, and what the image declares as volumes."""
-    volumes = (posixpath.normpath(path) for path in (own.volumes if own else ()) if path.startswith("/"))
-    usable = (
-        path for path in volumes if path.strip("/") and path != MODEL_FOLDER and not path.startswith(_ENGINE_FOLDERS)
-    )
-    return tuple(dict.fromkeys((*WRITABLE_FOLDERS, *usable)))
 
 
 def _in_memory(path: str, size_bytes: int, marks: dict[str, str]) -> Mount:

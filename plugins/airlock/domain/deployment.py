@@ -18,9 +18,10 @@ from typing import Any
 from airlock.domain.device import Device
 from airlock.domain.health import COMMAND_CHECK, Health
 from airlock.domain.health_check import SHELL, check_command
-from airlock.domain.image import HOME_FOLDER, PACKAGE_FOLDER, SERVICE_PORT, SERVICE_USER
+from airlock.domain.image import HOME_FOLDER, PACKAGE_FOLDER, SERVICE_PORT, SERVICE_USER, UserImage
 from airlock.domain.record import VersionRow
 from airlock.domain.smoke import Verdict
+from airlock.domain.user_image import MODEL_FOLDER, home_of, writable_folders
 from airlock.domain.version import Status
 from airlock.errors import HandOffRefused
 
@@ -76,7 +77,10 @@ class HandOff:
         image: The image, pinned by its digest.
         pulled: Whether a registry has the image.
         package_digest: The package, hexadecimal; empty where the image holds it.
-        package_folder: Where the package's folder lies on the platform's hosts.
+        package_part: The folder in the package that the service sees; empty for the whole.
+        package_folder: Where that lies on the platform's hosts.
+        package_target: Where the service sees it.
+        writable: Folders that the service may write to; they are empty at its start.
         claim: The volume claim that holds the store; empty for the folder on the host.
         port: Where the service listens.
         host_port: Where Docker and Compose publish it on the host's loopback interface.
@@ -97,7 +101,10 @@ class HandOff:
     image: str
     pulled: bool
     package_digest: str
+    package_part: str
     package_folder: str
+    package_target: str
+    writable: tuple[str, ...]
     claim: str
     port: int
     host_port: int
@@ -178,6 +185,8 @@ def hand_off(
     asked = {Device.GPU: specs["gpu"], Device.ASCEND: specs["ascend"]}.get(chosen, 0)
     cpu = specs["cpu"] or DEFAULT_CPU
     own = made.get("own")
+    user = report.get("user", "") if own else f"{SERVICE_USER}:{SERVICE_USER}"
+    part, target, writable = _folders(own)
     port, health = _asked_at(row.details["validated"]["config"], own)
     return HandOff(
         name=platform_name(row.model_name, row.model_version),
@@ -186,7 +195,10 @@ def hand_off(
         image=pinned,
         pulled=pulled,
         package_digest="" if made.get("baked") else row.package_digest.rpartition(":")[2],
-        package_folder=package_folder,
+        package_part=part,
+        package_folder=f"{package_folder}/{part}" if part else package_folder,
+        package_target=target,
+        writable=writable,
         claim=claim,
         port=port,
         host_port=host_port or DEFAULT_HOST_PORT,
@@ -199,8 +211,8 @@ def hand_off(
         memory_mb=max(specs["memory_mb"] or 0, suggested.get("memory_mb") or 0)
         or report.get("memory_limit_mb")
         or DEFAULT_MEMORY_MB,
-        user=report.get("user", "") if own else f"{SERVICE_USER}:{SERVICE_USER}",
-        environment={}
+        user=user,
+        environment=home_of(user)
         if own
         else {"AIRLOCK_MODEL_NAME": row.model_name, "OMP_NUM_THREADS": str(max(1, -int(-cpu // 1)))},
     )
@@ -220,6 +232,15 @@ def _pinned(made: Mapping[str, Any], image: str) -> tuple[str, bool]:
         return reference, True
     # A local image's digest is its name: no tag that moves can take its place.
     return digest, False
+
+
+def _folders(own: Mapping[str, Any] | None) -> tuple[str, str, tuple[str, ...]]:
+    """Part of the package, where it is seen, and what can be written, as in the test."""
+    if own is None:
+        return "", PACKAGE_FOLDER, ("/tmp", HOME_FOLDER)  # noqa: S108 - a path inside the container
+    # No platform can be told of a path with a colon.
+    writable = writable_folders(UserImage(volumes=tuple(own.get("volumes", ()))))
+    return "model", MODEL_FOLDER, tuple(path for path in writable if ":" not in path)
 
 
 def _asked_at(config: Mapping[str, Any], own: Mapping[str, Any] | None) -> tuple[int, Health | None]:
@@ -254,9 +275,9 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
         "--memory", str(given.memory_mb * MEGABYTE),
         "--pids-limit", str(MAX_PROCESSES),
         "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",
-        "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path inside the container
-        "--tmpfs", f"{HOME_FOLDER}:rw,exec,nosuid,nodev,mode=1777",
     ]  # fmt: skip
+    for path in given.writable:
+        argv += ["--tmpfs", f"{path}:rw,exec,nosuid,nodev,mode=1777"]
     if given.health is not None:
         check = check_command(given.health, given.port, own_image=given.own_image)
         # Docker hands the text to the container's shell.
@@ -274,7 +295,7 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     for name, value in sorted(given.environment.items()):
         argv += ["--env", f"{name}={value}"]
     if given.package_digest:
-        argv += ["--mount", f"type=bind,source={given.package_folder},target={PACKAGE_FOLDER},readonly"]
+        argv += ["--mount", f"type=bind,source={given.package_folder},target={given.package_target},readonly"]
     return (*argv, given.image)
 
 
@@ -299,7 +320,7 @@ def compose_file(given: HandOff) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
-        "tmpfs": ["/tmp:mode=1777,exec", f"{HOME_FOLDER}:mode=1777,exec"],  # noqa: S108 - inside the container
+        "tmpfs": [f"{_no_variable(path)}:mode=1777,exec" for path in given.writable],
         "environment": {name: _no_variable(value) for name, value in sorted(given.environment.items())},
         "labels": {"io.airlock.model": _no_variable(given.model_name), "io.airlock.version": given.model_version},
         "pids_limit": MAX_PROCESSES,
@@ -316,7 +337,10 @@ def compose_file(given: HandOff) -> dict[str, Any]:
         service["user"] = given.user
     if given.package_digest:
         service["volumes"] = [{
-            "type": "bind", "source": _no_variable(given.package_folder), "target": PACKAGE_FOLDER, "read_only": True,
+            "type": "bind",
+            "source": _no_variable(given.package_folder),
+            "target": given.package_target,
+            "read_only": True,
         }]  # fmt: skip
     if given.device is Device.GPU:
         gpus = {"driver": "nvidia", "count": given.devices, "capabilities": ["gpu"]}
@@ -399,17 +423,15 @@ def _probe(health: Health | None) -> dict[str, Any]:
 
 
 def _pod(given: HandOff) -> dict[str, Any]:
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}, {"name": "home", "emptyDir": {}}]
-    mounts: list[dict[str, Any]] = [
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
-        {"name": "home", "mountPath": HOME_FOLDER},
-    ]
+    folders = {f"writable-{number}": path for number, path in enumerate(given.writable)}
+    volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in folders]
+    mounts: list[dict[str, Any]] = [{"name": name, "mountPath": path} for name, path in folders.items()]
     if given.package_digest:
-        mount: dict[str, Any] = {"name": "package", "mountPath": PACKAGE_FOLDER, "readOnly": True}
+        mount: dict[str, Any] = {"name": "package", "mountPath": given.package_target, "readOnly": True}
         if given.claim:
             claim = {"claimName": given.claim, "readOnly": True}
             volumes.append({"name": "package", "persistentVolumeClaim": claim})
-            mount["subPath"] = f"sha256/{given.package_digest}"
+            mount["subPath"] = f"sha256/{given.package_digest}/{given.package_part}".rstrip("/")
         else:
             volumes.append({"name": "package", "hostPath": {"path": given.package_folder, "type": "Directory"}})
         mounts.append(mount)

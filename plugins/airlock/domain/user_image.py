@@ -6,6 +6,7 @@ file.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 
 from airlock.domain.apis import Api
@@ -28,6 +29,7 @@ MODEL_FOLDER = "/home/mind/model"
 #: Writable, in memory and empty, beside the image's own volumes.
 WRITABLE_FOLDERS = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - paths inside the container
 NOBODY = f"{SERVICE_USER}:{SERVICE_USER}"
+_ENGINE_FOLDERS = ("/proc", "/sys", "/dev")
 _ROOT_NAMES = ("", "0", "root")
 #: The engine's names of architectures → those of `uname -m`.
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
@@ -164,6 +166,20 @@ def is_root(user: str) -> bool:
     """Whether a USER is root, as which images run that name none."""
     name = user.partition(":")[0]
     return name in _ROOT_NAMES or (name.isdecimal() and int(name) == 0)
+
+
+def writable_folders(own: UserImage | None) -> tuple[str, ...]:
+    """Where the service may write: what every program counts on, and what the image declares as volumes."""
+    volumes = (posixpath.normpath(path) for path in (own.volumes if own else ()) if path.startswith("/"))
+    usable = (
+        path for path in volumes if path.strip("/") and path != MODEL_FOLDER and not path.startswith(_ENGINE_FOLDERS)
+    )
+    return tuple(dict.fromkeys((*WRITABLE_FOLDERS, *usable)))
+
+
+def home_of(user: str) -> dict[str, str]:
+    """The variable that gives nobody a home: whoever the image was made for has one that nobody else can enter."""
+    return {"HOME": WRITABLE_FOLDERS[0]} if user == NOBODY else {}
 
 
 def port_of(api: Api | None, own: UserImage) -> int:
