@@ -236,7 +236,7 @@ class Launch:
         cpus: Cores, None for the backend's own default.
         memory_mb: Memory limit in megabytes (10^6 bytes).
         run: The DAG run, for labels and sweeping.
-        task: The task, likewise.
+        task: The task, likewise; with its map index where it is one of many that run at once.
         attempt: Which try of the task this is, from 1.
     """
 
@@ -273,7 +273,7 @@ class ImageLaunch:
         ports: Where it is asked.
         health: Its health check; a command is run by the engine itself.
         run: The DAG run, for labels and sweeping.
-        task: The task, likewise.
+        task: The task, likewise; with its map index where it is one of many that run at once.
         attempt: Which try of the task this is, from 1.
     """
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import create_autospec
 
 import pytest
 
+from airlock.adapters.run_folders import RunFolders
+from airlock.codec import decode, encode
+from airlock.domain.device import Device
+from airlock.domain.revalidation import Checked, Retest
+from airlock.domain.sweeping import SweepState
 from airlock.domain.version import RunRef, Status
 from airlock.steps.retest import retest
+from tests.dag.conftest import SERVICE, Installation, Outcome, Upload, load_dag
 from tests.dag.conftest import SWEEP_DAG_ID as DAG_ID
-from tests.dag.conftest import Installation, Outcome, Upload, load_dag
 
 
 def test_every_field_of_the_form_has_a_section_a_title_help_and_the_default_of_its_parser(
@@ -102,6 +111,37 @@ def test_a_test_that_fails_for_good_leaves_its_versions_undecided_and_named(
     assert kept is not None
     assert [row.reason for row in kept.rows] == ["Its test on cpu ended without a word."]
     assert run_sweep(model_name=name).state == "success"
+
+
+def test_batches_of_one_sweep_are_tested_at_once_and_none_ends_the_other(
+    alone: Installation, upload: Upload, run_import: Callable[..., Outcome]
+) -> None:
+    slow = SERVICE.replace("self.model_path = model_path", "import time; time.sleep(2)")
+    upload.files["model/customize_service.py"] = slow.encode()
+    name = f"at-once-{upload.bucket.name}"
+    assert run_import(model_name=name, source_location=upload.go()).state == "success"
+    # Airflow is not there to be imported before the installation is.
+    from airlock.operators.sweep import RetestVersionsOperator
+
+    checked = Checked(
+        model_name=name, model_version="0.0.1", status=Status.NORMAL, reason="", image_digest="", why=(),
+        devices=(Device.CPU,), state=SweepState(),
+    )  # fmt: skip
+    run = RunRef(dag_id=DAG_ID, run_id="at-once")
+
+    def test(batch: int) -> Retest:
+        # The later one begins while the service of the earlier one starts.
+        time.sleep(batch)
+        operator = RetestVersionsOperator(task_id="batch.test_cpu", device="cpu", to_test=[encode(checked)])
+        ti = SimpleNamespace(map_index=batch, try_number=1)
+        context: Any = {"ti": ti, "dag_run": SimpleNamespace(**encode(run))}
+        (found,) = operator.run_step(alone.wiring(), context)
+        return decode(Retest, found)
+
+    with ThreadPoolExecutor() as threads:
+        found = list(threads.map(test, range(2)))
+    assert [(each.passed, each.problem, each.undecided) for each in found] == [(True, None, "")] * 2
+    assert RunFolders(alone.wiring().settings.work_dir).found(run) == ()
 
 
 def test_a_sweep_of_a_version_that_is_not_there_says_so(alone: Installation, run_sweep: Callable[..., Outcome]) -> None:

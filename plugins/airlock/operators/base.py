@@ -127,6 +127,11 @@ class StepOperator(BaseOperator):
         dag_run = context["dag_run"]
         return RunRef(dag_id=dag_run.dag_id, run_id=dag_run.run_id)
 
+    def task_label(self, context: Context) -> str:
+        """The task's name for what it starts: mapped tasks of one run are tasks of their own, and run at once."""
+        index = context["ti"].map_index
+        return f"{self.task_id}.{index}" if index is not None and index >= 0 else self.task_id
+
     def lines(self) -> Callable[[str], None]:
         """A function that writes one line of a tool's output into the task's log."""
         return lambda line: self.log.info("%s", line)

@@ -265,7 +265,7 @@ class SmokeOperator(StepOperator):
             decode(Validated, self.validated),
             decode(Detection, self.detection),
             decode(Image, self.image),
-            task=self.task_id,
+            task=self.task_label(context),
             attempt=context["ti"].try_number,
             store=wiring.store,
             backend=wiring.backend,

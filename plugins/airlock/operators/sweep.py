@@ -195,7 +195,7 @@ class RetestVersionsOperator(SweepOperator):
                 checked,
                 device,
                 self.run_ref(context),
-                task=self.task_id,
+                task=self.task_label(context),
                 attempt=context["ti"].try_number,
                 sweeps=wiring.sweeps,
                 reader=wiring.registry_reader,
