@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import TaskAwaitingInput
 
+from airlock.codec import encode
 from airlock.domain.metrics import METRICS, STEP_TIME, Metric, exported_names
+from airlock.operators import base
+from airlock.operators.approve import ApproveOperator
 from tests.unit.given import ROOT
+from tests.unit.line import Line
 
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "airlock.json").read_text(encoding="utf-8"))
 EXPORTED: dict[str, Metric] = {name: metric for metric in METRICS for name in exported_names(metric)}
@@ -78,3 +84,23 @@ def test_tags_are_the_tables_and_end_nothing_on_the_wire() -> None:
     assert STEP_TIME.checked({"outcome": "done", "step": "a b,c=d"}) == {"step": "a_b_c_d", "outcome": "done"}
     with pytest.raises(ValueError, match="has the tags"):
         STEP_TIME.checked({"step": "fetch"})
+
+
+def test_a_task_that_waits_for_a_person_is_neither_done_nor_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    line, measured = Line(), []
+    accepted, _, _, detection = line.until_built(approval=True)[:4]
+    wiring = SimpleNamespace(
+        registry=line.registry,
+        measure=lambda metric, value, tags: measured.append((metric, tags)),
+        flush_measurements=lambda: None,
+    )
+    monkeypatch.setattr(base, "wiring_of_airflow", lambda: wiring)
+    monkeypatch.setattr("airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **named: None)
+    monkeypatch.setattr(ApproveOperator, "get_flat_relative_ids", lambda self, **named: set())
+    operator = ApproveOperator(task_id="approve", accepted=encode(accepted), detection=encode(detection), reports=[])
+    ti = SimpleNamespace(id="0", try_number=1, max_tries=2)
+    run = SimpleNamespace(dag_id="import_model", run_id="r", conf={})
+    context: Any = {"task_instance": ti, "ti": ti, "dag_run": run, "params": {}}
+    with pytest.raises(TaskAwaitingInput):
+        operator.execute(context)
+    assert measured == [(STEP_TIME, {"step": "approve", "outcome": "waiting"})]

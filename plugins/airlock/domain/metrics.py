@@ -59,8 +59,8 @@ STEP_TIME = Metric(
     name="airlock.step.duration",
     kind=MetricKind.TIMER,
     tags=("step", "outcome"),
-    meaning="time of a step without Airflow's own part; `outcome` is `done`, `skipped`, `refused` (final) or `broken` "
-    "(Airflow tries again)",
+    meaning="time of a step without Airflow's own part; `outcome` is `done`, `skipped`, `waiting` (for a person or a "
+    "trigger), `refused` (final) or `broken` (Airflow tries again)",
 )
 PACKAGE_BYTES = Metric(
     name="airlock.package.bytes",

@@ -14,7 +14,13 @@ from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+    TaskAwaitingInput,
+    TaskDeferred,
+)
 
 from airlock.codec import decode, encode
 from airlock.domain.package import Package
@@ -82,6 +88,10 @@ class StepOperator(BaseOperator):
             raise
         except DownstreamTasksSkipped:
             outcome = "done"
+            raise
+        except (TaskDeferred, TaskAwaitingInput):
+            # Not the step's end: it goes on elsewhere, or when a person has answered.
+            outcome = "waiting"
             raise
         except PermanentError as error:
             outcome = "refused"
