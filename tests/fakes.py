@@ -28,7 +28,7 @@ from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import Event, ModelVersion, Rebuild, VersionRow
 from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
-from airlock.domain.revalidation import SweepReport
+from airlock.domain.revalidation import Seen, SweepReport
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse, Silence
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind, Reservation, RunRef, Status, next_version
@@ -45,6 +45,7 @@ from airlock.errors import (
     StorageUnavailable,
     StoreDamaged,
     VersionBusy,
+    VersionChanged,
     VersionExists,
     VersionGone,
 )
@@ -596,18 +597,24 @@ class FakeRegistry:
         points: Sequence[HealthPoint],
         reason: str,
         told: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> bool:
         self._answer()
         row = self.rows.get((model_name, model_version))
         if row is None or row.status not in (Status.NORMAL, Status.ABNORMAL):
             raise NoSuchVersion("REG008", f"{model_name} {model_version} cannot be judged.", "")
+        status = Status.ABNORMAL if reason else Status.NORMAL
+        if seen is not None and (
+            (row.status, row.reason) not in ((seen.status, seen.reason), (status, reason))
+            or row.summary["image_digest"] != seen.image_digest
+        ):
+            raise VersionChanged("REG013", f"{model_name} {model_version} was changed.", "")
         known = {point.device for point in row.health if point.run == str(run)}
         row.health.extend(point for point in points if point.device not in known)
         texts = {event.text for event in row.events if event.run == str(run)}
         for text in told:
             if text not in texts:
                 self._event(row, EventKind.NORMAL, text, run)
-        status = Status.ABNORMAL if reason else Status.NORMAL
         changed = status is not row.status
         if changed or reason != row.reason:
             self._set(row, status, reason)

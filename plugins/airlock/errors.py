@@ -91,6 +91,10 @@ class VersionBusy(PermanentError):
     """The version is not in a state in which this can be done to it."""
 
 
+class VersionChanged(PermanentError):
+    """What was found of a version is of what it was before somebody else changed it (REG013)."""
+
+
 class AliasRefused(PermanentError):
     """A name that cannot be an alias (REG012)."""
 

@@ -22,7 +22,7 @@ from airlock.domain.package import FileEntry, ListedObject, Manifest
 from airlock.domain.record import ModelVersion, Rebuild
 from airlock.domain.registered import HealthPoint
 from airlock.domain.request import ImportRequest
-from airlock.domain.revalidation import SweepReport
+from airlock.domain.revalidation import Seen, SweepReport
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind, Reservation, RunRef
@@ -540,6 +540,7 @@ class Registry(History, Protocol):
         points: Sequence[HealthPoint],
         reason: str,
         told: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> bool:
         """Keep how a registered version fared at a later test, and make it Normal or Abnormal by it.
 
@@ -552,12 +553,14 @@ class Registry(History, Protocol):
             points: What was measured.
             reason: Why it is not fit, code first; empty where it is.
             told: More sentences for its history.
+            seen: What it was when it was looked at; None where that does not matter.
 
         Returns:
             Whether its status changed.
 
         Raises:
             NoSuchVersion: It is not there, or was never imported.
+            VersionChanged: It is no longer what was seen, nor what it was to become; nothing is written.
         """
 
 

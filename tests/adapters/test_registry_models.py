@@ -18,8 +18,9 @@ from airlock.domain.device import Device
 from airlock.domain.record import ModelVersion
 from airlock.domain.registered import HealthPoint, Page, VersionFilter
 from airlock.domain.request import Changes, Document
+from airlock.domain.revalidation import Seen
 from airlock.domain.version import RunRef, Stage, Status
-from airlock.errors import NoSuchVersion, VersionBusy, VersionExists, VersionGone
+from airlock.errors import NoSuchVersion, VersionBusy, VersionChanged, VersionExists, VersionGone
 
 Imported = Callable[..., ModelVersion]
 
@@ -347,6 +348,33 @@ def test_health_begins_with_the_import_and_grows_with_every_later_test(
     assert [point.verdict for point in reader.health("iris", "0.0.1", limit=1)] == ["passed"]
     with pytest.raises(NoSuchVersion, match="REG008"):
         registry.judge("iris", "9.9.9", sweep, [], "")
+
+
+def test_a_version_is_judged_as_it_was_seen_or_not_at_all(
+    registry: SqlRegistry, reader: SqlRegistryReader, imported: Imported
+) -> None:
+    def stands() -> tuple[Status, str, int]:
+        row = reader.find("iris", "0.0.1")
+        assert row is not None
+        return row.status, row.reason, len(row.events)
+
+    fit = Seen(status=Status.NORMAL, reason="", image_digest=str(imported().summary()["image_digest"]))
+    ended = "[SMK010] It ended."
+    one, other = (RunRef(dag_id="revalidate_models", run_id=f"night-{number}") for number in range(2))
+    assert registry.judge("iris", "0.0.1", one, [], ended, seen=fit)
+    before = stands()
+    assert before[:2] == (Status.ABNORMAL, ended)
+    assert not registry.judge("iris", "0.0.1", one, [], ended, seen=fit), "another try of the same task"
+    for reason, seen in (
+        ("", fit),
+        ("[SMK011] It is slow.", fit),
+        ("", replace(fit, status=Status.ABNORMAL, reason="[SMK011] It is slow.")),
+        ("", replace(fit, status=Status.ABNORMAL, reason=ended, image_digest="sha256:another")),
+    ):
+        with pytest.raises(VersionChanged, match="REG013"):
+            registry.judge("iris", "0.0.1", other, [], reason, ["Tested again."], seen)
+    assert stands() == before
+    assert registry.judge("iris", "0.0.1", other, [], "", (), replace(fit, status=Status.ABNORMAL, reason=ended))
 
 
 def test_a_rebuild_keeps_the_version_until_it_is_done(

@@ -6,7 +6,9 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ from airlock.domain.sweep_request import parse_sweep
 from airlock.domain.sweeping import SweepPlan, SweepState, Why, next_sample
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, RequestRejected, StorageUnavailable, VersionBusy
+from airlock.operators.sweep import PlanSweepOperator
 from airlock.steps.check_version import VersionChecks
 from airlock.steps.judge_versions import judge_versions
 from airlock.steps.plan_sweep import choose_versions
@@ -576,6 +579,26 @@ def test_a_device_that_no_worker_has_any_more_is_told_and_brings_nothing_back(li
     assert line.sweep(model_name="iris").counts == {Outcome.STILL_UNFIT: 1}
 
 
+def test_what_another_sweep_has_found_meanwhile_is_not_taken_back(
+    line: SweepLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.import_as("iris", days=8)
+    test = line.retest
+
+    def and_rot(checked: Checked, device: Device, run: RunRef) -> Retest:
+        tested = test(checked, device, run)
+        monkeypatch.setattr(line, "retest", test)
+        line.store.packages[line.digest()]["model/iris.m"] += b"rot"
+        assert line.sweep(model_name="iris", model_version="0.0.1").counts == {Outcome.UNFIT: 1}
+        return tested
+
+    monkeypatch.setattr(line, "retest", and_rot)
+    assert line.sweep().counts == {Outcome.OVERTAKEN: 1}
+    status, reason = line.standing()
+    assert (status, reason[:8]) == (Status.ABNORMAL, "[STO003]")
+    assert [point.verdict for point in line.reader.health("iris", "0.0.1")] == ["passed", "not run: STO003"]
+
+
 def test_a_version_that_is_deleted_or_made_again_meanwhile_is_left_to_whoever_did_it(
     line: SweepLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -680,3 +703,39 @@ def test_a_folder_of_reports_that_cannot_be_written_loses_the_summary_and_nothin
     line.reports.away = True
     assert line.sweep().counts == {Outcome.FIT: 1}
     assert line.told[-1].startswith("The sweep's summary is not kept: [RPT001]")
+
+
+# ── sweeps beside sweeps ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "own,before,hours,looks",
+    [
+        ("scheduled", None, 0, True),
+        ("scheduled", "scheduled", 25, False),
+        ("scheduled", "scheduled", 80, True),
+        ("scheduled", "manual", 25, True),
+        ("manual", "scheduled", 1, True),
+    ],
+    ids=["alone", "beside another", "beside one that never ends", "beside one that was asked for", "asked for"],
+)
+def test_a_scheduled_sweep_leaves_what_is_due_to_the_one_that_is_still_at_it(
+    line: SweepLine, own: str, before: str | None, hours: float, looks: bool
+) -> None:
+    line.import_as("iris", days=8)
+    began = datetime.fromtimestamp(line.clock.now() - hours * 3600, UTC)
+    other = before and SimpleNamespace(run_id="the-other", run_type=before, start_date=began)
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(
+        get_previous_dagrun=lambda state: other if state == "running" else None,
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )
+    wiring: Any = SimpleNamespace(
+        sweeps=line.sweeps, catalogue=line.catalogue, config_schema=config_schema(), clock=line.clock,
+        settings=SimpleNamespace(base_image_prefix=""),
+    )  # fmt: skip
+    context: Any = {"ti": ti, "dag_run": SimpleNamespace(run_type=own, conf={}), "params": {}}
+    batches = PlanSweepOperator(task_id="plan").run_step(wiring, context)
+    assert bool(batches) is looks
+    figures = decode(SweepPlan, pushed["plan"]["plan"])
+    assert (figures.due, figures.later) == (1, 0 if looks else 1)

@@ -16,6 +16,7 @@ from airlock.domain.mirror import mirrored
 from airlock.domain.record import ModelVersion, VersionRow
 from airlock.domain.registered import MAX_COUNTED, MAX_PAGE, Alias, HealthPoint, Page, VersionFilter
 from airlock.domain.request import Changes
+from airlock.domain.revalidation import Seen
 from airlock.domain.version import EventKind, RunRef, Stage, Status
 from airlock.errors import AirlockError, MirrorRefused, MirrorUnavailable
 from airlock.ports import ModelMirror, Registry
@@ -133,9 +134,10 @@ class MirroringRegistry:
         points: Sequence[HealthPoint],
         reason: str,
         told: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> bool:
         """Keep a later test, and mirror the version's status where it changed."""
-        changed = self._registry.judge(model_name, model_version, run, points, reason, told)
+        changed = self._registry.judge(model_name, model_version, run, points, reason, told, seen)
         if changed:
             self._mirroring.changed((model_name, model_version))
         return changed

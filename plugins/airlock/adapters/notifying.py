@@ -9,6 +9,7 @@ from typing import Any
 from airlock.domain.notification import Notification
 from airlock.domain.record import ModelVersion
 from airlock.domain.registered import HealthPoint
+from airlock.domain.revalidation import Seen
 from airlock.domain.version import Reservation, RunRef, Status
 from airlock.ports import Clock, Registry
 
@@ -75,9 +76,10 @@ class NotifyingRegistry:
         points: Sequence[HealthPoint],
         reason: str,
         told: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> bool:
         """Keep a later test, and tell where the version's status changed by it."""
-        changed = self._registry.judge(model_name, model_version, run, points, reason, told)
+        changed = self._registry.judge(model_name, model_version, run, points, reason, told, seen)
         if changed:
             reservation = Reservation(model_name=model_name, model_version=model_version, run=run)
             self._tell(reservation, Status.ABNORMAL if reason else Status.NORMAL, reason, {})

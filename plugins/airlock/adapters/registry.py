@@ -23,8 +23,9 @@ from airlock.codec import decode
 from airlock.domain.record import ModelVersion, Rebuild
 from airlock.domain.registered import HealthPoint, point_of
 from airlock.domain.request import ImportRequest
+from airlock.domain.revalidation import Seen
 from airlock.domain.version import EventKind, Reservation, RunRef, Status, VersionNumber, next_version
-from airlock.errors import NoSuchVersion, RegistryUnavailable, VersionBusy, VersionExists, VersionGone
+from airlock.errors import NoSuchVersion, RegistryUnavailable, VersionBusy, VersionChanged, VersionExists, VersionGone
 
 MAX_TRIES = 50
 MAX_REASON_CHARACTERS = 8000
@@ -242,11 +243,17 @@ class SqlRegistry(RegistryDatabase):
         points: Sequence[HealthPoint],
         reason: str,
         told: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> bool:
         """Keep how a registered version fared at a later test, and make it Normal or Abnormal by it."""
         with self.engine.begin() as connection:
             row = connection.execute(
-                select(model_versions.c.id, model_versions.c.status, model_versions.c.reason)
+                select(
+                    model_versions.c.id,
+                    model_versions.c.status,
+                    model_versions.c.reason,
+                    model_versions.c.image_digest,
+                )
                 .where(model_versions.c.model_name == model_name, model_versions.c.model_version == model_version)
                 .with_for_update()
             ).first()
@@ -254,13 +261,23 @@ class SqlRegistry(RegistryDatabase):
             if row is None or row.status not in judged:
                 where = f"has status {row.status}" if row else "is not there"
                 raise NoSuchVersion("REG008", f"{model_name} {model_version} {where}: it cannot be judged.")
+            reason = reason[:MAX_REASON_CHARACTERS]
+            status = Status.ABNORMAL if reason else Status.NORMAL
+            if seen is not None:
+                stands = (row.status, row.reason)
+                # An earlier try of the same task has written already what this one is to write.
+                expected = ((seen.status.value, seen.reason), (status.value, reason))
+                if stands not in expected or row.image_digest != seen.image_digest:
+                    raise VersionChanged(
+                        "REG013",
+                        f"{model_name} {model_version} was changed since it was looked at.",
+                        "The next sweep looks at it as it is now.",
+                    )
             known = kept_by(connection, row.id, str(run))
             keep_health(connection, row.id, [point for point in points if point.device.value not in known.devices])
             for text in told:
                 if text not in known.texts:
                     self.write_event(connection, row.id, EventKind.NORMAL, text, run=str(run))
-            reason = reason[:MAX_REASON_CHARACTERS]
-            status = Status.ABNORMAL if reason else Status.NORMAL
             changed = bool(status.value != row.status)
             if not changed and reason == row.reason:
                 return False

@@ -69,6 +69,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a version was when it was looked at: what is found of it holds for nothing else.
+
+    Attributes:
+        status: Where it stood.
+        reason: Why it stood there.
+        image_digest: Its image.
+    """
+
+    status: Status
+    reason: str
+    image_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What was found of a version without starting its service.
 
@@ -81,7 +96,7 @@ class Checked:
         why: Why it was looked at.
         problems: What makes it unfit.
         undecided: Why it could not be looked at; empty where it could.
-        overtaken: Whether it was deleted, or its image made again, since the sweep began.
+        overtaken: Whether it was deleted, judged by somebody else, or its image made again, since the sweep began.
         notes: What was noticed beside.
         devices: What its service is to be tested on; none where it is not tested.
         passed_on: What it has passed on when it was imported.
@@ -108,6 +123,11 @@ class Checked:
 
     def __str__(self) -> str:
         return f"{self.model_name} {self.model_version}"
+
+    @property
+    def seen(self) -> Seen:
+        """What it was when it was looked at."""
+        return Seen(status=self.status, reason=self.reason, image_digest=self.image_digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

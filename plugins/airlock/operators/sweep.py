@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
@@ -30,8 +31,12 @@ if TYPE_CHECKING:
     from airlock.adapters.wiring import Wiring
 
 RETURN = "return_value"
+#: Airflow's word for a run that its schedule started.
+SCHEDULED = "scheduled"
 #: What a check hands on to the tests of its batch, beside what became of the versions that are not tested.
 TO_TEST = "to_test"
+#: How long a scheduled sweep that does not end, as one that waits for a device's queue, keeps others from beginning.
+LONGEST_SWEEP_S = 3 * 86_400.0
 
 
 class SweepOperator(StepOperator):
@@ -76,9 +81,14 @@ class PlanSweepOperator(SweepOperator):
     """Find the versions that are due. Batches are mapped over its return value; the plan's figures stand beside it."""
 
     def run_step(self, wiring: Wiring, context: Context) -> Any:
-        """Return the batches."""
+        """Return the batches; none where the scheduled sweep before this one is still at it."""
+        request, before = self.request(context), self._under_way(wiring, context)
+        if before:
+            # Both would test the same versions: what the other one has not come to yet is as due as it was.
+            request = replace(request, max_versions=0)
+            self.log.info("The sweep %s is still under way: what is due waits for the next one.", before)
         plan = choose_versions(
-            self.request(context),
+            request,
             sweeps=wiring.sweeps,
             catalogue=wiring.catalogue,
             schema=wiring.config_schema,
@@ -106,6 +116,20 @@ class PlanSweepOperator(SweepOperator):
         )
         context["ti"].xcom_push(key="plan", value={"plan": encode(figures), "batches": len(plan.batches)})
         return [encode(batch) for batch in plan.batches]
+
+    @staticmethod
+    def _under_way(wiring: Wiring, context: Context) -> str:
+        """The id of the scheduled sweep before this one, where both are scheduled and it has not ended, else nothing.
+
+        A sweep that somebody asks for never waits: whichever judges a version first is believed.
+        """
+        if context["dag_run"].run_type != SCHEDULED:
+            return ""
+        before = context["ti"].get_previous_dagrun(state="running")
+        if before is None or before.run_type != SCHEDULED or before.start_date is None:
+            return ""
+        age_s = wiring.clock.now() - before.start_date.timestamp()
+        return str(before.run_id) if age_s < LONGEST_SWEEP_S else ""
 
 
 class CheckVersionsOperator(SweepOperator):

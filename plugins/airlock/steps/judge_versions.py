@@ -20,7 +20,7 @@ from airlock.domain.revalidation import (
 )
 from airlock.domain.sweeping import ALONE, Note, SweepState
 from airlock.domain.version import RunRef
-from airlock.errors import NoSuchVersion
+from airlock.errors import NoSuchVersion, VersionChanged
 from airlock.ports import Clock, Registry
 from airlock.registry_ports import Sweeps
 
@@ -125,7 +125,7 @@ def _write(
     registry: Registry,
     clock: Clock,
 ) -> bool:
-    """Write what changed of a version; False where it is gone."""
+    """Write what changed of a version; False where it is gone, or somebody else has changed it meanwhile."""
     points = [test.point for test in tests if test.point is not None]
     told = [text for test in tests for text in test.told]
     told += [f"[{note.code}] {note.text}" for note in new_notes(checked, notes)]
@@ -136,8 +136,8 @@ def _write(
     if decision.outcome is Outcome.STILL_UNFIT and not points and not told and decision.reason == checked.reason:
         return True
     try:
-        registry.judge(checked.model_name, checked.model_version, run, points, decision.reason, told)
-    except NoSuchVersion:
+        registry.judge(checked.model_name, checked.model_version, run, points, decision.reason, told, checked.seen)
+    except (NoSuchVersion, VersionChanged):
         return False
     return True
 
