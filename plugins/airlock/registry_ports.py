@@ -97,6 +97,9 @@ class Sweeps(Protocol):
     def standings(self, model_names: Collection[str] = (), model_version: str = "") -> Sequence[Standing]:
         """Every version that is Normal or Abnormal: of these models or of all, and with a version that one of each."""
 
+    def standings_of(self, versions: Collection[tuple[str, str]]) -> Sequence[Standing]:
+        """Those of these (name, version) that are Normal or Abnormal."""
+
     def record(self, model_name: str, model_version: str) -> ModelVersion:
         """All that was found out about a version.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from airlock.adapters.clock import SystemClock
 from airlock.adapters.registry import SqlRegistry
@@ -19,6 +20,7 @@ from airlock.domain.request import parse_request
 from airlock.domain.sweeping import Note, SweepState
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
+from scripts.registry_filler import fill
 
 Imported = Callable[..., ModelVersion]
 RUN = RunRef(dag_id="revalidate_models", run_id="night-1")
@@ -71,6 +73,10 @@ def test_every_version_that_can_be_used_stands_there_with_its_last_measurement(
     assert [each.model_version for each in sweeps.standings(["iris"], "0.0.2")] == ["0.0.2"]
     assert sweeps.standings(["nobody"]) == []
     assert sweeps.standings(["iris", "nobody"]) == sweeps.standings(["iris"])
+    asked = [("iris", "0.0.2"), ("rose", "0.0.1"), ("rose", "0.0.2"), ("gone", "0.0.1"), ("nobody", "0.0.1")]
+    assert sweeps.standings_of(asked) == [iris_again := found["iris", "0.0.2"], rose]
+    assert sweeps.standings_of([("iris", "0.0.2")] * 2) == [iris_again]
+    assert sweeps.standings_of([]) == []
 
 
 def test_what_is_remembered_is_there_at_the_next_look_and_goes_with_its_version(
@@ -92,6 +98,26 @@ def test_what_is_remembered_is_there_at_the_next_look_and_goes_with_its_version(
     sweeps.remember(RUN, {("iris", "0.0.1"): later})
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM sweep_states")).scalar() == 1
+
+
+def test_a_batch_is_looked_up_by_indexes_however_many_versions_its_models_have(engine: Engine) -> None:
+    fill(engine, 200, of_each=100, record_characters=10)
+    sweeps = SqlSweeps(engine, SystemClock())
+    asked: list[tuple[Any, ...]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def keep(connection: Any, cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
+        if "FROM model_versions" in statement:
+            asked.append((statement, parameters))
+
+    found = sweeps.standings_of([("model-000001", "0.0.2"), ("model-000000", "0.0.1")])
+    assert [each.model_name for each in found] == ["model-000000", "model-000001"]
+    if engine.dialect.name == "sqlite":
+        (statement, parameters), *_ = asked
+        with engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        tables = ("model_versions", "health_points", "version_records", "sweep_states", "point")
+        assert [row[3] for row in plan if row[3].startswith(tuple(f"SCAN {name}" for name in tables))] == []
 
 
 def test_a_record_is_read_whole_and_one_that_cannot_be_is_named(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, insert, select, tuple_
 
 from airlock.adapters.registry_base import RegistryDatabase, guarded
 from airlock.adapters.registry_tables import health_points, model_versions, sweep_states, version_records
@@ -16,6 +16,7 @@ from airlock.domain.sweeping import Note, Standing, SweepState
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
 
+Key = tuple[str, str]
 _AT_ONCE = 300
 
 
@@ -25,52 +26,24 @@ class SqlSweeps(RegistryDatabase):
     @guarded
     def standings(self, model_names: Collection[str] = (), model_version: str = "") -> list[Standing]:
         """Every version that is Normal or Abnormal: of these models or of all, and with a version that one of each."""
-        version, state = model_versions.c, sweep_states.c
-        wanted: list[ColumnElement[bool]] = [version.status.in_((Status.NORMAL.value, Status.ABNORMAL.value))]
+        version = model_versions.c
+        query = _query()
         if model_names:
-            wanted.append(version.model_name.in_(sorted(model_names)))
+            query = query.where(version.model_name.in_(sorted(model_names)))
         if model_version:
-            wanted.append(version.model_version == model_version)
-        # Ids grow with time: the newest measurement of a version has its greatest id.
-        points = select(func.max(health_points.c.id).label("id")).where(health_points.c.ready_s.is_not(None))
-        if model_names or model_version:
-            points = points.where(health_points.c.version_id.in_(select(version.id).where(*wanted)))
-        newest = points.group_by(health_points.c.version_id).subquery()
-        measured = (
-            select(health_points.c.version_id, health_points.c.at, health_points.c.p50_ms)
-            .join(newest, newest.c.id == health_points.c.id)
-            .subquery()
-        )
-        query = (
-            select(
-                version.model_name,
-                version.model_version,
-                version.status,
-                version.reason,
-                version.engine,
-                version.runtime,
-                version.package_digest,
-                version.image_digest,
-                version.created_at,
-                version_records.c.summary,
-                measured.c.at.label("measured_at"),
-                measured.c.p50_ms,
-                state.checked_at,
-                state.tested_at,
-                state.rules,
-                state.runtime.label("state_runtime"),
-                state.next_file,
-                state.credit_bytes,
-                state.notes,
-            )
-            .join(version_records, version_records.c.version_id == version.id)
-            .outerjoin(measured, measured.c.version_id == version.id)
-            .outerjoin(sweep_states, state.version_id == version.id)
-            .where(*wanted)
-            .order_by(version.id)
-        )
+            query = query.where(version.model_version == model_version)
         with self.reader.connect() as connection:
-            return [_standing(row) for row in connection.execute(query)]
+            return [_standing(row) for row in connection.execute(query.order_by(version.id))]
+
+    @guarded
+    def standings_of(self, versions: Collection[Key]) -> list[Standing]:
+        """Those of these (name, version) that are Normal or Abnormal."""
+        with self.reader.connect() as connection:
+            return [
+                _standing(row)
+                for keys in _groups(versions, _AT_ONCE)
+                for row in connection.execute(_query().where(_is_one_of(keys)).order_by(model_versions.c.id))
+            ]
 
     @guarded
     def record(self, model_name: str, model_version: str) -> ModelVersion:
@@ -94,14 +67,14 @@ class SqlSweeps(RegistryDatabase):
             ) from None
 
     @guarded
-    def remember(self, run: RunRef, states: Mapping[tuple[str, str], SweepState]) -> None:
+    def remember(self, run: RunRef, states: Mapping[Key, SweepState]) -> None:
         """Write what sweeps remember of versions, (name, version) → state, in place of what they did."""
         with self.engine.begin() as connection:
             for names in _groups(states, _AT_ONCE):
                 version = model_versions.c
                 found = connection.execute(
                     select(version.id, version.model_name, version.model_version).where(
-                        version.model_name.in_({name for name, _ in names}), version.status != Status.DELETED.value
+                        _is_one_of(names), version.status != Status.DELETED.value
                     )
                 )
                 ids = {(row.model_name, row.model_version): row.id for row in found}
@@ -128,6 +101,52 @@ class SqlSweeps(RegistryDatabase):
                         for key in there
                     ],
                 )
+
+
+def _is_one_of(keys: Collection[Key]) -> ColumnElement[bool]:
+    return tuple_(model_versions.c.model_name, model_versions.c.model_version).in_(keys)
+
+
+def _query() -> Select[Any]:
+    """What stands in the registry of versions that can be looked at again."""
+    version, state, point = model_versions.c, sweep_states.c, health_points.alias("point")
+    # Ids grow with time: the newest measurement of a version has its greatest id. Looked up for each version, it costs
+    # as much as there are versions that are asked for; grouped first, as much as there are at all for each of them.
+    newest = (
+        select(point.c.id)
+        .where(point.c.version_id == version.id, point.c.ready_s.is_not(None))
+        .order_by(point.c.id.desc())
+        .limit(1)
+        .correlate(model_versions)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            version.model_name,
+            version.model_version,
+            version.status,
+            version.reason,
+            version.engine,
+            version.runtime,
+            version.package_digest,
+            version.image_digest,
+            version.created_at,
+            version_records.c.summary,
+            health_points.c.at.label("measured_at"),
+            health_points.c.p50_ms,
+            state.checked_at,
+            state.tested_at,
+            state.rules,
+            state.runtime.label("state_runtime"),
+            state.next_file,
+            state.credit_bytes,
+            state.notes,
+        )
+        .join(version_records, version_records.c.version_id == version.id)
+        .outerjoin(health_points, health_points.c.id == newest)
+        .outerjoin(sweep_states, state.version_id == version.id)
+        .where(version.status.in_((Status.NORMAL.value, Status.ABNORMAL.value)))
+    )
 
 
 def _standing(row: Any) -> Standing:
@@ -158,7 +177,7 @@ def _standing(row: Any) -> Standing:
     )
 
 
-def _groups(keys: Iterable[tuple[str, str]], size: int) -> Iterable[list[tuple[str, str]]]:
+def _groups(keys: Iterable[Key], size: int) -> Iterable[list[Key]]:
     listed = sorted(keys)
     for start in range(0, len(listed), size):
         yield listed[start : start + size]

@@ -94,11 +94,11 @@ class VersionChecks:
 
     def check_batch(self, batch: SweepBatch) -> list[Checked]:
         """Check the versions of a batch, in its order."""
-        names = {due.model_name for due in batch.versions}
         # One look for a whole batch: a look for each would cost more than its check, and one at all that there is would
         # cost each batch more, the more batches there are.
+        asked = [(due.model_name, due.model_version) for due in batch.versions]
         standings = {
-            (standing.model_name, standing.model_version): standing for standing in self._sweeps.standings(names)
+            (standing.model_name, standing.model_version): standing for standing in self._sweeps.standings_of(asked)
         }
         found = []
         for due in batch.versions:

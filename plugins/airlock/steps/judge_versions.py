@@ -160,8 +160,8 @@ def _images_now(
     checks: Sequence[Checked], tests: Mapping[tuple[str, str], Sequence[Retest]], sweeps: Sweeps
 ) -> dict[tuple[str, str], str]:
     """The images of the versions that were tested, which takes long enough for another one to be made."""
-    names = {checked.model_name for checked in checks if (checked.model_name, checked.model_version) in tests}
+    keys = [key for checked in checks if (key := (checked.model_name, checked.model_version)) in tests]
     return {
         (standing.model_name, standing.model_version): standing.image_digest
-        for standing in (sweeps.standings(names) if names else ())
+        for standing in (sweeps.standings_of(keys) if keys else ())
     }
