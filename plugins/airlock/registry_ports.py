@@ -110,3 +110,6 @@ class Sweeps(Protocol):
 
     def remember(self, run: RunRef, states: Mapping[tuple[str, str], SweepState]) -> None:
         """Write what sweeps remember of versions, (name, version) → state, in place of what they did."""
+
+    def tried(self, versions: Collection[tuple[str, str]]) -> None:
+        """Write that these (name, version) are looked at now, whatever comes of it: so they come last next time."""

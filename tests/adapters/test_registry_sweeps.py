@@ -21,6 +21,7 @@ from airlock.domain.sweeping import Note, SweepState
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
 from scripts.registry_filler import fill
+from tests.fakes import FakeClock
 
 Imported = Callable[..., ModelVersion]
 RUN = RunRef(dag_id="revalidate_models", run_id="night-1")
@@ -98,6 +99,31 @@ def test_what_is_remembered_is_there_at_the_next_look_and_goes_with_its_version(
     sweeps.remember(RUN, {("iris", "0.0.1"): later})
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM sweep_states")).scalar() == 1
+
+
+def test_that_a_version_was_tried_stands_beside_what_is_remembered_of_it(
+    engine: Engine, imported: Imported, editor: SqlRegistryEditor
+) -> None:
+    def stands() -> dict[str, tuple[float, SweepState | None]]:
+        return {each.model_name: (each.tried_at, each.state) for each in sweeps.standings()}
+
+    clock = FakeClock()
+    sweeps = SqlSweeps(engine, clock)
+    imported()
+    imported("rose")
+    sweeps.remember(RUN, {("iris", "0.0.1"): STATE})
+    assert stands() == {"iris": (0.0, STATE), "rose": (0.0, None)}
+    first = clock.now()
+    sweeps.tried([("iris", "0.0.1"), ("rose", "0.0.1"), ("nobody", "0.0.1")])
+    assert stands() == {"iris": (first, STATE), "rose": (first, None)}
+    clock.sleep(5)
+    sweeps.tried([("rose", "0.0.1")])
+    later = replace(STATE, checked_at=10.0)
+    sweeps.remember(RUN, {("iris", "0.0.1"): later, ("rose", "0.0.1"): replace(STATE, checked_at=0.0)})
+    assert stands() == {"iris": (first, later), "rose": (clock.now(), replace(STATE, checked_at=0.0))}
+    editor.delete("iris", "0.0.1", "ada")
+    sweeps.tried([("iris", "0.0.1")])
+    assert list(stands()) == ["rose"]
 
 
 def test_a_batch_is_looked_up_by_indexes_however_many_versions_its_models_have(engine: Engine) -> None:

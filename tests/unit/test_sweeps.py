@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -28,8 +29,8 @@ from airlock.domain.record import VersionRow
 from airlock.domain.registered import HealthPoint
 from airlock.domain.revalidation import CHANGES, Checked, Outcome, Retest, SweepPart, SweepReport, costs_more
 from airlock.domain.smoke import Latency, SmokeReport, Verdict
-from airlock.domain.sweep_request import parse_sweep
-from airlock.domain.sweeping import SweepPlan, SweepState, Why, next_sample
+from airlock.domain.sweep_request import SweepRequest, parse_sweep
+from airlock.domain.sweeping import Standing, SweepPlan, SweepState, Why, next_sample, plan_sweep
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, RequestRejected, StorageUnavailable, VersionBusy
 from airlock.operators.sweep import PlanSweepOperator
@@ -169,6 +170,20 @@ class SweepLine(Line):
 
     def digest(self, name: str = "iris") -> str:
         return self.version(name).package_digest.partition(":")[2]
+
+
+def a_standing(model_name: str, model_version: str = "0.0.1", **changes: Any) -> Standing:
+    """A version that was imported very long ago."""
+    plain = Standing(
+        model_name=model_name, model_version=model_version, status=Status.NORMAL, reason="", engine="Scikit_Learn",
+        runtime="r", build="b", package_digest="", image_digest="", measured_at=1.0, p50_ms=None, state=None,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def plan_of(versions: Iterable[Standing], request: SweepRequest, now: float) -> SweepPlan:
+    """What a sweep does of these versions, where no rule and no runtime has changed."""
+    return plan_sweep(versions, request, now, "", lambda standing: "")
 
 
 def passed(value: Any) -> Any:
@@ -337,6 +352,66 @@ def test_what_is_due_for_nothing_but_a_test_waits_for_its_turn(line: SweepLine) 
     line.sweep(max_tests=0)
     report = line.sweep(max_tests=0)
     assert (report.due, report.later, report.looked_at) == (1, 1, 0)
+
+
+def test_a_version_that_cannot_be_decided_keeps_no_other_from_its_test(
+    line: SweepLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.import_as("stuck", "good", days=0)
+    of_good = line.sweeps.record
+
+    def record(model_name: str, model_version: str) -> Any:
+        if model_name == "stuck":
+            raise VersionBusy("REG010", "The record was written by a release that this one cannot read.", "")
+        return of_good(model_name, model_version)
+
+    monkeypatch.setattr(line.sweeps, "record", record)
+    before = len(line.backend.launches)
+    for _ in range(9):
+        line.after(1)
+        line.sweep(max_tests=1)
+    assert len(line.backend.launches) == before + 1
+
+
+def test_a_version_that_ends_its_check_keeps_no_other_from_being_looked_at(
+    line: SweepLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.import_as("stuck", "good", days=2)
+    with monkeypatch.context() as broken:
+        broken.setattr(line.sweeps, "record", create_autospec(line.sweeps.record, side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            line.sweep(max_versions=1)
+    line.sweep(max_versions=1)
+    assert line.plan is not None
+    assert [due.model_name for batch in line.plan.batches for due in batch.versions] == ["good"]
+
+
+def test_what_waits_for_a_test_and_is_checked_meanwhile_keeps_its_turn(line: SweepLine) -> None:
+    line.import_as("old")
+    line.import_as("young")
+    line.after(8)
+    assert [row.model_name for row in line.sweep(max_tests=1, test_after_days=1).rows] == ["old"]
+    assert {each.model_name: bool(each.tried_at) for each in line.sweeps.standings()} == {"old": True, "young": False}
+    # Each of them is due every day, and one of them is tested.
+    for expected in ("young", "old", "young"):
+        line.after(1.5)
+        rows = line.sweep(max_tests=1, test_after_days=1).rows
+        assert [row.model_name for row in rows if row.devices] == [expected]
+
+
+def test_of_more_versions_than_are_tested_at_once_those_are_first_whose_test_is_the_oldest() -> None:
+    request, tested, now = parse_sweep({"model_name": "m", "max_tests": 50}), {}, 2000.0
+    for _ in range(2):
+        now += 10
+        versions = [
+            a_standing("m", f"0.0.{number}", measured_at=1000.0, state=tested.get(f"0.0.{number}"))
+            for number in range(60)
+        ]
+        for batch in plan_of(versions, request, now).batches:
+            tested |= {
+                due.model_version: SweepState(checked_at=now, tested_at=now) for due in batch.versions if due.test
+            }
+    assert len(tested) == 60
 
 
 def test_a_version_that_is_asked_for_is_tested_now_and_no_other(line: SweepLine) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, insert, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 
 from airlock.adapters.registry_base import RegistryDatabase, guarded
 from airlock.adapters.registry_tables import health_points, model_versions, sweep_states, version_records
@@ -18,6 +19,17 @@ from airlock.errors import NoSuchVersion, VersionBusy
 
 Key = tuple[str, str]
 _AT_ONCE = 300
+#: What stands in the row of a version that was tried, and of which nothing is remembered yet.
+_NOTHING: Mapping[str, Any] = {
+    "checked_at": 0.0,
+    "tested_at": 0.0,
+    "rules": "",
+    "runtime": "",
+    "next_file": 0,
+    "credit_bytes": 0,
+    "notes": [],
+    "run": "",
+}
 
 
 class SqlSweeps(RegistryDatabase):
@@ -69,38 +81,46 @@ class SqlSweeps(RegistryDatabase):
     @guarded
     def remember(self, run: RunRef, states: Mapping[Key, SweepState]) -> None:
         """Write what sweeps remember of versions, (name, version) → state, in place of what they did."""
+        values = {
+            key: {
+                "checked_at": state.checked_at,
+                "tested_at": state.tested_at,
+                "rules": state.rules,
+                "runtime": state.runtime,
+                "next_file": state.next_file,
+                "credit_bytes": state.credit_bytes,
+                "notes": [encode(note) for note in state.notes],
+                "run": str(run),
+            }
+            for key, state in states.items()
+        }
+        self._write(values, list(_NOTHING))
+
+    @guarded
+    def tried(self, versions: Collection[Key]) -> None:
+        """Write that these (name, version) are looked at now, whatever comes of it."""
+        now = self.clock.now()
+        self._write({key: {**_NOTHING, "tried_at": now} for key in versions}, ["tried_at"])
+
+    def _write(self, rows: Mapping[Key, Mapping[str, Any]], names: Sequence[str]) -> None:
+        """Write rows of versions; of those that are there already only the columns of these names."""
+        version = model_versions.c
         with self.engine.begin() as connection:
-            for names in _groups(states, _AT_ONCE):
-                version = model_versions.c
+            make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            statement = make(sweep_states)
+            statement = statement.on_conflict_do_update(
+                index_elements=[sweep_states.c.version_id], set_={name: statement.excluded[name] for name in names}
+            )
+            for keys in _groups(rows, _AT_ONCE):
                 found = connection.execute(
-                    select(version.id, version.model_name, version.model_version).where(
-                        _is_one_of(names), version.status != Status.DELETED.value
-                    )
+                    # In one order, so that of two that write the same rows at once none waits for the other in turn.
+                    select(version.id, version.model_name, version.model_version)
+                    .where(_is_one_of(keys), version.status != Status.DELETED.value)
+                    .order_by(version.id)
                 )
-                ids = {(row.model_name, row.model_version): row.id for row in found}
-                there = [key for key in names if key in ids]
-                if not there:
-                    continue
-                connection.execute(
-                    delete(sweep_states).where(sweep_states.c.version_id.in_([ids[key] for key in there]))
-                )
-                connection.execute(
-                    insert(sweep_states),
-                    [
-                        {
-                            "version_id": ids[key],
-                            "checked_at": states[key].checked_at,
-                            "tested_at": states[key].tested_at,
-                            "rules": states[key].rules,
-                            "runtime": states[key].runtime,
-                            "next_file": states[key].next_file,
-                            "credit_bytes": states[key].credit_bytes,
-                            "notes": [encode(note) for note in states[key].notes],
-                            "run": str(run),
-                        }
-                        for key in there
-                    ],
-                )
+                values = [{"version_id": row.id, **rows[row.model_name, row.model_version]} for row in found]
+                if values:
+                    connection.execute(statement, values)
 
 
 def _is_one_of(keys: Collection[Key]) -> ColumnElement[bool]:
@@ -136,6 +156,7 @@ def _query() -> Select[Any]:
             health_points.c.p50_ms,
             state.checked_at,
             state.tested_at,
+            state.tried_at,
             state.rules,
             state.runtime.label("state_runtime"),
             state.next_file,
@@ -151,7 +172,8 @@ def _query() -> Select[Any]:
 
 def _standing(row: Any) -> Standing:
     state = None
-    if row.checked_at is not None:
+    # One that no sweep has come to an end with has been tried, or has a note of that, and nothing else.
+    if row.checked_at or row.notes:
         state = SweepState(
             checked_at=row.checked_at,
             tested_at=row.tested_at,
@@ -174,6 +196,7 @@ def _standing(row: Any) -> Standing:
         measured_at=row.created_at if row.measured_at is None else row.measured_at,
         p50_ms=row.p50_ms,
         state=state,
+        tried_at=row.tried_at or 0.0,
     )
 
 

@@ -205,6 +205,8 @@ sweep_states = Table(
     Column("version_id", Integer, ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True),
     Column("checked_at", Float, nullable=False),
     Column("tested_at", Float, nullable=False),
+    # When a sweep last began to look at it, even if nothing came of that.
+    Column("tried_at", Float, nullable=False, server_default="0"),
     Column("rules", String(64), nullable=False),
     Column("runtime", String(64), nullable=False),
     Column("next_file", Integer, nullable=False),

@@ -55,7 +55,7 @@ class SweepState:
 
     Attributes:
         checked_at: When it was checked last, seconds since 1970.
-        tested_at: When its last test was tried; 0 where no sweep has.
+        tested_at: When it was last looked at for a test and decided; 0 where no sweep has.
         rules: Fingerprint of the rules that it was found to keep.
         runtime: Fingerprint of its runtime's entry at its last test.
         next_file: Where the next sample of its files begins, in the manifest's order.
@@ -94,6 +94,7 @@ class Standing:
         measured_at: When a test of it measured something last, seconds since 1970.
         p50_ms: Median time of an answer then, None where none was timed.
         state: What sweeps remember; None before the first one.
+        tried_at: When a sweep last began to look at it, even if nothing came of that; 0 where none has.
     """
 
     model_name: str
@@ -108,6 +109,7 @@ class Standing:
     measured_at: float
     p50_ms: float | None
     state: SweepState | None
+    tried_at: float = 0.0
 
     @property
     def tested_at(self) -> float:
@@ -126,6 +128,8 @@ class Due:
         why: Every reason.
         test: Whether its service is tested.
         alone: Whether no other version is tested in the same task.
+        untested: Whether it is due for a test that has to wait for a later sweep.
+        tried_at: When a sweep last began to look at it; what was tried comes behind what has waited since before.
     """
 
     model_name: str
@@ -134,6 +138,13 @@ class Due:
     why: tuple[Why, ...]
     test: bool
     alone: bool = False
+    untested: bool = False
+    tried_at: float = 0.0
+
+    @property
+    def turn(self) -> float:
+        """What its place is by: since when it is due, or has waited since it was tried and not decided."""
+        return max(self.due_at, self.tried_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +153,7 @@ class SweepBatch:
 
     Attributes:
         number: From 1.
-        versions: Most overdue first.
+        versions: Most overdue first, those that were tried since behind.
     """
 
     number: int
@@ -177,7 +188,7 @@ def plan_sweep(
     rules: str,
     runtime_now: Callable[[Standing], str],
 ) -> SweepPlan:
-    """Choose what one sweep looks at, most overdue first.
+    """Choose what one sweep looks at, most overdue first, and by turns where nothing comes of looking at some.
 
     Args:
         standings: Every version that can be looked at.
@@ -193,9 +204,9 @@ def plan_sweep(
         due = due_version(standing, request, now, rules, runtime_now(standing))
         if due is not None:
             found.append(due)
-    found.sort(key=lambda due: (due.due_at, due.model_name, due.model_version))
+    found.sort(key=lambda due: (due.turn, due.due_at, due.model_name, due.model_version))
     chosen: list[Due] = []
-    tests = untested = 0
+    tests = 0
     for due in found:
         if len(chosen) == request.max_versions:
             break
@@ -204,7 +215,6 @@ def plan_sweep(
             if not any(why not in _TESTED for why in due.why):
                 continue
             due = _without_test(due)
-            untested += 1
         tests += due.test
         chosen.append(due)
     groups = [
@@ -217,7 +227,7 @@ def plan_sweep(
         registered=registered,
         due=len(found),
         later=len(found) - len(chosen),
-        untested=untested,
+        untested=sum(due.untested for due in chosen),
         asked=f"{request.model_name} {request.model_version}".rstrip(),
     )
 
@@ -225,18 +235,20 @@ def plan_sweep(
 def due_version(standing: Standing, request: SweepRequest, now: float, rules: str, runtime_now: str) -> Due | None:
     """Why a version is due and since when, None where it is not. Arguments are those of `plan_sweep`."""
     state = standing.state or SweepState()
+    tested_at = standing.tested_at
     # Its import has looked at all of it.
     checked_at = state.checked_at or standing.measured_at
     since: dict[Why, float] = {}
     if request.model_name:
         if not request.names(standing.model_name, standing.model_version):
             return None
-        since[Why.REQUESTED] = 0.0
+        # Those whose test is the oldest come first, where more are asked for than one sweep tests.
+        since[Why.REQUESTED] = tested_at
     if state.runtime and runtime_now and state.runtime != runtime_now:
-        since[Why.RUNTIME] = standing.tested_at
+        since[Why.RUNTIME] = tested_at
     if standing.status is Status.ABNORMAL:
-        since[Why.ABNORMAL] = standing.tested_at + request.check_after_s
-    since[Why.TEST_AGE] = standing.tested_at + request.test_after_s
+        since[Why.ABNORMAL] = tested_at + request.check_after_s
+    since[Why.TEST_AGE] = tested_at + request.test_after_s
     if state.rules and state.rules != rules:
         since[Why.RULES] = checked_at
     since[Why.CHECK_AGE] = checked_at + request.check_after_s
@@ -250,6 +262,7 @@ def due_version(standing: Standing, request: SweepRequest, now: float, rules: st
         why=tuple(since),
         test=any(why in _TESTED for why in since),
         alone=state.alone,
+        tried_at=standing.tried_at,
     )
 
 
@@ -260,6 +273,8 @@ def _without_test(due: Due) -> Due:
         due_at=due.due_at,
         why=tuple(why for why in due.why if why not in _TESTED),
         test=False,
+        untested=True,
+        tried_at=due.tried_at,
     )
 
 

@@ -94,6 +94,8 @@ class VersionChecks:
 
     def check_batch(self, batch: SweepBatch) -> list[Checked]:
         """Check the versions of a batch, in its order."""
+        # Before anything is done that may end this process. A version that still waits for its test keeps its turn.
+        self._sweeps.tried([(due.model_name, due.model_version) for due in batch.versions if not due.untested])
         # One look for a whole batch: a look for each would cost more than its check, and one at all that there is would
         # cost each batch more, the more batches there are.
         asked = [(due.model_name, due.model_version) for due in batch.versions]

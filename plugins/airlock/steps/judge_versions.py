@@ -75,7 +75,7 @@ def judge_versions(
             notes=notes,
         )
         if decision.outcome in (Outcome.UNDECIDED, Outcome.OVERTAKEN):
-            # It stays as due as it was.
+            # It stays as due as it was, and comes behind what has waited since before it was tried.
             if missing and decision.outcome is Outcome.UNDECIDED:
                 states[key] = _alone(checked.before or SweepState())
         elif _write(checked, own, decision, notes, run, registry, clock):
