@@ -414,6 +414,18 @@ def test_of_more_versions_than_are_tested_at_once_those_are_first_whose_test_is_
     assert len(tested) == 60
 
 
+def test_a_clock_that_was_wrong_once_hides_no_version_for_ever(line: SweepLine) -> None:
+    line.import_as("iris", days=0)
+    line.after(3650)
+    line.sweep()
+    line.after(-3650)
+    line.store.packages[line.digest()]["model/iris.m"] += b"rot"
+    line.after(1)
+    assert line.sweep().counts == {Outcome.UNFIT: 1}
+    line.after(1)
+    assert line.sweep(check_after_h=100).looked_at == 0, "what is written by a clock that is right is believed"
+
+
 def test_a_version_that_is_asked_for_is_tested_now_and_no_other(line: SweepLine) -> None:
     line.import_as("iris", "rose")
     line.sweep()

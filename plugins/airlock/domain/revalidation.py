@@ -394,7 +394,7 @@ def registry_table(standings: Iterable[Standing], now: float) -> list[dict[str, 
             "package_digest": standing.package_digest,
             "image_digest": standing.image_digest,
             "days_since_check": _days(now, standing.state.checked_at if standing.state else 0.0),
-            "days_since_test": _days(now, standing.tested_at),
+            "days_since_test": _days(now, standing.tested_at(now)),
             "p50_ms": standing.p50_ms,
             "notes": len(standing.state.notes) if standing.state else 0,
         }

@@ -111,10 +111,9 @@ class Standing:
     state: SweepState | None
     tried_at: float = 0.0
 
-    @property
-    def tested_at(self) -> float:
-        """When it was tested last, by its import or a sweep, seconds since 1970."""
-        return max(self.measured_at, self.state.tested_at if self.state else 0.0)
+    def tested_at(self, now: float) -> float:
+        """When it was tested last, by its import or a sweep, seconds since 1970; 0 where a wrong clock wrote when."""
+        return max(_past(self.measured_at, now), _past(self.state.tested_at if self.state else 0.0, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,9 +234,9 @@ def plan_sweep(
 def due_version(standing: Standing, request: SweepRequest, now: float, rules: str, runtime_now: str) -> Due | None:
     """Why a version is due and since when, None where it is not. Arguments are those of `plan_sweep`."""
     state = standing.state or SweepState()
-    tested_at = standing.tested_at
+    tested_at = standing.tested_at(now)
     # Its import has looked at all of it.
-    checked_at = state.checked_at or standing.measured_at
+    checked_at = _past(state.checked_at, now) or _past(standing.measured_at, now)
     since: dict[Why, float] = {}
     if request.model_name:
         if not request.names(standing.model_name, standing.model_version):
@@ -262,8 +261,13 @@ def due_version(standing: Standing, request: SweepRequest, now: float, rules: st
         why=tuple(since),
         test=any(why in _TESTED for why in since),
         alone=state.alone,
-        tried_at=standing.tried_at,
+        tried_at=_past(standing.tried_at, now),
     )
+
+
+def _past(at: float, now: float) -> float:
+    """A time, or never where it is still to come: a clock that was wrong once must hide no version until then."""
+    return at if at <= now else 0.0
 
 
 def _without_test(due: Due) -> Due:
