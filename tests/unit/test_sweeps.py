@@ -29,8 +29,18 @@ from airlock.domain.record import VersionRow
 from airlock.domain.registered import HealthPoint
 from airlock.domain.revalidation import CHANGES, Checked, Outcome, Retest, SweepPart, SweepReport, costs_more
 from airlock.domain.smoke import Latency, SmokeReport, Verdict
-from airlock.domain.sweep_request import SweepRequest, parse_sweep
-from airlock.domain.sweeping import Standing, SweepPlan, SweepState, Why, next_sample, plan_sweep
+from airlock.domain.sweep_request import NUMBERS, SweepRequest, parse_sweep
+from airlock.domain.sweeping import (
+    ALONE,
+    MAX_ALONE,
+    Note,
+    Standing,
+    SweepPlan,
+    SweepState,
+    Why,
+    next_sample,
+    plan_sweep,
+)
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, RequestRejected, StorageUnavailable, VersionBusy
 from airlock.operators.sweep import PlanSweepOperator
@@ -412,6 +422,21 @@ def test_of_more_versions_than_are_tested_at_once_those_are_first_whose_test_is_
                 due.model_version: SweepState(checked_at=now, tested_at=now) for due in batch.versions if due.test
             }
     assert len(tested) == 60
+
+
+@pytest.mark.parametrize("alone", [0, 5_000])
+def test_no_form_makes_more_batches_than_airflow_maps(alone: int) -> None:
+    most = {name: high for name, (_, _, high) in NUMBERS.items() if name.startswith("max_")}
+    noted = SweepState(checked_at=1.0, tested_at=1.0, notes=(Note(code=ALONE, text=""),))
+    # Of equal names, because a hundred thousand of their own would take seconds to make.
+    versions = [a_standing("a", state=noted)] * alone + [a_standing("b")] * (int(most["max_versions"]) - alone)
+    plan = plan_of(versions, parse_sweep(most), 1e9)
+    # `[core] max_map_length`, where nobody has set it.
+    assert len(plan.batches) <= 1024
+    assert sum(len(batch.versions) for batch in plan.batches) + plan.later == len(versions)
+    lone = [batch for batch in plan.batches if batch.versions[0].alone and batch.versions[0].test]
+    assert {len(batch.versions) for batch in lone} <= {1}
+    assert len(lone) == min(alone, MAX_ALONE)
 
 
 def test_a_clock_that_was_wrong_once_hides_no_version_for_ever(line: SweepLine) -> None:

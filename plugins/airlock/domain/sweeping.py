@@ -18,6 +18,9 @@ from airlock.domain.version import Status
 #: Versions that one task checks, and that one tests one after the other.
 CHECKS_AT_ONCE = 250
 TESTS_AT_ONCE = 10
+#: Versions that one sweep tests each in a task of its own. With the form's most versions and tests that makes fewer
+#: batches than the 1,024 that Airflow maps a task over by default.
+MAX_ALONE = 100
 #: Of a version whose test ended without a word: what it does to its worker may be why the others' tests ended too.
 ALONE = "RVL009"
 
@@ -205,16 +208,17 @@ def plan_sweep(
             found.append(due)
     found.sort(key=lambda due: (due.turn, due.due_at, due.model_name, due.model_version))
     chosen: list[Due] = []
-    tests = 0
+    tests = alone = 0
     for due in found:
         if len(chosen) == request.max_versions:
             break
-        if due.test and tests == request.max_tests:
+        if due.test and (tests == request.max_tests or (due.alone and alone == MAX_ALONE)):
             # What is due for nothing but a test waits for it.
             if not any(why not in _TESTED for why in due.why):
                 continue
             due = _without_test(due)
         tests += due.test
+        alone += due.test and due.alone
         chosen.append(due)
     groups = [
         *_groups([due for due in chosen if due.test and not due.alone], TESTS_AT_ONCE),
