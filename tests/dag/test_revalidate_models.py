@@ -144,6 +144,33 @@ def test_batches_of_one_sweep_are_tested_at_once_and_none_ends_the_other(
     assert RunFolders(alone.wiring().settings.work_dir).found(run) == ()
 
 
+def test_a_scheduled_sweep_finds_the_one_before_it_that_has_not_ended(
+    alone: Installation, run_sweep: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    from airlock.operators.sweep import PlanSweepOperator
+
+    found: list[str] = []
+    look = PlanSweepOperator._under_way
+
+    def spied(wiring: Any, context: Any) -> str:
+        found.append(look(wiring, context))
+        return found[-1]
+
+    monkeypatch.setattr(PlanSweepOperator, "_under_way", staticmethod(spied))
+    # What runs here are runs by hand; Airflow is asked the same of them.
+    monkeypatch.setattr("airlock.operators.sweep.SCHEDULED", "manual")
+    before = run_sweep()
+    with create_session() as session:
+        session.query(DagRun).filter_by(run_id=before.run_id).update({"state": "running"})
+    assert run_sweep().state == "success"
+    with create_session() as session:
+        session.query(DagRun).filter_by(run_id=before.run_id).update({"state": "success"})
+    assert found == ["", before.run_id]
+
+
 def test_a_sweep_of_a_version_that_is_not_there_says_so(alone: Installation, run_sweep: Callable[..., Outcome]) -> None:
     outcome = run_sweep(model_name="nobody", model_version="0.0.1")
     assert outcome.state == "failed"
