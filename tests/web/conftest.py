@@ -128,10 +128,12 @@ class Site:
             overrides[dependency] = lambda: value
 
     def line(self, *given: Any, **more: Any) -> Any:
-        """The straight line of steps on fakes, but for the registry: what it imports, the site shows."""
+        """The straight line of steps on fakes, but for the registry: what it imports and reports, the site shows."""
         from tests.unit.line import Line
 
-        return Line(*given, registry=self.registry, **more)
+        line = Line(*given, registry=self.registry, **more)
+        line.reports = self.reports
+        return line
 
     def get(self, path: str, under: str = "") -> httpx.Response:
         """A page of an Airflow that lies under a path."""
