@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 import uvicorn
@@ -21,6 +23,24 @@ if TYPE_CHECKING:
 WIDTHS = (1400, 1100, 700, 400)
 LONG = "a-model-with-a-rather-long-name-for-flowers"
 VERSION = f"/models/{LONG}/0.0.2"
+#: The words below what a selector finds that lie in more than one box: each was broken in two.
+BROKEN_WORDS = """selector => [...document.querySelectorAll(selector)].flatMap(found => {
+  const broken = [], walk = document.createTreeWalker(found, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    for (const word of walk.currentNode.data.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+      const range = document.createRange();
+      range.setStart(walk.currentNode, word.index);
+      range.setEnd(walk.currentNode, word.index + word[0].length);
+      if (range.getClientRects().length > 1) broken.push(word[0]);
+    }
+  }
+  return broken;
+})"""
+
+
+def run_id(name: str) -> str:
+    """The id of the run of an import, as Airflow makes one."""
+    return f"manual__2026-11-29T10:00:00.000000+00:00_{name}"
 
 
 def fill(site: Site) -> None:
@@ -31,7 +51,7 @@ def fill(site: Site) -> None:
     from tests.unit.given import changed, iris_files
 
     def run(name: str) -> RunRef:
-        return RunRef(dag_id="import_model", run_id=f"manual__2026-11-29T10:00:00.000000+00:00_{name}")
+        return RunRef(dag_id="import_model", run_id=run_id(name))
 
     given = {"model_name": LONG, "description": "Tells flowers apart by their leaves", "min_memory_mb": 256}
     site.line().import_model(run=run("first"), **given, labels=["Garden", "season-1"])
@@ -62,6 +82,7 @@ def address(app: FastAPI, empty_registry: Path, tmp_path_factory: pytest.TempPat
     thread.start()
     while not server.started:
         assert thread.is_alive()
+        time.sleep(0.02)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/airlock"
     server.should_exit = True
     thread.join()
@@ -105,3 +126,46 @@ def test_what_differs_of_two_versions_has_as_much_room_on_either_side(page: Page
         assert right is not None
         assert left["width"] == pytest.approx(right["width"], abs=2)
         assert left["width"] >= 400
+
+
+TABS = ("overview", "parameters", "runtime", "validation", "smoke", "events", "health", "versions?beside=0.0.1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        *(f"{VERSION}/{tab}" for tab in (*TABS, "edit", "new", "delete", "dependencies")),
+        *(f"/models/refused/0.0.1/{tab}" for tab in ("overview", "validation", "health")),
+        f"/reports/{quote('import_model/' + run_id('refused'), safe='/')}",
+        "/api/v1/docs",
+    ],
+)
+def test_no_page_is_wider_than_a_telephone_and_no_word_of_a_state_is_broken(
+    page: Page, address: str, path: str
+) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    answer = page.goto(f"{address}{path}")
+    assert answer is not None
+    assert answer.status == 200
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    broken = page.evaluate(BROKEN_WORDS, ".status, .event, .device, .mark, thead th, time, .buttons")
+    assert broken == []
+
+
+def test_events_stand_below_one_another_on_a_telephone(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"{address}{VERSION}/events")
+    for text in page.locator(".event-text").all():
+        box = text.bounding_box()
+        assert box is not None
+        assert box["width"] >= 350
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_word_of_the_list_is_broken(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{address}/")
+    page.locator("summary").click()
+    assert page.evaluate(BROKEN_WORDS, ".models :is(th, td)") == []
