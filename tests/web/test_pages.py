@@ -217,13 +217,53 @@ def test_every_tab_shows_something_of_a_version_that_was_imported_and_of_one_tha
     needs_record = [tab for tab in Tab if tab not in WITHOUT_RECORD]
     assert without("This is known as soon as the import has ended well.") == needs_record
     registry.fail(held, "fetch", "SRC002", "There is no bucket.")
-    assert without("The import did not get that far.") == needs_record
+    ended_before = [Tab.PARAMETERS, Tab.RUNTIME, Tab.SMOKE, Tab.HEALTH]
+    assert without("This is shown only for versions that were imported.") == ended_before
+    assert without("The import ended before its package was checked") == [Tab.VALIDATION]
     imported()
     for tab, title in TITLES.items():
         text = site.get(f"/models/iris/0.0.2/{tab.value}").text
         assert f'aria-current="page">{title}</a>' in text
         assert "<section" in text
     assert site.get("/models/iris/0.0.1/none").status_code == 422
+
+
+def test_a_version_that_was_refused_shows_what_refused_it(site: Site) -> None:
+    from airlock.errors import PackageRejected
+    from tests.unit.given import changed, iris_files
+
+    line = site.line(iris_files(changed(runtime="python2.77", model_algorithm=XSS)))
+    accepted = line.accept()
+    package = line.fetch(accepted)
+    assert "This is known as soon as" in site.get("/models/iris/0.0.1/validation").text
+    with pytest.raises(PackageRejected) as caught:
+        line.validate(accepted, package)
+    # The report is there before the import has ended.
+    for _ in range(2):
+        text = without_own_script(site.get("/models/iris/0.0.1/validation").text)
+        assert "The package was refused." in text
+        assert '<td class="whole"><code>CFG008</code></td><td class="whole">error</td>' in text
+        assert "Did you mean &#39;python3.6&#39;?" in text
+        assert 'href="/airlock/reports/import_model/manual__1">validation report' in text
+        assert "<script" not in text
+        line.registry.fail(accepted.reservation, "validate", caught.value.code, str(caught.value))
+
+
+def test_a_version_whose_test_failed_shows_that_its_package_keeps_the_rules(site: Site) -> None:
+    from airlock.codec import encode
+    from airlock.domain.failure import failure_report
+
+    line = site.line()
+    held = line.until_built()[0].reservation
+    assert "This version has not been tested yet." in site.get("/models/iris/0.0.1/health").text
+    report = failure_report(None, "", exit_status=3, out_of_memory=False)
+    line.registry.fail(held, "smoke_cpu", "SMK010", "The service ended.", encode(report))
+    validation = site.get("/models/iris/0.0.1/validation").text
+    assert "The package keeps the rules." in validation
+    health = site.get("/models/iris/0.0.1/health").text
+    assert "Its test failed at the import." in health
+    assert 'href="/airlock/models/iris/0.0.1/smoke">Smoke</a>' in health
+    assert "has not been tested" not in health
 
 
 def test_what_is_under_way_is_followed_and_what_has_ended_is_not(

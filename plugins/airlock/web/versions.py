@@ -53,6 +53,9 @@ TITLES = {
 #: Tabs of which something can be said before the version's record is there.
 WITHOUT_RECORD = frozenset({Tab.OVERVIEW, Tab.EVENTS, Tab.HEALTH, Tab.VERSIONS})
 
+#: Codes of failed tests begin with it.
+SMOKE_CODES = "[SMK"
+
 #: Versions with these can be tested again.
 TESTABLE = (Status.NORMAL, Status.ABNORMAL)
 
@@ -100,6 +103,7 @@ def version(
     request: Request,
     registry: WiredRegistry,
     sweeps: WiredSweeps,
+    reports: WiredReports,
     runs: WiredRuns,
     may_change: ChangesAllowed,
     model_name: str,
@@ -123,7 +127,11 @@ def version(
         more = {
             "health": registry.health(model_name, model_version),
             "swept": standing.state if standing is not None else None,
+            "failed_test": row.reason.startswith(SMOKE_CODES),
         }
+    has_content = bool(row.summary) or tab in WITHOUT_RECORD
+    # What was checked is known long before a record is, and is why many a version never has one.
+    is_reported = tab is Tab.VALIDATION and not has_content and row.status is not Status.DELETED
     return page(
         request,
         "version.html",
@@ -132,7 +140,8 @@ def version(
         base=version_path(model_name, model_version),
         tab=tab.value,
         titles={each.value: title for each, title in TITLES.items()},
-        has_content=bool(row.summary) or tab in WITHOUT_RECORD,
+        has_content=has_content,
+        reported=reports.find(run_of(row)) if is_reported else None,
         is_live=row.status is Status.IMPORTING or bool(row.rebuild) or under_way,
         may_change=may_change,
         may_revalidate=may_change
