@@ -54,6 +54,31 @@ def test_a_failed_version_shows_the_first_line_of_its_reason(site: Site, registr
     assert "And more." not in text
 
 
+@pytest.mark.parametrize(
+    "reason,shown",
+    [
+        ("1 rule is broken in the package s3://a/:\n  PKG002 x No config.json.", "PKG002 x No config.json."),
+        ("2 rules are broken in the package s3://a/:\n  CFG008 x\n  API001 y", "CFG008 x + 1 more"),
+        ("Broken:", "[CFG008] Broken:"),
+        ("x" * 200, "[CFG008] " + "x" * 150 + "…"),
+        (f"Two:\n  {'x' * 200}\n  API001 y", "x" * 159 + "… + 1 more"),
+    ],
+)  # fmt: skip
+def test_a_refused_version_shows_the_first_rule_that_it_breaks(
+    site: Site, registry: Any, reserve: Reserve, reason: str, shown: str
+) -> None:
+    registry.fail(reserve("manual__1"), "validate", "CFG008", reason)
+    assert f'class="reason">{shown}</td>' in site.get("/").text
+
+
+def test_only_a_reason_is_shown_as_one(site: Site, reserve: Reserve) -> None:
+    reserve("run-1")
+    reserve("run-2", model_name="wine")
+    site.post("/models/wine/0.0.1/delete")
+    assert '<td colspan="3" class="muted">under way</td>' in site.get("/").text
+    assert '<td colspan="3" class="muted">deleted</td>' in site.get("/?status=Deleted").text
+
+
 def test_older_models_are_on_the_next_page_and_filters_stay_in_the_address(site: Site, reserve: Reserve) -> None:
     for number in range(30):
         reserve(f"run-{number}", model_name=f"model-{number:02}", labels=["night & day"])

@@ -18,6 +18,8 @@ from airlock.web.charts import bars, lines
 
 URL_PREFIX = "/airlock"
 HERE = Path(__file__).parent
+#: What a list shows of a reason; the version's page has it whole.
+MAX_REASON_CHARACTERS = 160
 
 
 def moment(seconds: float) -> Markup:
@@ -58,6 +60,19 @@ def counted(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
+def in_short(reason: str) -> str:
+    """Why a version is not Normal, on one line: for broken rules the first of them, and how many more."""
+    first, *others = reason.splitlines() or [""]
+    rules = [line.strip() for line in others]
+    if not first.endswith(":") or not rules:
+        return _cut(first)
+    return _cut(rules[0]) + (f" + {len(rules) - 1} more" if len(rules) > 1 else "")
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_REASON_CHARACTERS else f"{line[: MAX_REASON_CHARACTERS - 1].rstrip()}…"
+
+
 @functools.cache
 def templates() -> Environment:
     """The templates, with their filters."""
@@ -74,6 +89,7 @@ def templates() -> Environment:
         bytes=byte_count,
         milliseconds=milliseconds,
         counted=counted,
+        in_short=in_short,
         json=functools.partial(json.dumps, ensure_ascii=False),
         segment=functools.partial(quote, safe=""),
     )
