@@ -68,6 +68,8 @@ def test_an_alias_is_set_and_removed_and_refused_for_a_version_that_is_not_norma
     for alias in ("9lives", "a b", "a/b", "x" * 65, "", "é"):
         refused = site.post(f"{VERSION}/alias", {"alias": alias})
         assert (refused.status_code, "REG012" in refused.text) == (400, True), alias
+        # What was typed is not lost with the refusal.
+        assert f'name="alias" value="{alias}"' in refused.text
     reserve("run-2")
     refused = site.post("/models/iris/0.0.2/alias", {"alias": "champion"})
     assert refused.status_code == 400
@@ -81,9 +83,31 @@ def test_a_stage_is_set_and_an_unknown_one_is_refused(site: Site, imported: Call
     assert site.post(f"{VERSION}/stage", {"stage": "Moon"}).status_code == 422
 
 
+def test_a_stage_that_is_refused_comes_back_with_its_form(site: Site, reserve: Reserve) -> None:
+    reserve("run-1")
+    refused = site.post(f"{VERSION}/stage", {"stage": "Production"})
+    assert (refused.status_code, "REG009" in refused.text) == (400, True)
+    assert "<option selected>Production</option>" in refused.text
+    assert find(site).stage.value == "None"
+
+
+@pytest.mark.parametrize(
+    "action,page", [("alias", "edit"), ("unalias", "edit"), ("stage", "edit"), ("revalidate", "health")]
+)
+def test_the_address_of_a_form_that_was_refused_leads_back_to_its_page(
+    site: Site, reserve: Reserve, action: str, page: str
+) -> None:
+    reserve("run-1")
+    answer = site.get(f"{VERSION}/{action}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/airlock{VERSION}/{page}")
+    assert site.get(f"{VERSION}/{page}").status_code == 200
+
+
 def test_a_version_is_deleted_after_it_was_asked_for(site: Site, imported: Callable[..., Any]) -> None:
     imported()
-    assert "Delete <bdi>iris</bdi> 0.0.1?" in site.get(f"{VERSION}/delete").text
+    asked = site.get(f"{VERSION}/delete").text
+    assert "Delete <bdi>iris</bdi> 0.0.1?" in asked
+    assert "the validation report of its import stay" in asked
     assert find(site).status.value == "Normal"
     answer = site.post(f"{VERSION}/delete")
     assert answer.headers["location"] == "/airlock/models/iris/0.0.1/events"
@@ -92,7 +116,12 @@ def test_a_version_is_deleted_after_it_was_asked_for(site: Site, imported: Calla
     assert "This version was deleted." in text
     assert "/edit" not in text
     assert "/delete" not in text
-    assert "This went with the version." in site.get(f"{VERSION}/smoke").text
+    for tab in ("smoke", "health"):
+        assert "This went with the version." in site.get(f"{VERSION}/{tab}").text
+    # What the page said before: the run's report is no part of the version.
+    assert "The report of its import stays." in site.get(f"{VERSION}/validation").text
+    report = site.get("/reports/import_model/manual__1")
+    assert (report.status_code, "keeps the rules" in report.text) == (200, True)
     for action in ("edit", "delete"):
         assert site.get(f"{VERSION}/{action}").status_code == 404
         assert site.post(f"{VERSION}/{action}", SENT[action]).status_code == 404

@@ -47,6 +47,8 @@ def _edit_page(
     description: str,
     labels: str,
     *,
+    alias: str = "",
+    stage: Stage | None = None,
     findings: Sequence[Finding] = (),
     error: AirlockError | None = None,
 ) -> Response:
@@ -58,6 +60,8 @@ def _edit_page(
         base=version_path(row.model_name, row.model_version),
         description=description,
         labels=labels,
+        alias=alias,
+        stage=stage or row.stage,
         findings=findings,
         error=error,
         stages=[stage.value for stage in Stage],
@@ -94,6 +98,21 @@ def edit(
     return to_version(request, model_name, model_version, done="edited")
 
 
+# A form that was refused leaves its address in the window, where it is loaded again by GET.
+@router.get("/models/{model_name}/{model_version}/alias")
+@router.get("/models/{model_name}/{model_version}/unalias")
+@router.get("/models/{model_name}/{model_version}/stage")
+def back_to_form(request: Request, model_name: str, model_version: str) -> Response:
+    """The page that the small forms stand on."""
+    return to_version(request, model_name, model_version, "edit")
+
+
+@router.get("/models/{model_name}/{model_version}/revalidate")
+def back_to_health(request: Request, model_name: str, model_version: str) -> Response:
+    """Where a new test is told of."""
+    return to_version(request, model_name, model_version, "health")
+
+
 @router.post("/models/{model_name}/{model_version}/alias", dependencies=[may_change])
 def set_alias(
     request: Request,
@@ -109,7 +128,7 @@ def set_alias(
     try:
         registry_editor.set_alias(model_name, alias.strip(), model_version, user)
     except (AliasRefused, VersionBusy) as error:
-        return _edit_page(request, row, row.description, "\n".join(row.labels), error=error)
+        return _edit_page(request, row, row.description, "\n".join(row.labels), alias=alias, error=error)
     return to_version(request, model_name, model_version, done="alias")
 
 
@@ -130,6 +149,7 @@ def remove_alias(
 @router.post("/models/{model_name}/{model_version}/stage", dependencies=[may_change])
 def set_stage(
     request: Request,
+    registry: WiredRegistry,
     registry_editor: WiredEditor,
     user: Actor,
     model_name: str,
@@ -137,7 +157,11 @@ def set_stage(
     stage: Annotated[Stage, Form()],
 ) -> Response:
     """Say how far the version has come."""
-    registry_editor.set_stage(model_name, model_version, stage, user)
+    row = live_version(registry, model_name, model_version)
+    try:
+        registry_editor.set_stage(model_name, model_version, stage, user)
+    except VersionBusy as error:
+        return _edit_page(request, row, row.description, "\n".join(row.labels), stage=stage, error=error)
     return to_version(request, model_name, model_version, done="stage")
 
 
