@@ -50,6 +50,7 @@ class FakeRuns:
         self.dags = {"import_model"}
         self.confs: dict[Any, dict[str, Any]] = {}
         self.started: list[tuple[str, dict[str, Any], str]] = []
+        self.ended: set[Any] = set()
 
     def has_dag(self, dag_id: str) -> bool:
         return dag_id in self.dags
@@ -69,7 +70,7 @@ class FakeRuns:
         return self.confs.get(run)
 
     def is_under_way(self, run: Any) -> bool:
-        return run in self.confs
+        return run in self.confs and run not in self.ended
 
 
 class Site:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -264,6 +265,96 @@ def test_a_version_is_tested_again_where_the_installation_can(site: Site, import
     assert site.post(f"{VERSION}/revalidate", **SIGNED_IN).status_code == 303
     conf = {"model_name": "iris", "model_version": "0.0.1"}
     assert site.runs.started == [("revalidate_models", conf, SIGNED_IN["cookie"])]
+
+
+#: Where a browser is sent that asks for a new test.
+ASKED_AGAIN = f"{VERSION}/health?done=revalidating&started=revalidate_models%2Fmanual__1"
+
+
+@pytest.fixture
+def asked_again(site: Site, imported: Callable[..., Any]) -> Callable[..., str]:
+    """A version whose new test was asked for and has ended; gives what its page says, by how it ended."""
+    from airlock.domain.device import Device
+    from airlock.domain.revalidation import Outcome, SweepReport, SweepRow
+    from airlock.domain.version import RunRef
+
+    imported()
+    site.runs.dags.add("revalidate_models")
+    assert site.post(f"{VERSION}/revalidate", **SIGNED_IN).headers["location"] == f"/airlock{ASKED_AGAIN}"
+    assert "is being tested again" in site.get(ASKED_AGAIN).text
+    run = RunRef(dag_id="revalidate_models", run_id="manual__1")
+    site.runs.ended.add(run)
+
+    def says(outcome: str | None, reason: str = "", lost: int = 0) -> str:
+        rows = (
+            SweepRow(
+                model_name="iris", model_version="0.0.1", outcome=Outcome(outcome), reason=reason, why=(),
+                devices=(Device.CPU,), notes=(),
+            ),
+        ) if outcome else ()  # fmt: skip
+        report = SweepReport(
+            at=1.7e9, asked="iris 0.0.1", registered=1, due=1, later=0, untested=0,
+            counts={Outcome(outcome): 1} if outcome else {}, rows=rows, left_out=0, tests=1, bytes_read=0, lost=lost,
+        )  # fmt: skip
+        site.reports.keep_sweep(run, report)
+        return site.get(ASKED_AGAIN).text
+
+    return says
+
+
+REPORT_OF_THE_TEST = 'href="/airlock/reports/revalidate_models/manual__1">Report of the test</a>'
+
+
+@pytest.mark.parametrize(
+    "outcome,said",
+    [
+        ("not decided", "could not be tested again"),
+        ("found unfit", "found unfit"),
+        ("still unfit", "still unfit"),
+        ("changed meanwhile", "changed while it was tested"),
+    ],
+)
+def test_a_new_test_that_did_not_end_well_is_told_with_its_reason(
+    site: Site, asked_again: Callable[..., str], outcome: str, said: str
+) -> None:
+    text = asked_again(outcome, "[RVL010] <b>The image is of another backend.</b>")
+    (box,) = re.findall(r'<div class="warning box" role="status">(.*?)</div>', text)
+    assert said in box
+    assert "[RVL010] &lt;b&gt;The image is of another backend.&lt;/b&gt;" in box
+    assert REPORT_OF_THE_TEST in box
+    assert "is being tested again" not in text
+    assert "data-live" not in text
+
+
+def test_a_new_test_that_ended_well_says_so(asked_again: Callable[..., str]) -> None:
+    (box,) = re.findall(r'<div class="good box" role="status">(.*?)</div>', asked_again("fit"))
+    assert "The version was tested again, and is fit." in box
+    assert REPORT_OF_THE_TEST in box
+
+
+def test_a_new_test_of_which_nothing_is_known_is_told(site: Site, asked_again: Callable[..., str]) -> None:
+    text = site.get(ASKED_AGAIN).text
+    assert "ended without a report." in text
+    assert 'href="/dags/revalidate_models/runs/manual__1" target="_top">Its run in Airflow' in text
+    assert "nothing is known of it" in asked_again(None, lost=1)
+    site.reports.away = True
+    text = site.get(ASKED_AGAIN).text
+    assert "RPT001" in text
+    assert "Health over time" in text
+
+
+def test_a_run_that_an_address_makes_up_says_nothing_of_a_version(
+    site: Site, reserve: Reserve, asked_again: Callable[..., str]
+) -> None:
+    asked_again("not decided", "No.")
+    reserve("run-2")
+    for version, run in (
+        ("0.0.2", "revalidate_models%2Fmanual__1"),
+        ("0.0.1", "revalidate_models%2Fno"),
+        ("0.0.1", "x"),
+    ):
+        text = site.get(f"/models/iris/{version}/health?done=revalidating&started={run}").text
+        assert 'role="status"' not in text
 
 
 def test_a_version_that_was_never_imported_is_not_tested_again(site: Site, reserve: Reserve) -> None:

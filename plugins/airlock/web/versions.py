@@ -16,6 +16,7 @@ from airlock.registry_ports import RegistryReader
 from airlock.web.access import REVALIDATE_DAG_ID, ChangesAllowed
 from airlock.web.comparison import compared
 from airlock.web.rendering import page, prefix_of, version_path
+from airlock.web.retests import retested
 from airlock.web.wired import WiredImporters, WiredRegistry, WiredReports, WiredRuns, WiredSweeps
 
 MAX_SIBLINGS = 200
@@ -148,6 +149,7 @@ def version(
         and row.status in (Status.NORMAL, Status.ABNORMAL)
         and runs.has_dag(REVALIDATE_DAG_ID),
         told=DONE.get(done, "") if under_way or not started else "",
+        retested=retested(row, _run(started), runs, reports) if started and not under_way else None,
         **more,
     )
 
