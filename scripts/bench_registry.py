@@ -74,6 +74,9 @@ def looks(count: int) -> dict[str, Look]:
         "by a rare word": VersionFilter(text=RARE_WORD),
         "by a word in all": VersionFilter(text="predicts"),
         "by a word in none": VersionFilter(text="nowhere"),
+        "by two words": VersionFilter(text=f"predicts {RARE_WORD}"),
+        "by many words, one in none": VersionFilter(text="a predicts the number model season team nowhere"),
+        "by a version's number": VersionFilter(text="model-000042 0.0.7"),
         "by everything": VersionFilter(
             status=Status.NORMAL, engine="PyTorch", label="season-1", device=Device.CPU, text="predicts"
         ),

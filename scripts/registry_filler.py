@@ -94,7 +94,7 @@ def _add(rows: dict[Table, list[dict[str, Any]]], number: int, of_each: int, rec
     })  # fmt: skip
     if status == "Deleted":
         return
-    text = search_text(name, description, labels, engine, runtime)
+    text = search_text(name, str(version), description, labels, engine, runtime)
     rows[version_search].append({"version_id": version_id, "name": name, "text": text, "model_name": name})
     rows[version_records].append({
         "version_id": version_id, "summary": {"engine": engine, "latency_ms": 1.5}, "details": {"text": record},

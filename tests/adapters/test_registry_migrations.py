@@ -133,6 +133,9 @@ def test_from_the_first_schema_versions_are_found_counted_and_numbered_on(upgrad
         ("sums", "10.2.33"), ("iris", "0.0.2"), ("iris", "0.0.1"),
     ]  # fmt: skip
     assert [row.model_version for row in reader.versions(VersionFilter(text="BLÜTEN"), Page()).items] == ["0.0.1"]
+    assert [row.model_version for row in reader.versions(VersionFilter(text="flowers 0.0.1"), Page()).items] == [
+        "0.0.1"
+    ]
     models = reader.models(VersionFilter(), Page())
     assert [(model.model_name, model.version_count) for model in models.items] == [("sums", 1), ("iris", 2)]
     registry = SqlRegistry(upgraded, SystemClock())

@@ -79,6 +79,11 @@ def test_versions_are_found_by_every_filter_and_by_all_together(
     assert names(reader, name="FLOW") == ["Iris-flowers 0.0.1"]
     assert names(reader, text="measured") == ["Iris-flowers 0.0.1"]
     assert names(reader, text="GARDEN") == ["Iris-flowers 0.0.1"]
+    # Each word somewhere, in any order; the number as well.
+    assert names(reader, text="  garden MEASURED ") == ["Iris-flowers 0.0.1"]
+    assert names(reader, text="garden nowhere") == []
+    assert names(reader, text="digits 0.0.2") == ["digits 0.0.2"]
+    assert names(reader, text="0.0.1 scikit") == ["digits 0.0.1", "sums 0.0.1", "Iris-flowers 0.0.1"]
     assert names(reader, text="%") == names(reader, name="_") == []
     assert names(reader, label="team-a") == ["digits 0.0.2", "sums 0.0.1", "Iris-flowers 0.0.1"]
     assert names(reader, label="team") == []

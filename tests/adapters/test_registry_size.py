@@ -63,7 +63,8 @@ def test_every_version_is_on_one_page_only(reader: SqlRegistryReader) -> None:
         (VersionFilter(name="MODEL-00012"), [n for n in LIVE if n // OF_EACH // 10 == 12]),
         (VersionFilter(text=RARE_WORD), [n for n in LIVE if n % 10_000 == 0]),
         (VersionFilter(label=RARE_LABEL, engine="Scikit_Learn"), [n for n in LIVE if n % 10_000 == 0]),
-        (VersionFilter(device=Device.GPU, text="number 99"), None),
+        (VersionFilter(device=Device.GPU, text="99 NUMBER"), None),
+        (VersionFilter(text="model-000042 0.0.7"), [42 * OF_EACH + 6]),
     ],
 )  # fmt: skip
 def test_the_newest_that_match_are_found_and_counted(
@@ -71,7 +72,7 @@ def test_the_newest_that_match_are_found_and_counted(
 ) -> None:
     listing = reader.versions(chosen, Page(limit=50))
     if expected is None:
-        expected = [n for n in LIVE if n % 5 == 0 and str(n).startswith("99")]
+        expected = [n for n in LIVE if n % 5 == 0 and ("99" in str(n) or "99" in str(n // OF_EACH))]
     assert (listing.total, listing.exact) == (len(expected), True)
     found = [int(row.run.rpartition("-")[2]) for row in listing.items]
     assert found == sorted(expected, reverse=True)[:50]

@@ -98,6 +98,9 @@ def test_older_models_are_on_the_next_page_and_filters_stay_in_the_address(site:
     "query,names",
     [
         ("search=FLOW", ["iris"]),
+        ("search=scikit+flowers", ["iris"]),
+        ("search=scikit+wine", []),
+        ("search=wine+0.0.1", ["wine"]),
         ("search=nothing+like+it", []),
         ("status=Failed", ["wine"]),
         ("status=Importing", ["plant"]),

@@ -348,6 +348,35 @@ def test_two_versions_stand_side_by_side_with_what_differs_marked(site: Site, im
     assert site.get("/models/iris/0.0.2/versions?beside=9.9.9").status_code == 404
 
 
+def test_older_versions_are_on_the_next_page_and_can_be_compared_from_there(
+    site: Site, reserve: Callable[..., Any]
+) -> None:
+    for number in range(52):
+        reserve(f"run-{number}")
+    tab = "/models/iris/0.0.52/versions"
+
+    def listed(text: str) -> list[str]:
+        return re.findall(r'<input type="radio" name="beside" value="([^"]+)"', text)
+
+    first = site.get(f"{tab}?beside=0.0.2").text
+    assert "1–50 of 52 versions" in first
+    # All but the one whose page it is.
+    assert listed(first) == [f"0.0.{number}" for number in range(51, 2, -1)]
+    (following,) = re.findall(r'rel="next" href="/airlock([^"]*)"', first)
+    assert html.unescape(following) == f"{tab}?page=2&beside=0.0.2"
+    second = site.get(html.unescape(following)).text
+    assert listed(second) == ["0.0.2", "0.0.1"]
+    assert "51–52 of 52 versions" in second
+    assert 'id="comparison"' in second
+    # What is compared from there leaves the reader there.
+    assert '<input type="hidden" name="page" value="2">' in second
+    assert 'rel="next"' not in second
+    assert "There is no page 3." in site.get(f"{tab}?page=3").text
+    assert site.get(f"{tab}?page=0").status_code == 422
+    site.post("/models/iris/0.0.1/delete")
+    assert "51–51 of 51 versions" in site.get(f"{tab}?page=2").text
+
+
 def test_a_document_is_a_link_only_where_it_is_on_the_web(site: Site, imported: Callable[..., Any]) -> None:
     from dataclasses import replace
 

@@ -37,7 +37,7 @@ class SqlRegistryEditor(RegistryDatabase):
             }
             if changed:
                 replace_labels(connection, row.id, model_name, labels)
-                keep_search(connection, row.id, model_name, description, labels, row.engine, row.runtime)
+                keep_search(connection, row.id, model_name, model_version, description, labels, row.engine, row.runtime)
                 self._change(connection, row.id, description=description)
                 told = " and ".join(changed)
                 self._tell(connection, row, actor, "edit", f"{told.capitalize()} updated by {actor}.", **changed)

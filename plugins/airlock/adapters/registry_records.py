@@ -50,7 +50,10 @@ _IDS_AT_ONCE = 500
 
 def keep_request(connection: Connection, version_id: int, request: ImportRequest) -> None:
     """Write what a request says of its version."""
-    keep_search(connection, version_id, request.model_name, request.description, request.labels)
+    number = connection.execute(
+        select(model_versions.c.model_version).where(model_versions.c.id == version_id)
+    ).scalar_one()
+    keep_search(connection, version_id, request.model_name, number, request.description, request.labels)
     replace_labels(connection, version_id, request.model_name, request.labels)
     types = [{"install_type": each, "model_name": request.model_name} for each in request.install_type]
     _insert(connection, version_install_types, version_id, types)
@@ -66,7 +69,9 @@ def keep_record(connection: Connection, version_id: int, version: ModelVersion, 
     """Write what an import found out of its version, in place of what an earlier one did."""
     summary = version.summary()
     row = connection.execute(
-        select(model_versions.c.model_name, model_versions.c.description).where(model_versions.c.id == version_id)
+        select(model_versions.c.model_name, model_versions.c.model_version, model_versions.c.description).where(
+            model_versions.c.id == version_id
+        )
     ).one()
     labels = labels_of(connection, version_id)
     engine, runtime = version.detection.engine, version.detection.runtime or ""
@@ -81,7 +86,7 @@ def keep_record(connection: Connection, version_id: int, version: ModelVersion, 
             image_digest=version.image.digest,
         )
     )
-    keep_search(connection, version_id, row.model_name, row.description, labels, engine, runtime)
+    keep_search(connection, version_id, row.model_name, row.model_version, row.description, labels, engine, runtime)
     for table in (version_records, version_devices):
         connection.execute(delete(table).where(table.c.version_id == version_id))
     _insert(connection, version_records, version_id, [{"summary": summary, "details": dict(details)}])
@@ -105,6 +110,7 @@ def keep_search(
     connection: Connection,
     version_id: int,
     model_name: str,
+    model_version: str,
     description: str,
     labels: Sequence[str],
     engine: str = "",
@@ -112,7 +118,7 @@ def keep_search(
 ) -> None:
     """Write what a search looks at, in place of what was there."""
     connection.execute(delete(version_search).where(version_search.c.version_id == version_id))
-    text = search_text(model_name, description, labels, engine, runtime)
+    text = search_text(model_name, model_version, description, labels, engine, runtime)
     found_by = {"name": model_name.casefold(), "text": text, "model_name": model_name}
     _insert(connection, version_search, version_id, [found_by])
 

@@ -21,7 +21,7 @@ from airlock.adapters.registry_tables import (
     version_labels,
     version_search,
 )
-from airlock.domain.registered import MAX_COUNTED, VersionFilter
+from airlock.domain.registered import MAX_COUNTED, VersionFilter, search_words
 from airlock.domain.smoke import Verdict
 from airlock.domain.version import Status
 
@@ -117,8 +117,7 @@ def _parts(chosen: VersionFilter) -> list[_Part]:
         # There are far fewer models than versions. Their names hold no letter that `lower` knows differently anywhere.
         part = func.lower(models.c.name).contains(chosen.name.lower(), autoescape=True)
         said.append(words.model_name.in_(select(models.c.name).where(part)))
-    if chosen.text:
-        said.append(words.text.contains(chosen.text.casefold(), autoescape=True))
+    said += [words.text.contains(word, autoescape=True) for word in search_words(chosen.text)]
     if said:
         found.append(_Part(words.version_id, words.model_name, said, False))
     return found

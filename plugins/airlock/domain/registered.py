@@ -14,6 +14,8 @@ from airlock.domain.version import Stage, Status
 MAX_PAGE = 200
 #: Items that are counted exactly; of more a listing says only that there are more.
 MAX_COUNTED = 10_000
+#: Words of a search that are looked for one by one, because each costs a look at rows that have all before it.
+MAX_SEARCH_WORDS = 8
 Item = TypeVar("Item")
 
 
@@ -23,7 +25,8 @@ class VersionFilter:
 
     Attributes:
         name: Part of the model's name, in any letter case.
-        text: Part of the name, the description, a label, the engine or the runtime, in any letter case.
+        text: Words, each a part of the name, the description, a label, the engine, the runtime or the version's number,
+            in any letter case.
         engine: The engine.
         status: Where it stands. Without it every version but the deleted ones.
         label: One of its labels.
@@ -226,6 +229,17 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> tuple[Diff
     return tuple(found)
 
 
-def search_text(model_name: str, description: str, labels: Sequence[str], engine: str, runtime: str) -> str:
+def search_text(
+    model_name: str, model_version: str, description: str, labels: Sequence[str], engine: str, runtime: str
+) -> str:
     """What a search by text looks at, in one letter case."""
-    return "\n".join([model_name, description, *labels, engine, runtime]).casefold()
+    return "\n".join([model_name, description, *labels, engine, runtime, model_version]).casefold()
+
+
+def search_words(text: str) -> tuple[str, ...]:
+    """What a version's search text must hold, all of it, the longest first, which most versions lack.
+
+    Of very many words the last ones are looked for as they stand, as one.
+    """
+    words = dict.fromkeys(text.casefold().strip().split(maxsplit=MAX_SEARCH_WORDS - 1))
+    return tuple(sorted(words, key=len, reverse=True))

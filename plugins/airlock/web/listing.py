@@ -27,6 +27,9 @@ MAX_SEARCH_CHARACTERS = 200
 #: A form sends what was left open as an empty text.
 _LEFT_OPEN = BeforeValidator(lambda value: value or None)
 
+#: A page's number, as an address gives it.
+PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
+
 # Plain functions: FastAPI runs them in threads, and the registry blocks.
 router = APIRouter()
 
@@ -36,7 +39,7 @@ class Asked:
     """What the address of a list says.
 
     Attributes:
-        search: Part of name, description, label, engine or runtime.
+        search: Words, each a part of name, number, description, label, engine or runtime.
         engine: The engine.
         status: Where a version stands.
         label: One of its labels.
@@ -84,7 +87,7 @@ def models(
     status: Annotated[Status | None, _LEFT_OPEN] = None,
     label: str = "",
     device: Annotated[Device | None, _LEFT_OPEN] = None,
-    number: Annotated[int, Query(alias="page", ge=1, le=1_000_000)] = 1,
+    number: PageNumber = 1,
 ) -> HTMLResponse:
     """Models, the one with the newest version first, each with its versions folded under it."""
     asked = Asked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,11 +16,12 @@ from airlock.domain.version import RunRef, Status
 from airlock.registry_ports import RegistryReader
 from airlock.web.access import REVALIDATE_DAG_ID, ChangesAllowed
 from airlock.web.comparison import compared
+from airlock.web.listing import PageNumber
 from airlock.web.rendering import page, prefix_of, version_path
 from airlock.web.retests import retested
 from airlock.web.wired import WiredImporters, WiredRegistry, WiredReports, WiredRuns, WiredSweeps
 
-MAX_SIBLINGS = 200
+VERSIONS_PER_PAGE = 50
 #: DAG and run, as the registry keeps them.
 MAX_RUN_CHARACTERS = 502
 
@@ -113,6 +115,7 @@ def version(
     beside: str = "",
     done: str = "",
     started: Annotated[str, Query(max_length=MAX_RUN_CHARACTERS)] = "",
+    number: PageNumber = 1,
 ) -> HTMLResponse:
     """One tab of one version."""
     row = known_version(registry, model_name, model_version)
@@ -120,9 +123,17 @@ def version(
     under_way = bool(started) and runs.is_under_way(_run(started))
     more: dict[str, Any] = {}
     if tab is Tab.VERSIONS:
-        siblings = registry.versions(VersionFilter(model_name=model_name), Page(limit=MAX_SIBLINGS))
+        before = (number - 1) * VERSIONS_PER_PAGE
+        siblings = registry.versions(VersionFilter(model_name=model_name), Page(limit=VERSIONS_PER_PAGE, offset=before))
         other = known_version(registry, model_name, beside) if beside else None
-        more = {"siblings": siblings, "other": other, "comparison": compared(row, other) if other else None}
+        more = {
+            "siblings": siblings,
+            "first": before + 1,
+            "number": number,
+            "last_page": max(1, math.ceil(siblings.total / VERSIONS_PER_PAGE)),
+            "other": other,
+            "comparison": compared(row, other) if other else None,
+        }
     elif tab is Tab.HEALTH:
         standing = next(iter(sweeps.standings((model_name,), model_version)), None)
         more = {
