@@ -50,8 +50,8 @@ EXCEPTIONS: set[tuple[str, str]] = set()
 PURE = {
     "__future__", "ast", "base64", "bz2", "collections", "contextlib", "csv", "dataclasses", "difflib", "encodings",
     "enum", "fnmatch", "functools", "hashlib", "hmac", "ipaddress", "itertools", "json", "keyword", "lzma", "math",
-    "posixpath", "re", "shlex", "statistics", "string", "struct", "typing", "unicodedata", "urllib.parse",
-    "warnings", "zlib", "jsonschema",
+    "posixpath", "re", "shlex", "statistics", "string", "struct", "typing", "unicodedata", "urllib.parse", "warnings",
+    "zlib", "jsonschema", "packaging", "parso", "referencing",
 }  # fmt: skip
 #: What the steps and ports may import beside the layers below them.
 PURE_STEPS = {*PURE, "sys"}
