@@ -15,12 +15,12 @@ def allowed_names(engine: str) -> frozenset[Global]:
     Args:
         engine: An engine's name; of an engine without a list of its own, what all lists allow together.
     """
-    texts = [names_common.NAMES]
+    texts = [names_common.NAMES, names_common.FREE, names_common.REFERRED]
     if engine != "PyTorch":
         # Estimators of one library stand in pipelines of another, where the package lists it as a dependency.
-        texts += [names_learning.NAMES, names_boosting.NAMES]
+        texts += [names_learning.NAMES, names_learning.FREE, names_learning.REFERRED, names_boosting.NAMES]
     if engine not in ("Scikit_Learn", "XGBoost", "LightGBM", "CatBoost"):
-        texts += [names_torch.NAMES, names_transformers.NAMES]
+        texts += [names_torch.NAMES, names_torch.FREE, names_torch.REFERRED, names_transformers.NAMES]
     return frozenset(name for text in texts for name in parse_names(text))
 
 

@@ -7,9 +7,7 @@ text (frozen distributions of scipy.stats), opens files (joblib.Memory, numpy.me
 from __future__ import annotations
 
 NAMES = """\
-sklearn._loss._loss: CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss CyHalfMultinomialLoss
-  CyHalfPoissonLoss CyHalfSquaredError CyHalfTweedieLossIdentity CyHuberLoss CyPinballLoss
-  __pyx_unpickle_CyAbsoluteError __pyx_unpickle_CyHalfBinomialLoss __pyx_unpickle_CyHalfGammaLoss
+sklearn._loss._loss: __pyx_unpickle_CyAbsoluteError __pyx_unpickle_CyHalfBinomialLoss __pyx_unpickle_CyHalfGammaLoss
   __pyx_unpickle_CyHalfMultinomialLoss __pyx_unpickle_CyHalfPoissonLoss __pyx_unpickle_CyHalfSquaredError
   __pyx_unpickle_CyHalfTweedieLossIdentity __pyx_unpickle_CyPinballLoss
 sklearn._loss.link: HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit
@@ -24,7 +22,7 @@ sklearn.cluster._birch: Birch _CFNode _CFSubcluster
 sklearn.cluster._bisect_k_means: BisectingKMeans _BisectingTree
 sklearn.cluster._dbscan: DBSCAN
 sklearn.cluster._hdbscan.hdbscan: HDBSCAN
-sklearn.cluster._kmeans: KMeans MiniBatchKMeans _BaseKMeans _kmeans_single_lloyd
+sklearn.cluster._kmeans: KMeans MiniBatchKMeans _BaseKMeans
 sklearn.cluster._mean_shift: MeanShift
 sklearn.cluster._optics: OPTICS
 sklearn.cluster._spectral: SpectralClustering
@@ -112,32 +110,28 @@ sklearn.feature_extraction.hashing: FeatureHasher
 sklearn.feature_extraction.image: PatchExtractor
 sklearn.feature_extraction.text: CountVectorizer HashingVectorizer TfidfTransformer TfidfVectorizer
 sklearn.feature_selection._from_model: SelectFromModel
-sklearn.feature_selection._mutual_info: mutual_info_classif mutual_info_regression
 sklearn.feature_selection._rfe: RFE RFECV
 sklearn.feature_selection._sequential: SequentialFeatureSelector
 sklearn.feature_selection._univariate_selection: GenericUnivariateSelect SelectFdr SelectFpr SelectFwe SelectKBest
-  SelectPercentile _BaseFilter chi2 f_classif f_regression r_regression
+  SelectPercentile _BaseFilter
 sklearn.feature_selection._variance_threshold: VarianceThreshold
 sklearn.feature_selection.from_model: SelectFromModel
-sklearn.feature_selection.mutual_info_: mutual_info_classif mutual_info_regression
 sklearn.feature_selection.rfe: RFE RFECV
 sklearn.feature_selection.univariate_selection: GenericUnivariateSelect SelectFdr SelectFpr SelectFwe SelectKBest
-  SelectPercentile _BaseFilter chi2 f_classif f_regression
+  SelectPercentile _BaseFilter
 sklearn.feature_selection.variance_threshold: VarianceThreshold
 sklearn.frozen._frozen: FrozenEstimator
 sklearn.gaussian_process._gpc: GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace
 sklearn.gaussian_process._gpr: GaussianProcessRegressor
-sklearn.gaussian_process.correlation_models: squared_exponential
 sklearn.gaussian_process.gaussian_process: GaussianProcess
 sklearn.gaussian_process.gpc: GaussianProcessClassifier _BinaryGaussianProcessClassifierLaplace
 sklearn.gaussian_process.gpr: GaussianProcessRegressor
 sklearn.gaussian_process.kernels: CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation Kernel
   KernelOperator Matern PairwiseKernel Product RBF RationalQuadratic Sum WhiteKernel
-sklearn.gaussian_process.regression_models: constant
 sklearn.grid_search: BaseSearchCV GridSearchCV RandomizedSearchCV
 sklearn.impute: MissingIndicator SimpleImputer
 sklearn.impute._base: MissingIndicator SimpleImputer _BaseImputer
-sklearn.impute._iterative: IterativeImputer _ImputerTriplet
+sklearn.impute._iterative: IterativeImputer
 sklearn.impute._knn: KNNImputer
 sklearn.isotonic: IsotonicRegression
 sklearn.kernel_approximation: AdditiveChi2Sampler Nystroem PolynomialCountSketch RBFSampler SkewedChi2Sampler
@@ -157,10 +151,8 @@ sklearn.linear_model._passive_aggressive: PassiveAggressiveClassifier PassiveAgg
 sklearn.linear_model._perceptron: Perceptron
 sklearn.linear_model._quantile: QuantileRegressor
 sklearn.linear_model._ransac: RANSACRegressor
-sklearn.linear_model._ridge: Ridge RidgeCV RidgeClassifier RidgeClassifierCV _BaseRidge _BaseRidgeCV
-  _IdentityClassifier _IdentityRegressor _RidgeGCV
-sklearn.linear_model._sgd_fast: EpsilonInsensitive Hinge Huber Log ModifiedHuber SquaredEpsilonInsensitive
-  SquaredHinge SquaredLoss
+sklearn.linear_model._ridge: Ridge RidgeCV RidgeClassifier RidgeClassifierCV _BaseRidge _BaseRidgeCV _IdentityClassifier
+  _IdentityRegressor _RidgeGCV
 sklearn.linear_model._stochastic_gradient: BaseSGD BaseSGDClassifier BaseSGDRegressor SGDClassifier SGDOneClassSVM
   SGDRegressor
 sklearn.linear_model._theil_sen: TheilSenRegressor
@@ -177,8 +169,6 @@ sklearn.linear_model.perceptron: Perceptron
 sklearn.linear_model.randomized_l1: BaseRandomizedLinearModel RandomizedLasso RandomizedLogisticRegression
 sklearn.linear_model.ransac: RANSACRegressor
 sklearn.linear_model.ridge: Ridge RidgeCV RidgeClassifier RidgeClassifierCV _BaseRidge _BaseRidgeCV _RidgeGCV
-sklearn.linear_model.sgd_fast: EpsilonInsensitive Hinge Huber Log ModifiedHuber SquaredEpsilonInsensitive
-  SquaredHinge SquaredLoss
 sklearn.linear_model.stochastic_gradient: BaseSGD BaseSGDClassifier BaseSGDRegressor SGDClassifier SGDRegressor
 sklearn.linear_model.theil_sen: TheilSenRegressor
 sklearn.manifold._classical_mds: ClassicalMDS
@@ -192,28 +182,12 @@ sklearn.manifold.locally_linear: LocallyLinearEmbedding
 sklearn.manifold.mds: MDS
 sklearn.manifold.spectral_embedding_: SpectralEmbedding
 sklearn.manifold.t_sne: TSNE
-sklearn.metrics._classification: accuracy_score balanced_accuracy_score brier_score_loss d2_brier_score
-  d2_log_loss_score f1_score jaccard_score log_loss matthews_corrcoef precision_score recall_score
 sklearn.metrics._dist_metrics: BrayCurtisDistance64 CanberraDistance64 ChebyshevDistance64 DiceDistance64
-  EuclideanDistance64 HammingDistance64 HaversineDistance64 JaccardDistance64 MahalanobisDistance64
-  ManhattanDistance64 RogersTanimotoDistance64 RussellRaoDistance64 SEuclideanDistance64 SokalMichenerDistance64
-  SokalSneathDistance64 newObj
-sklearn.metrics._ranking: average_precision_score roc_auc_score top_k_accuracy_score
-sklearn.metrics._regression: d2_absolute_error_score explained_variance_score max_error mean_absolute_error
-  mean_absolute_percentage_error mean_gamma_deviance mean_poisson_deviance mean_squared_error mean_squared_log_error
-  median_absolute_error r2_score root_mean_squared_error root_mean_squared_log_error
+  EuclideanDistance64 HammingDistance64 HaversineDistance64 JaccardDistance64 MahalanobisDistance64 ManhattanDistance64
+  RogersTanimotoDistance64 RussellRaoDistance64 SEuclideanDistance64 SokalMichenerDistance64 SokalSneathDistance64
+  newObj
 sklearn.metrics._scorer: _CurveScorer _PassthroughScorer _PredictScorer _ProbaScorer _Scorer _ThresholdScorer
-  _passthrough_scorer negative_likelihood_ratio positive_likelihood_ratio
-sklearn.metrics.classification: accuracy_score balanced_accuracy_score brier_score_loss f1_score log_loss
-  precision_score recall_score
-sklearn.metrics.cluster._supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score
-  fowlkes_mallows_score homogeneity_score mutual_info_score normalized_mutual_info_score rand_score v_measure_score
-sklearn.metrics.cluster.supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score
-  fowlkes_mallows_score homogeneity_score mutual_info_score normalized_mutual_info_score v_measure_score
-sklearn.metrics.ranking: average_precision_score roc_auc_score
-sklearn.metrics.regression: explained_variance_score mean_absolute_error mean_squared_error mean_squared_log_error
-  median_absolute_error r2_score
-sklearn.metrics.scorer: _PredictScorer _ProbaScorer _ThresholdScorer _passthrough_scorer
+sklearn.metrics.scorer: _PredictScorer _ProbaScorer _ThresholdScorer
 sklearn.mixture._base: BaseMixture
 sklearn.mixture._bayesian_mixture: BayesianGaussianMixture
 sklearn.mixture._gaussian_mixture: GaussianMixture
@@ -235,10 +209,10 @@ sklearn.naive_bayes: BaseDiscreteNB BaseNB BernoulliNB CategoricalNB ComplementN
 sklearn.neighbors._ball_tree: BallTree newObj
 sklearn.neighbors._base: NeighborsBase
 sklearn.neighbors._classification: KNeighborsClassifier RadiusNeighborsClassifier
-sklearn.neighbors._dist_metrics: BrayCurtisDistance CanberraDistance ChebyshevDistance DiceDistance
-  EuclideanDistance HammingDistance HaversineDistance JaccardDistance KulsinskiDistance MahalanobisDistance
-  ManhattanDistance MatchingDistance RogersTanimotoDistance RussellRaoDistance SEuclideanDistance
-  SokalMichenerDistance SokalSneathDistance WMinkowskiDistance newObj
+sklearn.neighbors._dist_metrics: BrayCurtisDistance CanberraDistance ChebyshevDistance DiceDistance EuclideanDistance
+  HammingDistance HaversineDistance JaccardDistance KulsinskiDistance MahalanobisDistance ManhattanDistance
+  MatchingDistance RogersTanimotoDistance RussellRaoDistance SEuclideanDistance SokalMichenerDistance
+  SokalSneathDistance WMinkowskiDistance newObj
 sklearn.neighbors._graph: KNeighborsTransformer RadiusNeighborsTransformer
 sklearn.neighbors._kd_tree: KDTree newObj
 sklearn.neighbors._kde: KernelDensity
@@ -290,9 +264,7 @@ sklearn.svm.base: BaseLibSVM BaseSVC
 sklearn.svm.classes: LinearSVC LinearSVR NuSVC NuSVR OneClassSVM SVC SVR
 sklearn.tree._classes: BaseDecisionTree DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier
   ExtraTreeRegressor
-sklearn.tree._tree: Tree
-sklearn.tree.tree: BaseDecisionTree DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier
-  ExtraTreeRegressor
+sklearn.tree.tree: BaseDecisionTree DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor
 sklearn.utils: Bunch
 sklearn.utils._bunch: Bunch
 sklearn.utils._metadata_requests: MetadataRequest MethodMetadataRequest
@@ -303,4 +275,42 @@ xgboost.callback: EarlyStopping
 xgboost.compat: XGBoostLabelEncoder
 xgboost.core: Booster
 xgboost.sklearn: XGBClassifier XGBModel XGBRFClassifier XGBRFRegressor XGBRanker XGBRegressor
+"""
+#: Called with any arguments: they take numbers and arrays, or keep what they are given.
+FREE = """\
+sklearn._loss._loss: CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss CyHalfMultinomialLoss
+  CyHalfPoissonLoss CyHalfSquaredError CyHalfTweedieLossIdentity CyHuberLoss CyPinballLoss
+sklearn.impute._iterative: _ImputerTriplet
+sklearn.linear_model._sgd_fast: EpsilonInsensitive Hinge Huber Log ModifiedHuber SquaredEpsilonInsensitive SquaredHinge
+  SquaredLoss
+sklearn.linear_model.sgd_fast: EpsilonInsensitive Hinge Huber Log ModifiedHuber SquaredEpsilonInsensitive SquaredHinge
+  SquaredLoss
+sklearn.tree._tree: Tree
+"""
+#: Never called: models keep functions as settings.
+REFERRED = """\
+sklearn.cluster._kmeans: _kmeans_single_lloyd
+sklearn.feature_selection._mutual_info: mutual_info_classif mutual_info_regression
+sklearn.feature_selection._univariate_selection: chi2 f_classif f_regression r_regression
+sklearn.feature_selection.mutual_info_: mutual_info_classif mutual_info_regression
+sklearn.feature_selection.univariate_selection: chi2 f_classif f_regression
+sklearn.gaussian_process.correlation_models: squared_exponential
+sklearn.gaussian_process.regression_models: constant
+sklearn.metrics._classification: accuracy_score balanced_accuracy_score brier_score_loss d2_brier_score
+  d2_log_loss_score f1_score jaccard_score log_loss matthews_corrcoef precision_score recall_score
+sklearn.metrics._ranking: average_precision_score roc_auc_score top_k_accuracy_score
+sklearn.metrics._regression: d2_absolute_error_score explained_variance_score max_error mean_absolute_error
+  mean_absolute_percentage_error mean_gamma_deviance mean_poisson_deviance mean_squared_error mean_squared_log_error
+  median_absolute_error r2_score root_mean_squared_error root_mean_squared_log_error
+sklearn.metrics._scorer: _passthrough_scorer negative_likelihood_ratio positive_likelihood_ratio
+sklearn.metrics.classification: accuracy_score balanced_accuracy_score brier_score_loss f1_score log_loss
+  precision_score recall_score
+sklearn.metrics.cluster._supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score
+  fowlkes_mallows_score homogeneity_score mutual_info_score normalized_mutual_info_score rand_score v_measure_score
+sklearn.metrics.cluster.supervised: adjusted_mutual_info_score adjusted_rand_score completeness_score
+  fowlkes_mallows_score homogeneity_score mutual_info_score normalized_mutual_info_score v_measure_score
+sklearn.metrics.ranking: average_precision_score roc_auc_score
+sklearn.metrics.regression: explained_variance_score mean_absolute_error mean_squared_error mean_squared_log_error
+  median_absolute_error r2_score
+sklearn.metrics.scorer: _passthrough_scorer
 """

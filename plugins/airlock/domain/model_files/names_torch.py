@@ -10,24 +10,12 @@ from __future__ import annotations
 NAMES = """\
 __builtin__: getattr
 builtins: getattr
-torch: BFloat16Storage BoolStorage ByteStorage CharStorage ComplexDoubleStorage ComplexFloatStorage DoubleStorage
-  FloatStorage HalfStorage IntStorage LongStorage QInt32Storage QInt8Storage QUInt8Storage ShortStorage Size Tensor
-  bfloat16 bool channels_last complex128 complex64 contiguous_format device float16 float32 float64 float8_e4m3fn
-  float8_e5m2 int16 int32 int64 int8 per_channel_affine per_tensor_affine preserve_format qint32 qint8 quint8
-  sparse_coo sparse_csr strided uint16 uint32 uint64 uint8
-torch._C._nn: gelu
 torch._tensor: _rebuild_from_type_v2
-torch._utils: _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage _rebuild_parameter
-  _rebuild_parameter_with_state _rebuild_qtensor _rebuild_sparse_csr_tensor _rebuild_sparse_tensor _rebuild_tensor
-  _rebuild_tensor_v2 _rebuild_tensor_v3
-torch.cuda: BFloat16Storage BoolStorage ByteStorage CharStorage DoubleStorage FloatStorage HalfStorage IntStorage
-  LongStorage ShortStorage
-torch.jit._pickle: restore_type_tag
+torch._utils: _rebuild_parameter_with_state
 torch.nn.backends.thnn: _get_thnn_function_backend
-torch.nn.functional: elu gelu hardswish leaky_relu log_softmax mish relu relu6 selu sigmoid silu softmax tanh
-torch.nn.modules.activation: CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid
-  LogSoftmax Mish MultiheadAttention PReLU RReLU ReLU ReLU6 SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus
-  Softshrink Softsign Tanh Tanhshrink Threshold
+torch.nn.modules.activation: CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax
+  Mish MultiheadAttention PReLU RReLU ReLU ReLU6 SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus Softshrink
+  Softsign Tanh Tanhshrink Threshold
 torch.nn.modules.adaptive: AdaptiveLogSoftmaxWithLoss
 torch.nn.modules.batchnorm: BatchNorm1d BatchNorm2d BatchNorm3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d
   SyncBatchNorm
@@ -43,14 +31,14 @@ torch.nn.modules.instancenorm: InstanceNorm1d InstanceNorm2d InstanceNorm3d Lazy
   LazyInstanceNorm3d
 torch.nn.modules.linear: Bilinear Identity LazyLinear Linear NonDynamicallyQuantizableLinear _LinearWithBias
 torch.nn.modules.loss: BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss
-  HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss LinearCrossEntropyLoss MSELoss MarginRankingLoss
-  MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss
-  SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss
+  HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss LinearCrossEntropyLoss MSELoss MarginRankingLoss MultiLabelMarginLoss
+  MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss SoftMarginLoss
+  TripletMarginLoss TripletMarginWithDistanceLoss
 torch.nn.modules.module: Module _WrappedHook
 torch.nn.modules.normalization: CrossMapLRN2d GroupNorm LayerNorm LocalResponseNorm RMSNorm
 torch.nn.modules.padding: CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d
-  ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d
-  ZeroPad2d ZeroPad3d
+  ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d
+  ZeroPad3d
 torch.nn.modules.pixelshuffle: PixelShuffle PixelUnshuffle
 torch.nn.modules.pooling: AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
   AdaptiveMaxPool3d AvgPool1d AvgPool2d AvgPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d LPPool2d LPPool3d
@@ -61,7 +49,7 @@ torch.nn.modules.transformer: Transformer TransformerDecoder TransformerDecoderL
   TransformerEncoderLayer
 torch.nn.modules.upsampling: Upsample UpsamplingBilinear2d UpsamplingNearest2d
 torch.nn.parallel.data_parallel: DataParallel
-torch.nn.parameter: Buffer Parameter UninitializedBuffer UninitializedParameter
+torch.nn.parameter: Buffer Parameter
 torch.nn.utils.spectral_norm: SpectralNorm SpectralNormLoadStateDictPreHook SpectralNormStateDictHook
 torch.nn.utils.weight_norm: WeightNorm
 torch.optim: Adafactor
@@ -79,14 +67,12 @@ torch.optim.rprop: Rprop
 torch.optim.sgd: SGD
 torch.optim.sparse_adam: SparseAdam
 torch.serialization: _get_layout
-torch.storage: TypedStorage UntypedStorage _TypedStorage _UntypedStorage
 torch.utils.hooks: RemovableHandle
 torchvision.models.alexnet: AlexNet
 torchvision.models.densenet: DenseNet _DenseBlock _DenseLayer _Transition
 torchvision.models.efficientnet: EfficientNet FusedMBConv MBConv
 torchvision.models.googlenet: BasicConv2d GoogLeNet Inception InceptionAux
-torchvision.models.inception: BasicConv2d Inception3 InceptionA InceptionAux InceptionB InceptionC InceptionD
-  InceptionE
+torchvision.models.inception: BasicConv2d Inception3 InceptionA InceptionAux InceptionB InceptionC InceptionD InceptionE
 torchvision.models.mobilenet: ConvBNReLU InvertedResidual MobileNetV2
 torchvision.models.mobilenetv2: ConvBNReLU InvertedResidual MobileNetV2
 torchvision.models.mobilenetv3: InvertedResidual MobileNetV3
@@ -95,4 +81,25 @@ torchvision.models.squeezenet: Fire SqueezeNet
 torchvision.models.vgg: VGG
 torchvision.ops.misc: Conv2dNormActivation ConvNormActivation FrozenBatchNorm2d MLP SqueezeExcitation
 torchvision.ops.stochastic_depth: StochasticDepth
+"""
+#: Called with any arguments: PyTorch checks them itself.
+FREE = """\
+torch: Size device
+torch._utils: _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage _rebuild_parameter _rebuild_qtensor
+  _rebuild_sparse_csr_tensor _rebuild_sparse_tensor _rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3
+torch.jit._pickle: restore_type_tag
+torch.nn.parameter: UninitializedBuffer UninitializedParameter
+"""
+#: Never called: functions, and types that storages and tensors name.
+REFERRED = """\
+torch: BFloat16Storage BoolStorage ByteStorage CharStorage ComplexDoubleStorage ComplexFloatStorage DoubleStorage
+  FloatStorage HalfStorage IntStorage LongStorage QInt32Storage QInt8Storage QUInt8Storage ShortStorage Tensor bfloat16
+  bool channels_last complex128 complex64 contiguous_format float16 float32 float64 float8_e4m3fn float8_e5m2 int16
+  int32 int64 int8 per_channel_affine per_tensor_affine preserve_format qint32 qint8 quint8 sparse_coo sparse_csr
+  strided uint16 uint32 uint64 uint8
+torch._C._nn: gelu
+torch.cuda: BFloat16Storage BoolStorage ByteStorage CharStorage DoubleStorage FloatStorage HalfStorage IntStorage
+  LongStorage ShortStorage
+torch.nn.functional: elu gelu hardswish leaky_relu log_softmax mish relu relu6 selu sigmoid silu softmax tanh
+torch.storage: TypedStorage UntypedStorage _TypedStorage _UntypedStorage
 """

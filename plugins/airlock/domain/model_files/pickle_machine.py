@@ -22,6 +22,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
+from airlock.domain.model_files.pickle_keys import ACTED_ON, is_plain
 from airlock.domain.model_files.pickle_limits import (
     KEPT_AT_THE_TOP,
     MAX_INSTRUCTIONS,
@@ -34,11 +35,16 @@ from airlock.domain.model_files.pickle_limits import (
 from airlock.domain.model_files.pickle_memo import FORGETTABLE, Memo
 from airlock.domain.model_files.pickle_policy import Policy
 from airlock.domain.model_files.pickle_values import (
+    COMPUTED,
     OPAQUE,
     OPAQUE_TUPLE,
     PLAIN,
+    PLAIN_DICT,
+    UNKEPT,
     ArrayWrapper,
     Imported,
+    Made,
+    is_field,
     kept_tuple,
 )
 from airlock.domain.model_files.streams import OverLimit, Stream, Unreadable
@@ -53,7 +59,7 @@ _SIGNED_4 = struct.Struct("<i").unpack_from
 _SHORT_RUN: Final = 64
 _LONG_SHAPE: Final = 16
 #: What becomes of a value deep below.
-_COARSE: Final[dict[type, Any]] = {bytes: OPAQUE, tuple: OPAQUE_TUPLE, int: OPAQUE}
+_COARSE: Final[dict[type, Any]] = {bytes: COMPUTED, tuple: OPAQUE_TUPLE, int: OPAQUE}
 
 
 class Machine:
@@ -95,7 +101,7 @@ class Machine:
         words, reading = memo.words, policy.reading
         stack, below = self.stack, self.below
         first, until, full, dense, counted = memo.state()
-        kept, remembered = memo.kept, memo.kept.get
+        kept, remembered, missing = memo.kept, memo.kept.get, memo.missing
         source, buffer, base, at, begin, safe, width = b"", b"", stream.position, 0, 0, -1, 0
         try:
             while True:
@@ -120,7 +126,7 @@ class Machine:
                                 memo.put(len(memo), value)
                                 first, until, full, dense, counted = memo.state()
                                 continue
-                            if value is not OPAQUE and not (
+                            if value.__class__ not in UNKEPT and not (
                                 full
                                 and value.__class__ in FORGETTABLE
                                 and (value.__class__ is not bytes or value not in words)
@@ -163,11 +169,11 @@ class Machine:
                             key = stack[-1]
                             if (
                                 key.__class__ is Imported
-                                and key.free
                                 and value.__class__ is tuple
+                                and (key.free or (key.bare and not value))
                                 and not policy.wrapper
                             ):
-                                stack[-1] = OPAQUE
+                                stack[-1] = key.made
                             else:
                                 stack[-1] = policy.called(key, value, base + begin)
                             continue
@@ -186,7 +192,7 @@ class Machine:
                                 key = _BYTES_4(buffer, at)[0]
                                 at += 4
                             if first <= key < until:
-                                value = remembered(key, OPAQUE)
+                                value = remembered(key, missing)
                             else:
                                 memo.until = until
                                 value = memo.get(key)
@@ -203,7 +209,7 @@ class Machine:
                                 at += 4
                             value = stack[-1]
                             if key == until and until and dense:
-                                if value is not OPAQUE and not (
+                                if value.__class__ not in UNKEPT and not (
                                     full
                                     and value.__class__ in FORGETTABLE
                                     and (value.__class__ is not bytes or value not in words)
@@ -219,8 +225,12 @@ class Machine:
                             items, stack = stack, below.pop()
                             if len(items) & 1:
                                 raise Unreadable("a dictionary has a key without a value", base + begin)
-                            if stack[-1] is not OPAQUE:
+                            if stack[-1] is not PLAIN_DICT:
                                 policy.changed(stack[-1], base + begin, items)
+                            elif not is_plain(items[::2]):
+                                stack[-1] = policy.filled(items[::2], base + begin)
+                            elif items and items[1].__class__ is tuple and is_field(items[1]):
+                                stack[-1] = policy.fields(items)
                             continue
                         if code == 0x65:  # APPENDS
                             stack = below.pop()
@@ -235,22 +245,32 @@ class Machine:
                             if policy.wrapper:
                                 stack.append(policy.new_dict())
                                 continue
-                            stack.append(OPAQUE)
+                            stack.append(PLAIN_DICT)
                             if buffer[at] == 0x94 and counted and at < safe:
                                 at += 1
                                 until += 1
                             continue
                         if code == 0x73:  # SETITEM
                             value, key = stack.pop(), stack.pop()
-                            if stack[-1] is not OPAQUE:
+                            if stack[-1] is not PLAIN_DICT:
                                 policy.changed(stack[-1], base + begin, [key, value])
+                            elif key is COMPUTED or (key.__class__ is bytes and key in ACTED_ON):
+                                stack[-1] = policy.filled([key], base + begin)
+                            elif value.__class__ is tuple and is_field(value):
+                                stack[-1] = policy.fields([key, value])
                             continue
                         if code == 0x61:  # APPEND
                             stack.pop()
                             if stack[-1] is not OPAQUE:
                                 policy.changed(stack[-1], base + begin)
                             continue
-                        if code == 0x62 and len(stack) > 1 and stack[-2] is OPAQUE and not policy.wrapper:  # BUILD
+                        if (  # BUILD
+                            code == 0x62
+                            and stack[-1] is PLAIN_DICT
+                            and len(stack) > 1
+                            and stack[-2].__class__ is Made
+                            and not policy.wrapper
+                        ):
                             stack.pop()
                             continue
                     elif code == 0x4B:  # BININT1
@@ -307,8 +327,13 @@ class Machine:
                     elif code == 0x52:  # REDUCE
                         value = stack.pop()
                         key = stack[-1]
-                        if key.__class__ is Imported and key.free and value.__class__ is tuple and not policy.wrapper:
-                            stack[-1] = OPAQUE
+                        if (
+                            key.__class__ is Imported
+                            and value.__class__ is tuple
+                            and (key.free or (key.bare and not value))
+                            and not policy.wrapper
+                        ):
+                            stack[-1] = key.made
                         else:
                             stack[-1] = policy.called(key, value, base + begin)
                         continue
@@ -356,7 +381,7 @@ class Machine:
                                     continue
                                 if code == 0x70 and key == until and until and dense:  # PUT
                                     value = stack[-1]
-                                    if value is not OPAQUE and not (
+                                    if value.__class__ not in UNKEPT and not (
                                         full
                                         and value.__class__ in FORGETTABLE
                                         and (value.__class__ is not bytes or value not in words)
@@ -366,7 +391,7 @@ class Machine:
                                     at = end
                                     continue
                                 if code == 0x67 and first <= key < until:  # GET
-                                    value = remembered(key, OPAQUE)
+                                    value = remembered(key, missing)
                                     if value.__class__ is not ArrayWrapper:
                                         stack.append(value)
                                         at = end
@@ -382,7 +407,7 @@ class Machine:
                         continue
                     safe = -1
                 self._check(stack)
-                full, words = memo.full, memo.words
+                full, words, missing = memo.full, memo.words, memo.missing
         except IndexError:
             raise Unreadable("an instruction finds no value or no mark", base + begin) from None
         except Unreadable as error:

@@ -1,6 +1,6 @@
 """What a pickle remembers, and how much that is.
 
-Numbers without a gap cost nothing, values of interest little. What is forgotten is `OPAQUE` when it is used again:
+Numbers without a gap cost nothing, values of interest little. What is forgotten is `RECALLED` when it is used again:
 whatever needs more than that is then refused, not trusted.
 """
 
@@ -10,8 +10,10 @@ import functools
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any, Final
 
+from airlock.domain.model_files.pickle_calls import SPELLED
+from airlock.domain.model_files.pickle_keys import ACTED_ON
 from airlock.domain.model_files.pickle_limits import MAX_REMEMBERED, MAX_REMEMBERED_ALWAYS, MAX_SCATTERED
-from airlock.domain.model_files.pickle_values import OPAQUE, WRAPPER_KEYS, Global, copied
+from airlock.domain.model_files.pickle_values import COMPUTED, RECALLED, UNKEPT, WRAPPER_KEYS, Global, copied
 from airlock.domain.model_files.streams import OverLimit, Unreadable
 
 #: Classes of values that may be forgotten; an import or an array never is.
@@ -30,7 +32,7 @@ def vocabulary(allowed: Collection[Global]) -> frozenset[bytes]:
 @functools.lru_cache(maxsize=8)
 def _vocabulary(allowed: Any) -> frozenset[bytes]:
     texts = {part.encode() for name in allowed for part in (name.module, name.name)}
-    return frozenset(texts | WRAPPER_KEYS)
+    return frozenset(texts | WRAPPER_KEYS | ACTED_ON | SPELLED)
 
 
 class Memo:
@@ -42,7 +44,8 @@ class Memo:
         words: The texts that are always remembered.
 
     Attributes:
-        kept: What is more than `OPAQUE`.
+        kept: What is more than `RECALLED`.
+        missing: What all others are.
         first: The lowest number in use; Python 2 counts from one.
         until: All numbers from `first` up to here are in use.
         scattered: Numbers in use beyond that.
@@ -52,6 +55,7 @@ class Memo:
     def __init__(self, words: frozenset[bytes]) -> None:
         self.words = words
         self.kept: dict[int, Any] = {}
+        self.missing: Any = RECALLED
         self.first = 0
         self.until = 0
         self.scattered: set[int] = set()
@@ -69,6 +73,7 @@ class Memo:
         """A memory on top of this one, which stays as it is."""
         above = Memo(self.words)
         above.kept = _Above(self.kept)
+        above.missing = self.missing
         above.first, above.until, above.scattered = self.first, self.until, set(self.scattered)
         return above
 
@@ -90,6 +95,11 @@ class Memo:
             self.full = True
         if count > MAX_REMEMBERED_ALWAYS:
             self.words = frozenset()
+            # From here on a text may be one that it did not spell out, or that libraries act on.
+            self.missing = COMPUTED
+            for key in [key for key, value in self.kept.items() if value is COMPUTED]:
+                del self.kept[key]
+            count = len(self.kept)
         if count > MAX_REMEMBERED_ALWAYS + MAX_REMEMBERED:
             raise OverLimit(f"it remembers more than {MAX_REMEMBERED_ALWAYS:,} values of interest")
 
@@ -114,8 +124,8 @@ class Memo:
             if len(self.scattered) > MAX_SCATTERED:
                 raise OverLimit(f"it remembers more than {MAX_SCATTERED:,} values without order")
         if key in self.kept:
-            self.kept[key] = OPAQUE
-        if value is not OPAQUE:
+            self.kept[key] = self.missing
+        if value.__class__ not in UNKEPT:
             self.keep(key, value)
 
     def get(self, key: int) -> Any:
@@ -126,7 +136,7 @@ class Memo:
         """
         if not (self.first <= key < self.until or key in self.scattered):
             raise Unreadable("it uses a value that it did not remember")
-        return self.kept.get(key, OPAQUE)
+        return self.kept.get(key, self.missing)
 
 
 class _Above(dict[int, Any]):

@@ -10,14 +10,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
+from airlock.domain.model_files.names import parse_names
+from airlock.domain.model_files.pickle_calls import REFERRED, RULES, is_bare, is_free, is_torchscript, is_usual, result
+from airlock.domain.model_files.pickle_keys import interface, is_plain
 from airlock.domain.model_files.pickle_limits import MAX_DATA_TYPES, MAX_NAMES, MAX_SUSPICIONS
 from airlock.domain.model_files.pickle_values import (
+    COMPUTED,
     OPAQUE,
     OPAQUE_TUPLE,
+    PLAIN_DICT,
+    RECALLED,
     ArrayWrapper,
     DataType,
     Global,
     Imported,
+    Made,
     data_type,
     fill,
 )
@@ -28,36 +35,31 @@ WRAPPERS: Final = frozenset(
     Global(module, "NumpyArrayWrapper") for module in ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
 )
 _DATA_TYPES: Final = frozenset({Global("numpy", "dtype")})
-_ENCODE: Final = Global("_codecs", "encode")
-# It imports any module; NumPy gives it its own.
-_UFUNCS: Final = frozenset({Global("numpy.core", "_ufunc_reconstruct"), Global("numpy._core", "_ufunc_reconstruct")})
-# scikit-learn 0.18 keeps one in every FeatureAgglomeration: without a folder it does nothing.
-_MEMORY: Final = Global("sklearn.externals.joblib.memory", "Memory")
-# It calls what it is given: PyTorch gives it one of its own.
-_REBUILD_TYPED: Final = Global("torch._tensor", "_rebuild_from_type_v2")
-_REBUILDERS: Final = "torch._utils"
-_PYTHON: Final = ("builtins", "__builtin__")
-# The types of None, NotImplemented and Ellipsis have no name to import.
-_TYPES: Final = frozenset(Global(module, "type") for module in _PYTHON)
-_NAMELESS: Final = frozenset(Global(module, name) for module in _PYTHON for name in ("NotImplemented", "Ellipsis"))
-# Layers of PyTorch that wait for their sizes keep methods of their own.
-_GETATTRS: Final = frozenset(Global(module, "getattr") for module in _PYTHON)
-_LAZY_METHODS: Final = frozenset({b"_infer_parameters", b"_lazy_load_hook"})
-# It calls a method of what it is given; models keep it, and no writer calls it.
-_NEVER_CALLED: Final = frozenset(
-    Global(module, "_passthrough_scorer") for module in ("sklearn.metrics.scorer", "sklearn.metrics._scorer")
-)
-# The Trainer's settings: made with arguments they look for devices and other processes.
-_SETTINGS: Final = frozenset({
-    Global("accelerate.state", "PartialState"),
-    Global("transformers.trainer_pt_utils", "AcceleratorConfig"),
-    Global("transformers.training_args", "TrainingArguments"),
-    Global("transformers.training_args_seq2seq", "Seq2SeqTrainingArguments"),
-})
-#: Names that are only called, with arguments of one form, and never handed on to something that could call them.
-CALLED_ONLY: Final = _UFUNCS | _TYPES | _GETATTRS | _SETTINGS | {_ENCODE, _MEMORY, _REBUILD_TYPED}
+#: Names that are only called, and never handed on to something that could call them with other arguments.
+CALLED_ONLY: Final = parse_names("""\
+__builtin__: getattr type
+_codecs: encode
+accelerate.state: PartialState
+builtins: getattr type
+numpy._core: _ufunc_reconstruct
+numpy.core: _ufunc_reconstruct
+sklearn.externals.joblib.memory: Memory
+torch._tensor: _rebuild_from_type_v2
+transformers.trainer_pt_utils: AcceleratorConfig
+transformers.training_args: TrainingArguments
+transformers.training_args_seq2seq: Seq2SeqTrainingArguments
+""")
 #: Names whose arguments are looked at.
-CHECKED: Final = CALLED_ONLY | _DATA_TYPES | _NEVER_CALLED
+CHECKED: Final = CALLED_ONLY | _DATA_TYPES | REFERRED | frozenset(RULES)
+# States, and halves of states, that set no more than they spell out.
+_HARMLESS: Final = (PLAIN_DICT, OPAQUE)
+_PLAIN_TYPES: Final = (bytes, int, bool, type(None))
+_BUNCHES: Final = parse_names("sklearn.utils: Bunch\nsklearn.utils._bunch: Bunch")
+# They read their state themselves, and it is a pair or another object.
+_STATED: Final = parse_names("""\
+numpy.random._pickle: __bit_generator_ctor
+pandas._libs.arrays: __pyx_unpickle_NDArrayBacked
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +134,24 @@ class Policy:
             raise OverLimit(f"it imports more than {MAX_NAMES:,} names", offset)
         self.reading.names.add(found)
         self._known[found] = (
-            ArrayWrapper(found) if found in WRAPPERS else Imported(found, found not in CHECKED, found in CALLED_ONLY)
+            ArrayWrapper(found)
+            if found in WRAPPERS
+            else Imported(
+                found,
+                # What may not be imported is refused already.
+                free=found not in self.allowed or is_free(found),
+                bare=found not in self.allowed or (found not in _DATA_TYPES and is_bare(found)),
+                called_only=found in CALLED_ONLY,
+                made=Made(found),
+            )
         )
         return self._known[found]
 
     def imported_unknown(self, offset: int) -> Imported:
         """What an import of a name gives that the pickle does not spell out."""
         self.suspect("imports a name that it computes", "", offset)
-        return Imported(Global("?", "?"), True, False)
+        unknown = Global("?", "?")
+        return Imported(unknown, free=True, bare=True, called_only=False, made=Made(unknown))
 
     def called(self, target: Any, arguments: Any, offset: int) -> Any:
         """What a call gives.
@@ -164,14 +176,21 @@ class Policy:
         if arguments.__class__ is not tuple and arguments is not OPAQUE_TUPLE:
             # A loader in Python takes a list or a dictionary as well, and what is in one is not followed.
             self.suspect("calls a name with arguments that are no plain tuple", str(name), offset)
+            return OPAQUE
         if name in _DATA_TYPES:
             self._data_types += 1
             if self._data_types > MAX_DATA_TYPES:
                 raise OverLimit(f"it makes more than {MAX_DATA_TYPES:,} data types", offset)
-            return data_type(arguments)
-        if not target.free and not self._is_usual(name, arguments):
-            self.suspect("calls a name with arguments that its writer never gives", str(name), offset)
-        return OPAQUE
+            kind = data_type(arguments)
+            if not kind.kind:
+                self.suspect("calls a name with arguments that its writer never gives", str(name), offset)
+            return kind
+        if not target.free and not is_usual(name, arguments):
+            what = (
+                "that its writer only refers to" if name in REFERRED else "with arguments that its writer never gives"
+            )
+            self.suspect(f"calls a name {what}", str(name), offset)
+        return result(name, arguments) or target.made
 
     def changed(self, target: Any, offset: int, items: list[Any] | None = None) -> None:
         """Something is set on a value, or added to it.
@@ -181,10 +200,32 @@ class Policy:
             offset: Where it stands.
             items: What is set, as key, value, key, value.
         """
-        if target.__class__ is dict and items is not None:
-            fill(target, items)
-        elif target.__class__ is Imported or (target.__class__ is ArrayWrapper and not target.made):
+        if target.__class__ is Imported or (target.__class__ is ArrayWrapper and not target.made):
             self.suspect("changes what it imported", str(target.name), offset)
+        elif target.__class__ is dict and items is not None:
+            fill(target, items)
+        if items and not is_plain(items[::2]):
+            self.filled(items[::2], offset)
+            # What was recalled may be a state; in a bunch of scikit-learn's an item is an attribute.
+            if target is RECALLED or (target.__class__ is Made and target.name in _BUNCHES):
+                self.suspect("gives an attribute that its writer never gives", "", offset)
+
+    def filled(self, keys: list[Any], offset: int) -> Any:
+        """What becomes of a dictionary with keys that are no plain ones: words in it, and no attributes.
+
+        Args:
+            keys: What is set in it.
+            offset: Where it stands.
+        """
+        if found := interface(keys):
+            self.suspect("makes an array of memory that is not its own", found, offset)
+        return COMPUTED
+
+    def fields(self, items: list[Any]) -> Any:
+        """The fields of a data type, given as key, value, key, value: what they weigh is looked at."""
+        made: dict[Any, Any] = {}
+        fill(made, items)
+        return made
 
     def given_state(self, target: Any, state: Any, offset: int) -> None:
         """A value is given a state.
@@ -193,10 +234,26 @@ class Policy:
             Unreadable: A stand-in for an array waits for its own.
         """
         self.changed(target, offset)
+        if target.__class__ is DataType or target.__class__ is ArrayWrapper:
+            pass
+        elif not self._is_state(target, state):
+            self.suspect("gives a state that its writer never gives", str(getattr(target, "name", "")), offset)
         if not self.wrapper or target.__class__ is DataType:
             return
         if target is not self.wrapper or state is not self._state:
             self.misused(self.wrapper, offset)
+
+    def _is_state(self, target: Any, state: Any) -> bool:
+        """Whether a state sets no attribute but those that it spells out, or is read by the class itself."""
+        if state in _HARMLESS or state.__class__ in _PLAIN_TYPES:
+            # What is no dictionary sets nothing.
+            return True
+        if target.__class__ is Made and (target.name in _STATED or is_torchscript(target.name)):
+            return True
+        # Of a pair both are dictionaries, where the class does not read it itself.
+        return state.__class__ is tuple and (
+            len(state) != 2 or all(each in _HARMLESS or each.__class__ in _PLAIN_TYPES for each in state)
+        )
 
     def new_dict(self) -> Any:
         """A dictionary that begins while a stand-in for an array waits for its state."""
@@ -232,34 +289,3 @@ class Policy:
             self.suspect("calls a name with arguments that its writer never gives", str(target.name), offset)
         self.wrapper = ArrayWrapper(target.name, made=True)
         return self.wrapper
-
-    def _is_usual(self, name: Global, arguments: Any) -> bool:
-        known = arguments if arguments.__class__ is tuple else ()
-        if name in _NEVER_CALLED:
-            return False
-        if name in _SETTINGS:
-            return arguments.__class__ is tuple and not known
-        if name == _ENCODE:
-            return len(known) == 2 and known[1] in (b"latin1", b"latin-1")
-        if name in _UFUNCS:
-            return self._is_ufunc(known)
-        if name == _MEMORY:
-            return known[:1] == (None,)
-        if name in _TYPES:
-            return known == (None,) or (len(known) == 1 and self._is_import(known[0]) and known[0].name in _NAMELESS)
-        if name in _GETATTRS:
-            # Of a value that was made, never of a name that was imported.
-            return len(known) == 2 and known[0] is OPAQUE and known[1] in _LAZY_METHODS
-        return bool(known) and self._is_import(known[0]) and known[0].name.module == _REBUILDERS
-
-    def _is_import(self, value: Any) -> bool:
-        return value.__class__ is Imported
-
-    def _is_ufunc(self, arguments: tuple[Any, ...]) -> bool:
-        if len(arguments) != 2 or not all(each.__class__ is bytes for each in arguments):
-            return False
-        return (
-            arguments[0] in (b"numpy", b"numpy.core.umath", b"numpy.core._multiarray_umath")
-            and arguments[1].isascii()
-            and Global("numpy", arguments[1].decode("ascii")) in self.allowed
-        )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from airlock.domain.model_files.pickle_keys import is_plain
 from airlock.domain.model_files.pickle_limits import (
     MAX_KEPT_TEXT,
     MAX_LINE_BYTES,
@@ -13,7 +14,17 @@ from airlock.domain.model_files.pickle_limits import (
     MAX_NUMBER_BYTES,
 )
 from airlock.domain.model_files.pickle_machine import Machine
-from airlock.domain.model_files.pickle_values import OPAQUE, OPAQUE_TUPLE, ArrayWrapper, kept_tuple
+from airlock.domain.model_files.pickle_values import (
+    COMPUTED,
+    OPAQUE,
+    OPAQUE_TUPLE,
+    PLAIN_DICT,
+    RECALLED,
+    UNKEPT,
+    ArrayWrapper,
+    is_field,
+    kept_tuple,
+)
 from airlock.domain.model_files.streams import Unreadable
 
 Handler = Callable[[Machine], None]
@@ -117,7 +128,8 @@ def _dup(machine: Machine) -> None:
     value = machine.stack[-1]
     if value.__class__ is ArrayWrapper:
         machine.policy.misused(value, machine.at)
-    machine.stack.append(value)
+    # Two are at hand from here on, and a change of one is not seen in the other.
+    machine.stack.append(RECALLED if value.__class__ in UNKEPT else value)
 
 
 @on(b"p")
@@ -165,16 +177,17 @@ def _quoted_line(machine: Machine) -> None:
     if len(data) < 2 or data[:1] != data[-1:] or data[:1] not in (b"'", b'"'):
         raise Unreadable("a text has no quotes", machine.at)
     # With an escape in it, it is not followed; as the name of an import it would be refused.
-    plain = len(data) <= MAX_KEPT_TEXT and b"\\" not in data
-    machine.stack.append(data[1:-1] if plain else OPAQUE)
+    machine.stack.append(COMPUTED if b"\\" in data else data[1:-1] if len(data) <= MAX_KEPT_TEXT else OPAQUE)
 
 
 @on(b"V")
 def _unicode_line(machine: Machine) -> None:
     data = machine.stream.line(MAX_LINE_BYTES)
-    plain = len(data) <= MAX_KEPT_TEXT and b"\\" not in data
-    # The line is Latin-1, and a name that is compared is UTF-8.
-    machine.stack.append(data.decode("latin-1").encode() if plain else OPAQUE)
+    if b"\\" in data:
+        machine.stack.append(COMPUTED)
+    else:
+        # The line is Latin-1, and a name that is compared is UTF-8.
+        machine.stack.append(data.decode("latin-1").encode() if len(data) <= MAX_KEPT_TEXT else OPAQUE)
 
 
 def _text(size_bytes: int) -> Handler:
@@ -244,7 +257,13 @@ def _dictionary(machine: Machine) -> None:
     items = _marked(machine)
     if len(items) % 2:
         raise Unreadable("a dictionary has a key without a value", machine.at)
-    machine.stack.append(OPAQUE)
+    keys = items[::2]
+    if not is_plain(keys):
+        machine.stack.append(machine.policy.filled(keys, machine.at))
+    elif items and items[1].__class__ is tuple and is_field(items[1]):
+        machine.stack.append(machine.policy.fields(items))
+    else:
+        machine.stack.append(PLAIN_DICT)
 
 
 # ── the form ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ Everything else is `OPAQUE`: it exists, and nothing depends on what it is.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,14 +18,27 @@ MAX_ALIGNMENT = 32
 
 
 class _Opaque:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
     def __repr__(self) -> str:
-        return "OPAQUE"
+        return self._name
+
+
+class _Unkept(_Opaque):
+    pass
 
 
 #: Something that is no import, no data type and no stand-in for an array.
-OPAQUE: Final = _Opaque()
+OPAQUE: Final = _Unkept("OPAQUE")
+#: The same, fetched from the memory: it may be a dictionary that is at hand under another name, too.
+RECALLED: Final = _Unkept("RECALLED")
+#: A dictionary that the pickle writes out, and none of whose keys so far is an attribute that libraries act on.
+PLAIN_DICT: Final = _Unkept("PLAIN_DICT")
 #: A tuple of which nothing else is known.
-OPAQUE_TUPLE: Final = _Opaque()
+OPAQUE_TUPLE: Final = _Opaque("OPAQUE_TUPLE")
+#: A text that the pickle does not spell out, or a dictionary with such keys.
+COMPUTED: Final = _Opaque("COMPUTED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,17 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a call of an imported name gives.
+
+    Attributes:
+        name: The name.
+    """
+
+    name: Global
+
+
 @dataclass(slots=True, eq=False)
 class Imported:
     """What an import leaves on the stack.
@@ -45,12 +70,16 @@ class Imported:
     Attributes:
         name: The name.
         free: Whether it may be called with any arguments.
+        bare: Whether it may be called without any.
         called_only: Whether nothing may get hold of it, because its arguments could then not be looked at.
+        made: What a call gives.
     """
 
     name: Global
     free: bool
+    bare: bool
     called_only: bool
+    made: Made
 
 
 #: Keys of the state of a stand-in for an array.
@@ -70,14 +99,24 @@ def fill(mapping: dict[Any, Any], items: list[Any]) -> None:
     if len(items) <= 2 * MAX_KEPT_ITEMS:
         for index in range(0, len(items), 2):
             key, value = items[index], items[index + 1]
-            field = value.__class__ is tuple and value and value[0].__class__ is DataType
-            if key.__class__ is not bytes or not (field or key in WRAPPER_KEYS) or len(mapping) >= MAX_KEPT_ITEMS:
+            field = value.__class__ is tuple and is_field(value)
+            if field and key.__class__ is not bytes:
+                # A name that was forgotten.
+                key = (len(mapping),)
+            elif key.__class__ is not bytes or not (field or key in WRAPPER_KEYS):
+                break
+            if len(mapping) >= MAX_KEPT_ITEMS:
                 break
             mapping[key] = value if _is_flat(value) else OPAQUE
         else:
             return
     mapping.clear()
     mapping[None] = None
+
+
+def is_field(value: tuple[Any, ...]) -> bool:
+    """Whether a tuple is a field of a data type."""
+    return bool(value) and value[0].__class__ is DataType
 
 
 def copied(value: Any) -> Any:
@@ -88,7 +127,9 @@ def copied(value: Any) -> Any:
 
 
 #: Classes of values that a tuple can hold without a look at what is in them.
-PLAIN: Final = frozenset({bytes, int, bool, type(None), _Opaque})
+PLAIN: Final = frozenset({bytes, int, bool, type(None), _Opaque, _Unkept, Made})
+#: Classes of values that the memory does not keep: what comes back is `RECALLED`.
+UNKEPT: Final = frozenset({_Unkept, Made})
 
 
 def kept_tuple(items: list[Any]) -> Any:
@@ -142,13 +183,19 @@ class ArrayWrapper:
     made: bool = False
 
 
+#: Bits of a data type's flags: its items are objects, and NumPy reads them from a list.
+_HAS_OBJECTS, _FROM_A_LIST = 1, 2
+#: Data types that are made from a class; their states say the rest.
+_RECORDS: Final = frozenset({Global("numpy", "record"), Global("numpy", "void")})
 _SIMPLE_TYPE = re.compile(rb"([?bBhHiIlLqQefdgFDGO]|[biufcmMOSUVa])(\d{0,9})")
 _LETTER_BYTES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "e": 2, "i": 4, "I": 4, "f": 4, "d": 8, "q": 8, "Q": 8}
 
 
 def data_type(arguments: Any) -> DataType:
-    """The type that `numpy.dtype(…)` gives."""
+    """The type that `numpy.dtype(…)` gives; its kind is empty where that is not known."""
     text = arguments[0] if isinstance(arguments, tuple) and arguments else None
+    if isinstance(text, Imported) and text.name in _RECORDS:
+        return DataType("V", None, False)
     match = _SIMPLE_TYPE.fullmatch(text) if isinstance(text, bytes) else None
     if match is None:
         return DataType("", None, False)
@@ -170,39 +217,57 @@ def build_data_type(kind: DataType, state: Any) -> None:
     if kind.built or not isinstance(state, tuple) or not 8 <= len(state) <= 9:
         raise Unreadable("a data type has a state of another form")
     kind.built = True
-    if not kind.kind:
-        # Of unknown size already; an array of it cannot be passed over.
-        return
     version, subtype, fields, item_bytes, flags = state[0], state[2], state[4], state[5], state[7]
     if version not in (3, 4):
         # Up to version 2 NumPy computes the flags from the fields instead of reading them.
         raise Unreadable("a data type has a state of another version")
     if type(flags) is not int or type(item_bytes) is not int:
         raise Unreadable("a data type has a state of another form")
-    objects = bool(flags & 1)
+    objects = bool(flags & _HAS_OBJECTS)
+    if objects and not flags & _FROM_A_LIST:
+        # NumPy would take the bytes of the file for the addresses of objects.
+        raise Unreadable("a data type has objects that are read from bytes")
     if kind.kind == "V":
-        inner = _field_types(subtype, fields)
-        if inner is not None and any(each.objects for each in inner) != objects:
+        inner = _field_types(subtype, fields, item_bytes)
+        if any(each.objects for each in inner) != objects:
             raise Unreadable("a data type contradicts its fields")
         # Like NumPy, which reads whether there are objects from the flags alone.
         kind.objects = objects
     elif objects != kind.objects or fields is not None:
         raise Unreadable("a data type contradicts its flags")
-    if item_bytes not in (-1, kind.item_bytes) and kind.kind in "SUVa":
+    if kind.item_bytes is not None and item_bytes not in (-1, kind.item_bytes) and kind.kind in "SUVa":
         raise Unreadable("a data type contradicts its size")
 
 
-def _field_types(subtype: Any, fields: Any) -> list[DataType] | None:
-    found: list[Any] = []
-    if isinstance(subtype, tuple) and subtype:
-        found.append(subtype[0])
+def _field_types(subtype: Any, fields: Any, item_bytes: int) -> list[DataType]:
+    """The types of its parts, which must lie inside of it."""
+    parts: list[tuple[Any, int, int]] = []
+    if isinstance(subtype, tuple) and len(subtype) == 2:
+        parts.append((subtype[0], 0, _count(subtype[1])))
     elif subtype is not None:
-        return None
+        raise Unreadable("a data type has a part of another form")
     if isinstance(fields, dict):
-        found += [each[0] if isinstance(each, tuple) and each else None for each in fields.values()]
+        parts += [
+            (each[0], each[1], 1) if isinstance(each, tuple) and len(each) > 1 else (None, 0, 0)
+            for each in fields.values()
+        ]
     elif fields is not None:
-        return None
-    return found if all(isinstance(each, DataType) for each in found) else None
+        raise Unreadable("a data type has fields that are not written out with it")
+    for part, offset, count in parts:
+        if not isinstance(part, DataType) or type(offset) is not int:
+            raise Unreadable("a data type has a part of another form")
+        if offset < 0 or count < 0 or offset + count * (part.item_bytes or 0) > item_bytes:
+            # NumPy does not look, and would read what lies behind the array.
+            raise Unreadable("a data type has a part that lies outside of it")
+    return [part for part, _, _ in parts]
+
+
+def _count(shape: Any) -> int:
+    """Items of a part that is an array; below zero where that is not known."""
+    lengths = shape if isinstance(shape, tuple) else (shape,)
+    if not all(type(length) is int and length >= 0 for length in lengths):
+        return -1
+    return math.prod(lengths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

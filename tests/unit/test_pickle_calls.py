@@ -1,0 +1,262 @@
+"""What pickles do with allowed names alone: calls and states that no writer gives are refused, and writers' are not."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import datetime
+import decimal
+import fractions
+import pickle
+import struct
+import uuid
+from typing import Any
+
+import numpy
+import pytest
+
+from airlock.domain.model_files.names import allowed_names
+from airlock.domain.model_files.pickle_calls import REFERRED, RULES
+from airlock.domain.model_files.pickle_keys import ACTED_ON, INTERFACES
+from airlock.domain.model_files.pickle_policy import CHECKED
+from airlock.domain.model_files.pickle_values import Global
+from tests.unit.given import archive
+from tests.unit.test_hostile_pickles import called, codes, text
+
+
+def name(module: str, attribute: str) -> bytes:
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def numbered(value: int) -> bytes:
+    return f"L{value}L\n".encode()
+
+
+OBJECT = name("argparse", "Namespace") + b")R"
+MEMORY = (
+    b"}" + text("data") + numbered(0x4141414141) + b"\x89\x86s" + text("typestr") + text("<u8") + b"s"
+    + text("shape") + b")s" + text("version") + b"K\x03s"
+)  # fmt: skip
+FAKE_ARRAY = OBJECT + b"}" + text("__array_interface__") + MEMORY + b"sb"
+#: The text `__array_interface__`, which the pickle does not spell out.
+COMPUTED = (
+    name("numpy.core.multiarray", "scalar") + name("numpy", "dtype") + text("U19") + b"\x89\x88\x87R"
+    + b"(K\x03" + text("<") + b"NNNK\x4cK\x04K\x08tb"
+    + b"C\x4c" + "__array_interface__".encode("utf-32-le") + b"\x86R"
+)  # fmt: skip
+FIELDS = b"}" + text("a") + name("numpy", "dtype") + text("O8") + b"\x89\x88\x87RK\x00\x86s"
+
+
+def data_type(kind: str, *, fields: bytes = b"N", names: bytes = b"N", size: bytes = b"K\x08", flags: int) -> bytes:
+    """A NumPy data type and its state."""
+    made = name("numpy", "dtype") + text(kind) + b"\x89\x88\x87R"
+    return made + b"(K\x03" + text("|") + b"N" + names + fields + size + b"K\x01" + bytes([0x4B, flags]) + b"tb"
+
+
+def array_of(kind: bytes, data: bytes) -> bytes:
+    empty = name("numpy.core.multiarray", "_reconstruct") + name("numpy", "ndarray") + b"K\x00\x85C\x01b\x87R"
+    return b"\x80\x03" + empty + b"(K\x01K\x01\x85" + kind + b"\x89" + data + b"tb."
+
+
+#: Each runs code, reads or overwrites memory, opens a file or fills the memory, in at least one version of a library.
+ATTACKS = {
+    "memory at an address of its choice": b"\x80\x02" + FAKE_ARRAY + b".",
+    "a function of NumPy": called("numpy", "asarray", OBJECT),
+    "a function of NumPy that overwrites": called("numpy", "add", b"K\x01", b"K\x01", OBJECT),
+    "a type of NumPy": called("numpy", "float64", OBJECT),
+    "a function without arguments": called("numpy", "mean"),
+    "a score": called("sklearn.metrics._regression", "max_error", OBJECT, OBJECT),
+    "a function of PyTorch": called("torch.nn.functional", "relu", OBJECT),
+    "the text of an object": called("builtins", "str", OBJECT),
+    "the bytes of an object": called("builtins", "bytes", OBJECT),
+    "a number from a text": called("builtins", "int", text("ff"), b"K\x10"),
+    "bytes without end": called("builtins", "bytearray", numbered(1 << 40)),
+    "a set of something made": called("builtins", "set", called("builtins", "range", numbered(1 << 40))[2:-1]),
+    "a number without end": called("fractions", "Fraction", text("1e999999999")),
+    "a factory that is a function": called("collections", "defaultdict", name("numpy", "array")),
+    "an estimator with arguments": called("sklearn.linear_model._base", "LinearRegression", OBJECT),
+    "a sparse matrix of an object": called("scipy.sparse._csr", "csr_matrix", OBJECT),
+    "a frame of an object": called("pandas.core.frame", "DataFrame", OBJECT),
+    "an index of an object": called("pandas.core.indexes.base", "Index", OBJECT),
+    "a masked array of an object": called("numpy.ma.core", "MaskedArray", OBJECT),
+    "a storage from a file": called("torch", "FloatStorage", text("/etc/passwd")),
+    "an array of any length": called(
+        "numpy.core.multiarray", "_reconstruct", name("numpy", "ndarray"), numbered(1 << 40) + b"\x85", text("b")
+    ),
+    "an array of another class": called(
+        "numpy.core.multiarray", "_reconstruct", name("argparse", "Namespace"), b"K\x00\x85", text("b")
+    ),
+    "a scalar of objects": called(
+        "numpy.core.multiarray", "scalar", name("numpy", "dtype") + text("O8") + b"\x89\x88\x87R", OBJECT
+    ),
+    "a data type of objects by its class": called("numpy", "dtype", name("builtins", "object")),
+    "a basic type of its own": called(
+        "copyreg", "_reconstructor", name("numpy", "float64"), name("builtins", "float"), OBJECT
+    ),
+    "a text as basic type": called(
+        "copyreg", "_reconstructor", name("argparse", "Namespace"), name("builtins", "str"), text("a")
+    ),
+    "a generator that calls": called(
+        "numpy.random._pickle", "__generator_ctor", text("a"), name("collections", "OrderedDict")
+    ),
+    "an index that calls another class": called(
+        "pandas.core.indexes.base", "_new_Index", name("argparse", "Namespace"), b"}"
+    ),
+    "a time zone from a file": called(
+        "pandas._libs.tslibs.timestamps", "_unpickle_timestamp", b"K\x01", b"N", text("dateutil//etc/passwd")
+    ),
+    "another class": b"\x80\x02" + OBJECT + b"}" + text("__class__") + name("numpy", "poly1d") + b"sb.",
+    "its own dictionary": b"\x80\x02" + OBJECT + b"}" + text("__dict__") + b"}sb.",
+    "many keys at once": b"\x80\x02" + OBJECT + b"}(" + text("a") + b"N" + text("__reduce__") + b"Nub.",
+    "slots of a state": b"\x80\x02" + OBJECT + b"N}" + text("__class__") + b"Ns\x86b.",
+    "a dictionary of protocol 0": b"(" + text("__array__") + b"NdK\x01.",
+    "an escaped key": b"\x80\x02" + OBJECT + b"}V\\u005f_array_interface__\nNsb.",
+    "a computed key": b"\x80\x03" + OBJECT + b"}" + COMPUTED + MEMORY + b"sb.",
+    "a computed key, from memory": b"\x80\x03" + COMPUTED + b"q\x000" + OBJECT + b"}h\x00" + MEMORY + b"sb.",
+    "a computed key, set on a second name": (
+        b"\x80\x03" + OBJECT + b"}q\x00h\x00" + COMPUTED + MEMORY + b"s0b."
+    ),
+    "a key set on a second name": (
+        b"\x80\x03" + OBJECT + b"}q\x00h\x00" + text("__class__") + name("numpy", "poly1d") + b"s0b."
+    ),
+    "a key set on a copy": b"\x80\x03" + OBJECT + b"}2" + text("__class__") + name("numpy", "poly1d") + b"s0b.",
+    "a key that was forgotten": (
+        b"\x80\x03"
+        + b"".join(text(f"w{index}") + b"r" + struct.pack("<I", index) + b"0" for index in range(30_000))
+        + text("__class__") + b"r" + struct.pack("<I", 30_000) + b"0"
+        + OBJECT + b"}j" + struct.pack("<I", 30_000) + b"Nsb."
+    ),
+    "a key deep below": b"\x80\x03" + OBJECT + b"}" + text("__class__") + b"]" * 110_000 + b"0" * 109_999 + b"sb.",
+    "a state that was made": (
+        b"\x80\x03" + OBJECT + name("collections", "OrderedDict") + b"]](" + text("__class__") + b"Neaa\x85Rb."
+    ),
+    "a state from memory": b"\x80\x03}q\x00" + text("a") + b"Ns0" + OBJECT + b"h\x00b.",
+    "attributes of a bunch": (
+        b"\x80\x03" + name("sklearn.utils", "Bunch") + b")\x81" + COMPUTED + MEMORY + b"s."
+    ),
+    "buffers of a module": (
+        b"\x80\x02" + name("torch.nn.modules.linear", "Linear") + b")\x81}" + text("_buffers") + b"}"
+        + text("__array_interface__") + MEMORY + b"ssb."
+    ),
+    "a state of a tensor": called(
+        "torch._utils", "_rebuild_parameter_with_state", b"N", b"\x88", b"N", b"}" + text("__class__") + b"Ns"
+    ),
+    "objects that are read from bytes": array_of(data_type("O8", size=b"J\xff\xff\xff\xff", flags=1), b"C\x08AAAAAAAA"),
+    "fields of objects that are read from bytes": array_of(
+        data_type("V8", names=text("a") + b"\x85", fields=FIELDS, flags=1), b"C\x08AAAAAAAA"
+    ),
+    "fields of objects that are none": array_of(
+        data_type("V8", names=text("a") + b"\x85", fields=FIELDS, flags=0), b"C\x08AAAAAAAA"
+    ),
+    "fields from memory": b"\x80\x03" + FIELDS + b"q\x000" + array_of(
+        data_type("V8", names=text("a") + b"\x85", fields=b"h\x00", flags=0), b"C\x08AAAAAAAA"
+    )[2:],
+    "a field outside of its type": array_of(
+        data_type(
+            "V8", names=text("a") + b"\x85", flags=0,
+            fields=b"}" + text("a") + name("numpy", "dtype") + text("f8") + b"\x89\x88\x87RM\x00\x10\x86s",
+        ),
+        b"C\x08AAAAAAAA",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_allowed_names_are_called_as_their_writers_do_or_the_file_is_refused(attack: str) -> None:
+    for engine, path in (("Scikit_Learn", "model/iris.m"), ("TensorFlow", "model/net.m")):
+        found = codes(ATTACKS[attack], path, engine)
+        assert found
+        assert set(found) <= {"MDL001", "MDL002"}
+
+
+def test_what_the_keys_are_named_after_is_complete() -> None:
+    for kind in (object, type, int, str, dict, list, tuple, set, float, complex, bytes, type(ATTACKS.get), type(codes)):
+        own = {each.encode() for each in dir(kind) if each.startswith("__") and each.endswith("__")}
+        assert own <= ACTED_ON, own - ACTED_ON
+    own = {each.encode() for each in dir(numpy.ndarray) if each.startswith("__")}
+    assert own <= ACTED_ON
+    assert {each for each in own if each.startswith((b"__array", b"__dlpack"))} <= INTERFACES
+
+
+def test_words_of_source_code_are_keys_like_any_others() -> None:
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        words = {each.decode(): index for index, each in enumerate(sorted(ACTED_ON - INTERFACES))}
+        assert codes(pickle.dumps([words, {"a": words}], protocol)) == []
+
+
+def test_every_name_that_is_only_referred_to_is_never_called() -> None:
+    listed = allowed_names("TensorFlow")
+    assert listed >= REFERRED
+    assert not REFERRED & set(RULES)
+    assert REFERRED | set(RULES) <= CHECKED
+    for each in sorted(REFERRED, key=str):
+        for arguments in ((), (b"N",), (OBJECT, OBJECT)):
+            assert codes(called(each.module, each.name, *arguments), "model/net.m", "TensorFlow") == ["MDL001"]
+        assert codes(b"\x80\x02" + name(each.module, each.name) + b".", "model/net.m", "TensorFlow") == []
+
+
+def test_no_name_outside_of_python_and_pytorch_may_be_called_with_anything() -> None:
+    free = {
+        each
+        for each in allowed_names("TensorFlow") - CHECKED
+        if codes(called(each.module, each.name, OBJECT, OBJECT, OBJECT), "model/net.m", "TensorFlow") == []
+    }
+    assert {each.module.split(".")[0] for each in free} <= {
+        "builtins", "__builtin__", "datetime", "decimal", "pandas", "sklearn", "torch",
+    }  # fmt: skip
+    assert Global("sklearn.linear_model._base", "LinearRegression") not in free
+    assert not {each for each in free if each.module.startswith("numpy")}
+
+
+# ── what writers give ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def values() -> list[Any]:
+    record = numpy.dtype([("x", "i4"), ("y", "f8", (2,)), ("z", "U3")])
+    objects = numpy.zeros(2, [("a", "f8"), ("b", "O")])
+    return [
+        *(numpy.zeros(2, kind) for kind in ("f8", "i4", "?", "U3", "S2", "M8[ns]", "m8[s]", "c16", "O", ">f4", "f2")),
+        numpy.zeros(3, record),
+        numpy.zeros(3, record)[0],
+        objects,
+        numpy.dtype({"names": ["a"], "formats": ["f8"], "offsets": [8], "itemsize": 32}),
+        numpy.float64(1.5), numpy.str_("a"), numpy.bytes_(b"a"), numpy.bool_(1), numpy.datetime64("2020-01-01"),
+        {numpy.str_("a"): 1, numpy.float64(2): 2, 1.5: 3, None: 4, (1, 2): 5},
+        numpy.matrix([[1, 2]]), numpy.poly1d([1, 2]), numpy.ma.array([1, 2], mask=[0, 1]),
+        numpy.rec.array([(1, 2.0)], dtype=[("x", "i4"), ("y", "f8")]),
+        numpy.add, numpy.log1p, numpy.float32, numpy.mean,
+        numpy.random.RandomState(0), numpy.random.default_rng(0), numpy.random.MT19937(1), numpy.random.SeedSequence(3),
+        numpy.random.Generator(numpy.random.Philox(1)),
+        argparse.Namespace(lr=0.1, name="x", layers=[1, 2]),
+        collections.Counter("abca"), collections.OrderedDict(a=1), collections.defaultdict(list, {"a": [1]}),
+        collections.defaultdict(None), collections.deque([1], 3), collections.deque(),
+        bytearray(b"abc"), bytearray(), bytearray(range(256)), b"", b"\xff" * 300, {1}, frozenset([1]), slice(1, 2),
+        range(3), 1j, object(), NotImplemented, ..., type(None), int,
+        datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.date(2020, 1, 1), datetime.timedelta(1),
+        decimal.Decimal("1.5"), fractions.Fraction(-1, 3), uuid.UUID(int=5),
+        "back\\slash\n", {"б": 1, "a\\": 2},
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_what_python_and_numpy_write_is_accepted(protocol: int) -> None:
+    for value in values():
+        assert codes(pickle.dumps([value, value], protocol)) == [], value
+
+
+def test_texts_that_rules_ask_for_are_found_in_the_largest_files() -> None:
+    # The words fill the memory before the name of the codec comes again.
+    large = [b"\xff", "x", {f"word{index}": index for index in range(60_000)}, b"\xfe", numpy.float64(1)]
+    assert codes(pickle.dumps(large, 2)) == []
+    # The names of fields are written twice, and forgotten in between.
+    large.append(numpy.zeros(3, [("x", "i4"), ("y", "f8")]))
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert codes(pickle.dumps(large, protocol)) == []
+
+
+def test_own_classes_of_torchscript_read_their_states_themselves() -> None:
+    weights = b"c__torch__.torch.classes.quantized\nLinearPackedParamsBase\n)\x81" + OBJECT + OBJECT + b"\x86b"
+    members = (("net/data.pkl", b"\x80\x02" + weights + b"."), ("net/constants.pkl", b"\x80\x02)."))
+    assert codes(archive(*members), "model/net.pt", "PyTorch") == []
+    assert codes(archive(*members[:1]), "model/net.pt", "PyTorch") == ["MDL001"]
