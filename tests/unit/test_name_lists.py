@@ -121,6 +121,7 @@ def test_no_listed_name_runs_what_it_is_given() -> None:
         "builtins.getattr",
         "accelerate.state.PartialState",
         "sklearn.externals.joblib.memory.Memory",
+        "torch.ScriptObject",
         # Keep settings or numbers, and call nothing when they are made.
         "torch.nn.modules.module._WrappedHook",
         "torch.nn.utils.spectral_norm.SpectralNormLoadStateDictPreHook",

@@ -260,3 +260,57 @@ def test_own_classes_of_torchscript_read_their_states_themselves() -> None:
     members = (("net/data.pkl", b"\x80\x02" + weights + b"."), ("net/constants.pkl", b"\x80\x02)."))
     assert codes(archive(*members), "model/net.pt", "PyTorch") == []
     assert codes(archive(*members[:1]), "model/net.pt", "PyTorch") == ["MDL001"]
+
+
+SPLITS = {
+    "sklearn.model_selection._split": (
+        "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut LeavePGroupsOut LeavePOut PredefinedSplit "
+        "RepeatedKFold RepeatedStratifiedKFold ShuffleSplit StratifiedGroupKFold StratifiedKFold "
+        "StratifiedShuffleSplit TimeSeriesSplit"
+    ),
+    "sklearn.cross_validation": "KFold LeaveOneOut ShuffleSplit StratifiedKFold StratifiedShuffleSplit",
+}
+LAYERS = {
+    "torch.optim.lr_scheduler": "CosineAnnealingLR CyclicLR MultiStepLR OneCycleLR ReduceLROnPlateau StepLR",
+    "torch.ao.nn.quantized.modules.conv": "Conv2d",
+    "torch.ao.nn.quantized.dynamic.modules.linear": "Linear",
+    "torch.nn.quantized.modules.linear": "Linear LinearPackedParams",
+    "torchvision.models.convnext": "CNBlock ConvNeXt LayerNorm2d",
+    "torchvision.models.mnasnet": "MNASNet _InvertedResidual",
+    "torchvision.models.regnet": "AnyStage RegNet ResBottleneckBlock",
+    "torchvision.models.shufflenetv2": "InvertedResidual ShuffleNetV2",
+    "torchvision.models.swin_transformer": "PatchMerging SwinTransformer SwinTransformerBlock",
+}
+
+
+def test_searches_keep_how_they_split_and_modules_their_layers_and_schedules() -> None:
+    for path, engine, listed in (("model/iris.m", "Scikit_Learn", SPLITS), ("model/net.pth", "PyTorch", LAYERS)):
+        for module, names in listed.items():
+            for each in names.split():
+                made = name(module, each) + b")\x81}" + text("n_splits") + b"K\x03sb."
+                old = (
+                    name("copy_reg", "_reconstructor") + name(module, each) + name("__builtin__", "object") + b"N\x87R"
+                )
+                if engine == "Scikit_Learn":
+                    assert codes(b"\x80\x02" + made, path, engine) == []
+                    assert codes(b"\x80\x02" + old + b"}b.", path, engine) == []
+                else:
+                    assert codes(archive(("net/data.pkl", b"\x80\x02" + made)), path, engine) == []
+                assert codes(called(module, each, OBJECT), path, engine) == ["MDL001"]
+
+
+def test_a_schedule_keeps_methods_of_its_own_alone() -> None:
+    made = name("torch.optim.lr_scheduler", "CyclicLR") + b")\x81"
+    for of in (made, name("torch.optim.lr_scheduler", "OneCycleLR")):
+        for method, expected in (("_annealing_cos", []), ("__init__", ["MDL001"]), ("step", ["MDL001"])):
+            found = codes(called("__builtin__", "getattr", of, text(method)), "model/net.pth", "PyTorch")
+            assert found == expected
+    other = called("__builtin__", "getattr", name("torch.nn.modules.linear", "Linear"), text("_annealing_cos"))
+    assert codes(other, "model/net.pth", "PyTorch") == ["MDL001"]
+
+
+def test_weights_of_quantized_layers_are_packed_by_pytorchs_own_classes() -> None:
+    made = b"\x80\x02" + name("torch", "ScriptObject") + b")\x81"
+    for kind, expected in (("quantized.LinearPackedParamsBase", []), ("dist_c10d.FileStore", ["MDL001"])):
+        state = OBJECT + text(f"__torch__.torch.classes.{kind}") + b"\x86b."
+        assert codes(made + state, "model/net.pth", "PyTorch") == expected

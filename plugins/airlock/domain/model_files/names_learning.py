@@ -51,6 +51,8 @@ sklearn.cross_decomposition._cca: CCA
 sklearn.cross_decomposition._pls: CCA PLSCanonical PLSRegression PLSSVD _PLS
 sklearn.cross_decomposition.cca_: CCA
 sklearn.cross_decomposition.pls_: PLSCanonical PLSRegression PLSSVD _PLS
+sklearn.cross_validation: KFold LabelKFold LabelShuffleSplit LeaveOneLabelOut LeaveOneOut LeavePLabelOut LeavePOut
+  PredefinedSplit ShuffleSplit StratifiedKFold StratifiedShuffleSplit
 sklearn.decomposition._base: _BasePCA
 sklearn.decomposition._dict_learning: DictionaryLearning MiniBatchDictionaryLearning SparseCoder
 sklearn.decomposition._factor_analysis: FactorAnalysis
@@ -200,7 +202,9 @@ sklearn.model_selection._classification_threshold: BaseThresholdClassifier Fixed
   TunedThresholdClassifierCV
 sklearn.model_selection._search: BaseSearchCV GridSearchCV RandomizedSearchCV
 sklearn.model_selection._search_successive_halving: BaseSuccessiveHalving HalvingGridSearchCV HalvingRandomSearchCV
-sklearn.model_selection._split: StratifiedKFold
+sklearn.model_selection._split: GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut LeavePGroupsOut
+  LeavePOut PredefinedSplit RepeatedKFold RepeatedStratifiedKFold ShuffleSplit StratifiedGroupKFold StratifiedKFold
+  StratifiedShuffleSplit TimeSeriesSplit _CVIterableWrapper
 sklearn.multiclass: OneVsOneClassifier OneVsRestClassifier OutputCodeClassifier _ConstantPredictor
 sklearn.multioutput: ClassifierChain MultiOutputClassifier MultiOutputEstimator MultiOutputRegressor RegressorChain
   _BaseChain _MultiOutputEstimator

@@ -32,15 +32,25 @@ _REBUILDERS: Final = "torch._utils"
 _ENCODE: Final = Global("_codecs", "encode")
 _SCALARS: Final = parse_names("numpy.core.multiarray: scalar\nnumpy._core.multiarray: scalar")
 # It gives back its first argument.
-_SAME: Final = parse_names("torch.jit._pickle: restore_type_tag")
+_SAME: Final = parse_names(
+    "torch.jit._pickle: build_boollist build_doublelist build_intlist build_tensorlist restore_type_tag"
+)
 # The types of None, NotImplemented and Ellipsis have no name to import.
 _NAMELESS: Final = frozenset(Global(module, name) for module in _PYTHON for name in ("NotImplemented", "Ellipsis"))
-# Layers of PyTorch that wait for their sizes keep methods of their own.
-_LAZY_METHODS: Final = frozenset({b"_infer_parameters", b"_lazy_load_hook"})
+# Layers of PyTorch that wait for their sizes keep methods of their own, and so do schedules.
+_OWN_METHODS: Final = frozenset({
+    b"_annealing_cos",
+    b"_annealing_linear",
+    b"_exp_range_scale_fn",
+    b"_infer_parameters",
+    b"_lazy_load_hook",
+    b"_triangular2_scale_fn",
+    b"_triangular_scale_fn",
+})
 _LATIN: Final = frozenset({b"latin1", b"latin-1"})
 _UFUNC_MODULES: Final = frozenset({b"numpy", b"numpy.core.umath", b"numpy.core._multiarray_umath"})
 #: Texts that rules ask for.
-SPELLED: Final = _LAZY_METHODS | _LATIN | _UFUNC_MODULES
+SPELLED: Final = _OWN_METHODS | _LATIN | _UFUNC_MODULES
 _ARRAYS: Final = parse_names("""\
 numpy: matrix ndarray recarray
 numpy.ma: MaskedArray
@@ -48,6 +58,7 @@ numpy.ma.core: MaskedArray
 numpy.rec: recarray
 """)
 _BIT_GENERATORS: Final = parse_names("numpy.random._pickle: __bit_generator_ctor")
+_SCHEDULES: Final = parse_names("torch.optim.lr_scheduler: CyclicLR OneCycleLR")
 #: Kinds of NumPy's numbers and times.
 _NUMBERS: Final = frozenset("?bBhHiIlLqQefdgFDGucmM")
 _RATIO: Final = re.compile(rb"-?[0-9]+(?:/[0-9]+)?")
@@ -135,8 +146,10 @@ def _type(arguments: tuple[Any, ...]) -> bool:
 
 
 def _getattr(arguments: tuple[Any, ...]) -> bool:
-    # Of a value that was made, never of a name that was imported.
-    return len(arguments) == 2 and _is_value(arguments[0]) and arguments[1] in _LAZY_METHODS
+    # Of a value that was made, never of a name that was imported but for two of a schedule's, which need no value.
+    if len(arguments) == 2 and _imported(arguments[0], _SCHEDULES):
+        return arguments[1] in _OWN_METHODS
+    return len(arguments) == 2 and _is_value(arguments[0]) and arguments[1] in _OWN_METHODS
 
 
 def _is_value(value: Any) -> bool:

@@ -51,6 +51,17 @@ transformers.training_args_seq2seq: Seq2SeqTrainingArguments
 """)
 #: Names whose arguments are looked at.
 CHECKED: Final = CALLED_ONLY | _DATA_TYPES | REFERRED | frozenset(RULES)
+_SCRIPT_OBJECT: Final = Global("torch", "ScriptObject")
+_PACKED: Final = frozenset(
+    (f"__torch__.torch.classes.{name}".encode(),)
+    for name in (
+        "quantized.Conv2dPackedParamsBase",
+        "quantized.Conv3dPackedParamsBase",
+        "quantized.EmbeddingPackedParamsBase",
+        "quantized.LinearPackedParamsBase",
+        "rnn.CellParamsBase",
+    )
+)
 # States, and halves of states, that set no more than they spell out.
 _HARMLESS: Final = (PLAIN_DICT, OPAQUE)
 _PLAIN_TYPES: Final = (bytes, int, bool, type(None))
@@ -250,6 +261,9 @@ class Policy:
             return True
         if target.__class__ is Made and (target.name in _STATED or is_torchscript(target.name)):
             return True
+        if target.__class__ is Made and target.name == _SCRIPT_OBJECT:
+            # It makes a class of PyTorch's own in C++, by its name.
+            return state.__class__ is tuple and state[1:] in _PACKED
         # Of a pair both are dictionaries, where the class does not read it itself.
         return state.__class__ is tuple and (
             len(state) != 2 or all(each in _HARMLESS or each.__class__ in _PLAIN_TYPES for each in state)
