@@ -177,6 +177,10 @@ def keras(config: object, *more: tuple[str, bytes]) -> bytes:
     [
         ({"class_name": "Dense", "module": "keras.layers", "config": {"name": "d"}}, []),
         ({"class_name": "Lambda", "config": {"name": "l"}}, ["l"]),
+        ({"class_name": "layers.Lambda", "module": "keras", "config": {"name": "l"}}, ["l"]),
+        ({"class_name": "layers.core.lambda_layer.Lambda", "module": "keras.src", "config": {"name": "l"}}, ["l"]),
+        ({"class_name": "utils.get_file", "module": "keras", "config": {}}, ["keras.utils.get_file"]),
+        ({"class_name": "layers.Dense", "module": "keras", "config": {"name": "d"}}, []),
         ({"a": [{"b": {"class_name": "__lambda__", "config": {"code": "4wE"}}}]}, [""]),
         ({"class_name": "system", "module": "os", "config": {}}, ["os.system"]),
         ({"class_name": "Popen", "module": "keras_evil.x", "config": {}}, ["keras_evil.x.Popen"]),
@@ -195,6 +199,7 @@ def test_what_a_keras_configuration_would_run_is_named(value: object, found: lis
     "layer",
     [
         {"class_name": "TFSMLayer", "config": {"filepath": "/models/other"}},
+        {"class_name": "layers.TFSMLayer", "module": "keras", "config": {"filepath": "/models/other"}},
         {"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}},
     ],
 )

@@ -68,6 +68,11 @@ class Layers:
         if not isinstance(name, str):
             return
         inner = config if isinstance(config, dict) else {}
+        module, registered = value.get("module"), value.get("registered_name")
+        # Keras looks a class up as its module and its name with a dot in between, wherever the name has dots itself.
+        prefix, _, name = name.rpartition(".")
+        if isinstance(module, str) and prefix:
+            module = f"{module}.{prefix}"
         label = inner.get("name") if isinstance(inner.get("name"), str) else name
         if name == "Lambda":
             self.lambdas.append(str(label))
@@ -78,7 +83,6 @@ class Layers:
         path = inner.get("filepath") if name == "TFSMLayer" else inner.get("vocabulary")
         if isinstance(path, str):
             self.paths.append(path)
-        module, registered = value.get("module"), value.get("registered_name")
         if isinstance(module, str):
             if module.partition(".")[0] not in _OWN or _reaches(module, name):
                 self.foreign.append(f"{module}.{name}")
