@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading
+from airlock.domain.model_files.pickle_limits import MAX_SUSPICIONS
+from airlock.domain.model_files.pickle_reader import InertUnpickler, Reading, Suspicion
 from airlock.domain.model_files.pickle_values import Global
 from airlock.domain.model_files.streams import Binary, OverLimit, Unreadable, of_file
-from airlock.domain.model_files.zip_archive import DEFLATED, Member, Members, check_contents
+from airlock.domain.model_files.torchscript_code import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES, dangers
+from airlock.domain.model_files.zip_archive import DEFLATED, Member, Members, check_contents, content
 
 #: The first pickle of the form before 1.6: the magic number of torch.serialization.
 LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -76,6 +78,7 @@ def read_archive(
     for member in members.entries:
         if _is_pickle(member):
             _read_member(file, member, allowed, reading)
+    _read_code(file, [member for member in members.entries if _is_code(member)], reading)
     # Tensors are numbers, whatever they are; the rest is small, and first.
     left = summed_bytes
     for member in sorted(members.entries, key=_weight):
@@ -87,6 +90,22 @@ def read_archive(
 
 def _is_pickle(member: Member) -> bool:
     return member.name.endswith(".pkl")
+
+
+def _is_code(member: Member) -> bool:
+    return member.name.split("/")[1:2] == ["code"] and member.name.endswith(".py")
+
+
+def _read_code(file: Binary, members: list[Member], reading: Reading) -> None:
+    if len(members) > MAX_FILES or sum(member.size_bytes for member in members) > MAX_BYTES:
+        raise OverLimit(f"its code has more than {MAX_FILES:,} files or {MAX_BYTES:,} bytes")
+    for member in members:
+        for what, name, offset in dangers(content(file, member, MAX_FILE_BYTES)):
+            found = Suspicion(what=what, name=name, offset=offset)
+            if len(reading.suspicions) < MAX_SUSPICIONS and not any(
+                (each.what, each.name) == (what, name) for each in reading.suspicions
+            ):
+                reading.suspicions.append(found)
 
 
 def _weight(member: Member) -> tuple[bool, int]:
