@@ -38,6 +38,7 @@ MEMORY = (
     + text("shape") + b")s" + text("version") + b"K\x03s"
 )  # fmt: skip
 FAKE_ARRAY = OBJECT + b"}" + text("__array_interface__") + MEMORY + b"sb"
+CACHE = name("sklearn.externals.joblib.memory", "Memory")
 #: The text `__array_interface__`, which the pickle does not spell out.
 COMPUTED = (
     name("numpy.core.multiarray", "scalar") + name("numpy", "dtype") + text("U19") + b"\x89\x88\x87R"
@@ -147,6 +148,19 @@ ATTACKS = {
     ),
     "fields of objects that are none": array_of(
         data_type("V8", names=text("a") + b"\x85", fields=FIELDS, flags=0), b"C\x08AAAAAAAA"
+    ),
+    "fields that change under another name": (
+        b"\x80\x03" + name("numpy", "dtype") + text("V8") + b"\x89\x88\x87R(K\x03" + text("|") + b"N"
+        + text("a") + b"\x85}q\x05"
+        + text("a") + name("numpy", "dtype") + text("f8") + b"\x89\x88\x87RK\x00\x86s"
+        + b"h\x05" + text("a") + name("numpy", "dtype") + text("O8") + b"\x89\x88\x87RK\x00\x86s0K\x08K\x01K\x00tb."
+    ),
+    "a folder of further pickles": (
+        b"\x80\x02" + CACHE + b"N\x85R}" + text("cachedir") + text("/x") + b"sb."
+    ),
+    "a folder of further pickles, from memory": (
+        b"\x80\x02" + CACHE + b"N\x85Rq\x00h\x00}" + text("cachedir") + text("/x")
+        + b"sb."
     ),
     "fields from memory": b"\x80\x03" + FIELDS + b"q\x000" + array_of(
         data_type("V8", names=text("a") + b"\x85", fields=b"h\x00", flags=0), b"C\x08AAAAAAAA"

@@ -16,6 +16,7 @@ from airlock.domain.model_files.names import parse_names
 from airlock.domain.model_files.pickle_keys import ACTED_ON
 from airlock.domain.model_files.pickle_values import (
     COMPUTED,
+    FORGOTTEN,
     OPAQUE,
     PLAIN_DICT,
     RECALLED,
@@ -31,7 +32,9 @@ _PYTHON: Final = ("builtins", "__builtin__")
 _REBUILDERS: Final = "torch._utils"
 _ENCODE: Final = Global("_codecs", "encode")
 _SCALARS: Final = parse_names("numpy.core.multiarray: scalar\nnumpy._core.multiarray: scalar")
-# It gives back its first argument.
+# With a state it would have a folder, which holds further pickles.
+_CACHE: Final = Global("sklearn.externals.joblib.memory", "Memory")
+# They give back their first argument.
 _SAME: Final = parse_names(
     "torch.jit._pickle: build_boollist build_doublelist build_intlist build_tensorlist restore_type_tag"
 )
@@ -103,8 +106,9 @@ def result(name: Global, arguments: Any) -> Any:
         # Python 2 has a text for bytes, too.
         return OPAQUE if known and known[0].__class__ is DataType and known[0].kind in _NUMBERS else COMPUTED
     if name == _ENCODE:
-        return COMPUTED if not known or known[0] is COMPUTED or known[0] in ACTED_ON else OPAQUE
-    if name in _SAME:
+        return COMPUTED if not known or known[0] in (COMPUTED, FORGOTTEN) or known[0] in ACTED_ON else OPAQUE
+    if name in _SAME or name == _CACHE:
+        # It takes no state from here on.
         return RECALLED
     return None
 
@@ -246,7 +250,7 @@ def _bytes_of(arguments: tuple[Any, ...]) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return value.__class__ is bytes or value in (OPAQUE, RECALLED, COMPUTED)
+    return value.__class__ is bytes or value in (OPAQUE, RECALLED, COMPUTED, FORGOTTEN)
 
 
 def _items(arguments: tuple[Any, ...]) -> bool:
@@ -287,7 +291,9 @@ def _index(arguments: tuple[Any, ...]) -> bool:
 
 def _timestamp(arguments: tuple[Any, ...]) -> bool:
     # A time zone that is a text would be read from a file.
-    return 3 <= len(arguments) <= 4 and arguments[2].__class__ is not bytes and arguments[2] is not COMPUTED
+    return (
+        3 <= len(arguments) <= 4 and arguments[2].__class__ is not bytes and arguments[2] not in (COMPUTED, FORGOTTEN)
+    )
 
 
 def _one(arguments: tuple[Any, ...]) -> bool:

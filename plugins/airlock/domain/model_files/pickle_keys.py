@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from airlock.domain.model_files.pickle_values import COMPUTED
+from airlock.domain.model_files.pickle_values import COMPUTED, FORGOTTEN
 
 
 def _dunder(words: str) -> frozenset[bytes]:
@@ -37,7 +37,7 @@ ACTED_ON: Final = INTERFACES | _dunder("""
     sklearn_is_fitted sklearn_tags slots spec str sub subclasscheck subclasses subclasshook text_signature truediv trunc
     type_params unicode version weakref weakrefoffset wrapped xor
 """)
-_UNPLAIN: Final = ACTED_ON | {COMPUTED}
+_UNPLAIN: Final = ACTED_ON | {COMPUTED, FORGOTTEN}
 
 
 def is_plain(keys: list[Any]) -> bool:
@@ -45,7 +45,7 @@ def is_plain(keys: list[Any]) -> bool:
     try:
         return _UNPLAIN.isdisjoint(keys)
     except TypeError:
-        return all(key is not COMPUTED and not (key.__class__ is bytes and key in ACTED_ON) for key in keys)
+        return not any(key in (COMPUTED, FORGOTTEN) or (key.__class__ is bytes and key in ACTED_ON) for key in keys)
 
 
 def interface(keys: list[Any]) -> str:

@@ -36,6 +36,7 @@ from airlock.domain.model_files.pickle_memo import FORGETTABLE, Memo
 from airlock.domain.model_files.pickle_policy import Policy
 from airlock.domain.model_files.pickle_values import (
     COMPUTED,
+    FORGOTTEN,
     OPAQUE,
     OPAQUE_TUPLE,
     PLAIN,
@@ -254,7 +255,7 @@ class Machine:
                             value, key = stack.pop(), stack.pop()
                             if stack[-1] is not PLAIN_DICT:
                                 policy.changed(stack[-1], base + begin, [key, value])
-                            elif key is COMPUTED or (key.__class__ is bytes and key in ACTED_ON):
+                            elif key is COMPUTED or key is FORGOTTEN or (key.__class__ is bytes and key in ACTED_ON):
                                 stack[-1] = policy.filled([key], base + begin)
                             elif value.__class__ is tuple and is_field(value):
                                 stack[-1] = policy.fields([key, value])

@@ -13,7 +13,7 @@ from typing import Any, Final
 from airlock.domain.model_files.pickle_calls import SPELLED
 from airlock.domain.model_files.pickle_keys import ACTED_ON
 from airlock.domain.model_files.pickle_limits import MAX_REMEMBERED, MAX_REMEMBERED_ALWAYS, MAX_SCATTERED
-from airlock.domain.model_files.pickle_values import COMPUTED, RECALLED, UNKEPT, WRAPPER_KEYS, Global, copied
+from airlock.domain.model_files.pickle_values import COMPUTED, FORGOTTEN, RECALLED, UNKEPT, WRAPPER_KEYS, Global, copied
 from airlock.domain.model_files.streams import OverLimit, Unreadable
 
 #: Classes of values that may be forgotten; an import or an array never is.
@@ -96,7 +96,7 @@ class Memo:
         if count > MAX_REMEMBERED_ALWAYS:
             self.words = frozenset()
             # From here on a text may be one that it did not spell out, or that libraries act on.
-            self.missing = COMPUTED
+            self.missing = FORGOTTEN
             for key in [key for key, value in self.kept.items() if value is COMPUTED]:
                 del self.kept[key]
             count = len(self.kept)

@@ -16,6 +16,7 @@ from airlock.domain.model_files.pickle_keys import interface, is_plain
 from airlock.domain.model_files.pickle_limits import MAX_DATA_TYPES, MAX_NAMES, MAX_SUSPICIONS
 from airlock.domain.model_files.pickle_values import (
     COMPUTED,
+    FORGOTTEN,
     OPAQUE,
     OPAQUE_TUPLE,
     PLAIN_DICT,
@@ -217,9 +218,12 @@ class Policy:
             fill(target, items)
         if items and not is_plain(items[::2]):
             self.filled(items[::2], offset)
-            # What was recalled may be a state; in a bunch of scikit-learn's an item is an attribute.
-            if target is RECALLED or (target.__class__ is Made and target.name in _BUNCHES):
+            # In a bunch of scikit-learn's an item is an attribute.
+            if target.__class__ is Made and target.name in _BUNCHES:
                 self.suspect("gives an attribute that its writer never gives", "", offset)
+        if items and target in (RECALLED, FORGOTTEN):
+            # It may be a state, or the fields of a data type, that is at hand under another name.
+            self.suspect("changes what it remembered", "", offset)
 
     def filled(self, keys: list[Any], offset: int) -> Any:
         """What becomes of a dictionary with keys that are no plain ones: words in it, and no attributes.
@@ -256,6 +260,9 @@ class Policy:
 
     def _is_state(self, target: Any, state: Any) -> bool:
         """Whether a state sets no attribute but those that it spells out, or is read by the class itself."""
+        if target in (RECALLED, FORGOTTEN):
+            # No writer comes back to a value.
+            return False
         if state in _HARMLESS or state.__class__ in _PLAIN_TYPES:
             # What is no dictionary sets nothing.
             return True

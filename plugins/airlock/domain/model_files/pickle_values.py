@@ -33,6 +33,8 @@ class _Unkept(_Opaque):
 OPAQUE: Final = _Unkept("OPAQUE")
 #: The same, fetched from the memory: it may be a dictionary that is at hand under another name, too.
 RECALLED: Final = _Unkept("RECALLED")
+#: The same in a file with too many values of interest: it may be a text that was not spelled out, too.
+FORGOTTEN: Final = _Unkept("FORGOTTEN")
 #: A dictionary that the pickle writes out, and none of whose keys so far is an attribute that libraries act on.
 PLAIN_DICT: Final = _Unkept("PLAIN_DICT")
 #: A tuple of which nothing else is known.
