@@ -7,6 +7,7 @@ told with the input that fails, the smallest that was found.
 from __future__ import annotations
 
 import bz2
+import copy
 import functools
 import gzip
 import io
@@ -161,12 +162,13 @@ def configurations(draw: st.DrawFn) -> bytes:
     config["dependencies"] = [
         {"installer": "pip", "packages": [{"package_name": "numpy", "package_version": "1.0", "restraint": "EXACT"}]}
     ]
-    odd = JSON | st.sampled_from([
+    # Copied each time: a part that is put into itself is no configuration.
+    odd = (JSON | st.sampled_from([
         "file", "float", "list", "object", "../x", "-r x", "a @ git+https://b/c", "{{ 7*7 }}", "$(id)", "\u202e",
         "post", "applicaton/json", "multipart/form-data", "TensorFlow", "Image", "python3.6", [[[]]], {"$ref": "#"},
         {"type": "string", "pattern": "(a+)+$"}, {"type": "array", "items": [{"type": "float"}]}, 10**40, -1, 1e308,
         {"type": {"type": "object"}},
-    ])  # fmt: skip
+    ])).map(copy.deepcopy)  # fmt: skip
     keys = [
         "type",
         "properties",
