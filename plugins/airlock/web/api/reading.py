@@ -26,7 +26,9 @@ ONE = "/models/{model_name}/versions/{model_version}"
 
 def chosen(
     model_name: Annotated[SearchText, Query(description="Part of the name")] = "",
-    text: Annotated[SearchText, Query(description="Part of name, description, label, engine or runtime")] = "",
+    text: Annotated[
+        SearchText, Query(description="Words that all stand in name, number, description, labels, engine or runtime")
+    ] = "",
     model_type: Annotated[SearchText, Query(description="Engine")] = "",
     model_status: Annotated[Status | None, Query(description="Without it all but the deleted ones")] = None,
     label: Annotated[SearchText, Query(description="One of its labels")] = "",
