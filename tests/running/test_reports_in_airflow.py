@@ -32,6 +32,6 @@ def test_the_task_that_refused_a_package_links_to_its_report(running: Running, b
     assert "posix.system" in page
     # Great Expectations itself was at work, in the run's last task.
     assert "inventory, judged in close" in page
-    assert "<td>No rule is broken in any file.</td><td>error</td><td>not met</td>" in page
+    assert '<td class="text">No rule is broken in any file.</td><td>error</td><td>not met</td>' in page
     status, text = ask(running, address + "/report.json", running.api._token)
     assert [file["path"] for file in json.loads(text)["package"]["files"]] == ["model/config.json", "model/model.m"]
