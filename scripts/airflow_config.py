@@ -70,7 +70,9 @@ hostname_callable = socket.gethostname
 
 [database]
 # Who finds the file locked waits so many seconds. Five, the default, is less than the API server's first request takes.
-sql_alchemy_conn = sqlite:///{home / "airflow.db"}?timeout=60
+# But where the API server waits so in its event loop, as it does to note who triggered a run, what holds the lock may
+# be waiting for that loop: nothing goes on until this time is over, and then the request is sent again.
+sql_alchemy_conn = sqlite:///{home / "airflow.db"}?timeout=20
 
 [api]
 host = 127.0.0.1
