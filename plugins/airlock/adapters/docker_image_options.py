@@ -23,7 +23,6 @@ from airlock.ports import ImageLaunch
 RELAY_MEMORY_BYTES = 128 * MEGABYTE
 RELAY_CPUS = 1.0
 _SECOND_NS = 1_000_000_000
-#: What the engine itself lays out; an image's volume there would take it away.
 
 
 def relay_options(launch: ImageLaunch, program: str, socket_folder: str) -> dict[str, Any]:

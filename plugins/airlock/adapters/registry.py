@@ -86,7 +86,7 @@ class SqlRegistry(RegistryDatabase):
         connection.execute(
             update(models).where(models.c.name == name).values(last_version_id=version_id, live=models.c.live + 1)
         )
-        keep_request(connection, version_id, request)
+        keep_request(connection, version_id, str(version), request)
         self.write_audit(connection, by, "import", name, str(version), run=str(run))
         return Reservation(model_name=name, model_version=str(version), run=run)
 

@@ -48,12 +48,9 @@ FAILURE = "failure"
 _IDS_AT_ONCE = 500
 
 
-def keep_request(connection: Connection, version_id: int, request: ImportRequest) -> None:
+def keep_request(connection: Connection, version_id: int, model_version: str, request: ImportRequest) -> None:
     """Write what a request says of its version."""
-    number = connection.execute(
-        select(model_versions.c.model_version).where(model_versions.c.id == version_id)
-    ).scalar_one()
-    keep_search(connection, version_id, request.model_name, number, request.description, request.labels)
+    keep_search(connection, version_id, request.model_name, model_version, request.description, request.labels)
     replace_labels(connection, version_id, request.model_name, request.labels)
     types = [{"install_type": each, "model_name": request.model_name} for each in request.install_type]
     _insert(connection, version_install_types, version_id, types)

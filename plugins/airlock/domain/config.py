@@ -11,9 +11,9 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonschema
 from referencing import Registry
@@ -29,6 +29,7 @@ from airlock.domain.image_reference import NoReference, parse_reference
 from airlock.domain.jsontext import JsonText, JsonTextError, parse_json, pointer_token
 
 METRICS = ("f1", "recall", "precision", "accuracy")
+_Item = TypeVar("_Item")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -95,13 +96,11 @@ class _ConfigReader:
         self.unusable: set[str] = set()
 
     def read(self) -> ModelConfig | None:
-        for number, loose in enumerate(self.text.loosenesses, 1):
+        for loose, count in _counted(self.text.loosenesses, self.text.loose_count):
             place = Place(file=self.file, line=loose.line, column=loose.column)
-            count = self.text.loose_count - MAX_TOLD if number > MAX_TOLD else 1
             self.findings.note("CFG002", f"A {loose.what} is read over.", place=place, count=count)
-        for number, twice in enumerate(self.text.duplicates, 1):
+        for twice, count in _counted(self.text.duplicates, self.text.duplicate_count):
             place = Place(file=self.file, pointer=twice.pointer, line=twice.line, column=twice.column)
-            count = self.text.duplicate_count - MAX_TOLD if number > MAX_TOLD else 1
             self.findings.note("CFG003", "The key stands twice with different values.", place=place, count=count)
         if not isinstance(self.text.value, dict):
             self._add("CFG006", "", "The file holds one JSON object.", self.text.value)
@@ -296,6 +295,12 @@ _TYPE_WORDS = {
     "object": "an object", "array": "a list", "string": "text", "number": "a number", "integer": "a whole number",
     "boolean": "true or false",
 }  # fmt: skip
+
+
+def _counted(kept: Sequence[_Item], count: int) -> Iterator[tuple[_Item, int]]:
+    """What the reader of the text has kept, each with how many it stands for: the one beyond the limit for the rest."""
+    for number, item in enumerate(kept, 1):
+        yield item, count - MAX_TOLD if number > MAX_TOLD else 1
 
 
 def _take_out(value: Any, path: Sequence[str | int]) -> None:

@@ -13,7 +13,7 @@ from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE
 from airlock.domain.findings import Findings, Place
 from airlock.domain.health import spelled_health
 from airlock.domain.jsontext import JsonText, pointer_token
-from airlock.domain.key_spelling import given, meant_keys
+from airlock.domain.key_spelling import given, meant_fields
 
 #: Name → what its value is made of.
 _TOP_KEYS: dict[str, type] = {
@@ -91,13 +91,12 @@ class Notes:
             kinds: Name → what its value is made of.
             spellings: Keys that mean a name whatever their value.
         """
-        raw = given(raw)
-        keys = meant_keys(raw, tuple(kinds), lambda name, value: isinstance(value, kinds[name]), spellings)
+        fields, keys = meant_fields(raw, kinds, spellings)
         for name, key in keys.misspelt.items():
             self.renamed(f"{at}/{name}", f"{self.in_text(at)}/{pointer_token(key)}", key, name)
         for key, fix in keys.unknown.items():
             self.add("CFG011", f"{at}/{pointer_token(key)}", "The field is not known and is read over.", key, fix)
-        return {name: raw[key] for name, key in keys.named.items()}
+        return fields
 
 
 def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from airlock.domain.engines import CONFIG_FILE
 from airlock.domain.findings import Finding, Findings, Place, finding
 from airlock.domain.jsontext import pointer_token
-from airlock.domain.key_spelling import given, meant_keys
+from airlock.domain.key_spelling import meant_fields
 
 MAX_DEPENDENCIES = 200
 # PEP 508 names. Extras are refused: they change what a name brings.
@@ -183,18 +183,14 @@ def _meant(
     findings: Findings,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What an object gives by the names that are known, and each name's key as a token of a pointer."""
-    raw = given(raw)
-    keys = meant_keys(raw, tuple(kinds), lambda name, value: isinstance(value, kinds[name]), spellings)
+    fields, keys = meant_fields(raw, kinds, spellings)
     for name, key in keys.misspelt.items():
         place = locate(f"{at}/{pointer_token(key)}")
         findings.append(finding("CFG012", f"`{name}` is meant.", place=place, value=key))
     for key, fix in keys.unknown.items():
         place = locate(f"{at}/{pointer_token(key)}")
         findings.append(finding("CFG011", "The field is not known and is read over.", place=place, value=key, fix=fix))
-    return (
-        {name: raw[key] for name, key in keys.named.items()},
-        {name: pointer_token(key) for name, key in keys.named.items()},
-    )
+    return fields, {name: pointer_token(key) for name, key in keys.named.items()}
 
 
 def _parse_one(item: Any, at: str, locate: Callable[[str], Place], findings: Findings) -> Dependency | None:

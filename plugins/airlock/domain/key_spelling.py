@@ -71,6 +71,21 @@ def meant_keys(
     return Keys(named=named, unknown=unknown)
 
 
+def meant_fields(
+    raw: Mapping[str, Any], kinds: Mapping[str, type], spellings: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], Keys]:
+    """What an object gives by the names that it may have, and the keys under which it does.
+
+    Args:
+        raw: The object.
+        kinds: Name → what its value is made of.
+        spellings: Keys that mean a name whatever their value.
+    """
+    raw = given(raw)
+    keys = meant_keys(raw, tuple(kinds), lambda name, value: isinstance(value, kinds[name]), spellings)
+    return {name: raw[key] for name, key in keys.named.items()}, keys
+
+
 def given(raw: Mapping[str, Any]) -> dict[str, Any]:
     """An object without what is empty: null and empty text mean "not given" in many real files."""
     return {key: value for key, value in raw.items() if not is_empty(value)}

@@ -29,6 +29,7 @@ MODEL_FOLDER = "/home/mind/model"
 #: Writable, in memory and empty, beside the image's own volumes.
 WRITABLE_FOLDERS = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - paths inside the container
 NOBODY = f"{SERVICE_USER}:{SERVICE_USER}"
+#: What the engine itself lays out; an image's volume there would take it away.
 _ENGINE_FOLDERS = ("/proc", "/sys", "/dev")
 _ROOT_NAMES = ("", "0", "root")
 #: The engine's names of architectures → those of `uname -m`.

@@ -66,19 +66,15 @@ def keep_at_home(package_dir, home):
     links in Python, ``os.path.realpath`` and ``pathlib.Path.resolve``, is all that shows it.
     """
     real_path = os.path.realpath
-    places = [(os.path.join(real_path(package_dir), "model"), os.path.join(real_path(home), "model"))]
+    place = (os.path.join(real_path(package_dir), "model"), os.path.join(real_path(home), "model"), os.sep)
     # Paths are asked for as the other kind of text, too: bytes of Python 3, Unicode of Python 2.
     other = os.fsencode if sys.version_info[0] > 2 else lambda path: path.decode("utf-8")
-    places.append(tuple(other(path) for path in places[0]))
-
-    separators = (os.sep, other(os.sep), "", other(""))
+    places = [place, tuple(other(part) for part in place)]
 
     def at_home(path):
-        for original, laid_out in places:
-            if isinstance(path, type(original)):
-                rest = path[len(original) :]
-                if path.startswith(original) and rest[:1] in separators:
-                    return laid_out + rest
+        for original, laid_out, separator in places:
+            if isinstance(path, type(original)) and (path + separator).startswith(original + separator):
+                return laid_out + path[len(original) :]
         return path
 
     def resolve(*arguments, **options):
