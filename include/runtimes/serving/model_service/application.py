@@ -1,4 +1,4 @@
-"""The WSGI application: routes, error answers, and the envelope around what inference code returns.
+"""What a request asks for, and what it is answered: routes, errors, and the envelope around what inference code returns.
 
 Routes are ``/`` (POST, and the methods that the package's configuration names) and ``GET /health``. Errors are
 ``{"error_code", "error_msg"}``: ``MR.0101`` for the request and ``MR.0105`` for the model, ``PY.`` with the
@@ -12,23 +12,11 @@ import sys
 
 from model_service import failures, request_data
 from model_service.failures import Refusal
-from model_service.model_threads import BUSY, FINISHED, frame_of
+from model_service.model_service import SingleNodeService
+from model_service.model_threads import BUSY, frame_of
 from model_service.response import encode
 
 FAILED = "0105"
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    413: "Request Entity Too Large",
-    415: "Unsupported Media Type",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
-_OK = "200 OK"
 
 
 class Application(object):
@@ -38,7 +26,6 @@ class Application(object):
         service: The service object.
         text_engine: Whether the engine is one of those that read the raw JSON text and wrap their answers.
         inputs: Names of the inputs, where the engine gives a bare list of them.
-        call: Runs ``predict`` on the model's thread: ``ModelThreads.call``.
         settings: The server's settings.
         methods: Methods of ``/``.
         loaders: Threads that the package's import and constructor started. A prediction that fails while one of them
@@ -46,10 +33,9 @@ class Application(object):
             there, and such a thread is one that stays (libraries keep some to watch over their progress bars).
     """
 
-    def __init__(self, service, text_engine, inputs, call, settings, methods, loaders=()):
+    def __init__(self, service, text_engine, inputs, settings, methods, loaders=()):
         self._service = service
         self._text_engine = text_engine
-        self._call = call
         self._methods = methods
         self._folders = settings.package_folders
         self._max_body_bytes = settings.max_body_bytes
@@ -57,20 +43,36 @@ class Application(object):
         self._prefix = "PY." if text_engine else "MR."
         self._loaders = list(loaders)
         self._inputs = inputs
+        # A package's own may take long.
+        owner = next((parent for parent in type(service).__mro__ if "health" in vars(parent)), None)
+        self.has_own_health = owner is not SingleNodeService or "health" in getattr(service, "__dict__", ())
 
-    def __call__(self, environ, start_response):
-        """Answer one request (WSGI)."""
-        headers = []
+    def is_health(self, environ):
+        """Whether a request asks for the service's health."""
+        return environ.get("PATH_INFO") == "/health"
+
+    def open(self, environ, headers):
+        """Return ((status, payload), None) for a request that needs no prediction, else (None, what predict() takes).
+
+        Args:
+            environ: The request, as WSGI has it.
+            headers: Takes headers of the answer.
+        """
         try:
-            status, payload = self._answer(environ, headers)
+            if self.is_health(environ):
+                return self._health(environ, headers), None
+            return None, self._read(environ, headers)
         except Refusal as refusal:
-            status, payload = refusal.status, self._error(refusal.number, refusal.message)
-        except Exception:  # the server's own mistake: gunicorn would answer with a page of HTML
+            return (refusal.status, self._error(refusal.number, refusal.message)), None
+        except Exception:  # the server's own mistake
             failures.write_error(failures.trace_text(sys.exc_info()))
-            status, payload = 500, self._error(FAILED, "the server failed to handle this request")
-        headers += [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
-        start_response(_OK if status == 200 else "%d %s" % (status, REASONS.get(status, "Unknown")), headers)
-        return [payload] if environ["REQUEST_METHOD"] != "HEAD" else []
+            return (500, self._error(FAILED, "the server failed to handle this request")), None
+
+    def gave_up(self, state):
+        """Return (status, payload) for a job that was not finished: ``BUSY`` or ``OVERDUE``."""
+        if state == BUSY:
+            return 503, self._error(FAILED, "the model is busy: no free turn within %g s" % self._limit_s)
+        return 504, self._error(FAILED, "no answer within %g s" % self._limit_s)
 
     def predict(self, data):
         """Run the service on the model's thread; return ((status, payload), success).
@@ -102,14 +104,9 @@ class Application(object):
         message = "no answer within %g s" % self._limit_s
         failures.report(failures.PREDICT_ERROR, failures.stage_of(names), "Timeout", message, name, line)
 
-    def _answer(self, environ, headers):
+    def _read(self, environ, headers):
         path = environ.get("PATH_INFO") or "/"
         method = environ["REQUEST_METHOD"]
-        if path == "/health":
-            if method not in ("GET", "HEAD"):
-                headers.append(("Allow", "GET, HEAD"))
-                raise Refusal(405, request_data.NO_INPUT, "/health answers GET")
-            return self._health()
         if path != "/":
             raise Refusal(404, request_data.NO_INPUT, "the model answers on / and /health")
         if method not in self._methods:
@@ -117,19 +114,15 @@ class Application(object):
             raise Refusal(405, request_data.NO_INPUT, "/ answers %s" % ", ".join(sorted(self._methods)))
         body = request_data.Body(environ, self._max_body_bytes, self._limit_s)
         if self._text_engine:
-            data = request_data.read_text(environ, body)
-        elif self._inputs is not None:
-            data = request_data.read_inputs(self._inputs, environ, body)
-        else:
-            data = request_data.read_document(environ, body)
-        state, result = self._call(data)
-        if state == FINISHED:
-            return result
-        if state == BUSY:
-            raise Refusal(503, FAILED, "the model is busy: no free turn within %g s" % self._limit_s)
-        raise Refusal(504, FAILED, "no answer within %g s" % self._limit_s)
+            return request_data.read_text(environ, body)
+        if self._inputs is not None:
+            return request_data.read_inputs(self._inputs, environ, body)
+        return request_data.read_document(environ, body)
 
-    def _health(self):
+    def _health(self, environ, headers):
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            headers.append(("Allow", "GET, HEAD"))
+            raise Refusal(405, request_data.NO_INPUT, "/health answers GET")
         try:
             answer = self._service.health()
             body, status = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, 200)

@@ -20,8 +20,6 @@ from model_service import failures, home, loading, package_config
 from model_service.settings import Settings
 
 KEEP_ALIVE_S = 60
-# Connections that are read and answered at a time. Predictions have threads of their own.
-REQUEST_THREADS = 16
 
 
 class Gateway(BaseApplication):
@@ -37,7 +35,6 @@ class Gateway(BaseApplication):
         options = {
             "bind": self.settings.bind,
             "workers": self.settings.workers,
-            "threads": max(REQUEST_THREADS, self.settings.threads),
             "worker_class": "model_service.worker.ServiceWorker",
             # A model may load for minutes, and predictions have their own limit.
             "timeout": 0,

@@ -5,40 +5,36 @@ from __future__ import absolute_import
 import atexit
 import mmap
 import os
-import select
 import sys
 import threading
 import time
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.base import Worker
 
 from model_service import failures, loading
 from model_service.application import Application
-from model_service.model_threads import ModelThreads
+from model_service.connections import Connections
+from model_service.model_threads import ModelThreads, monotonic
 
 # Neither 3 nor 4: gunicorn's master stops itself at these, and fails when a second worker ends so while it stops.
 FAILED_EXIT_STATUS = 1
-# How long a thread waits for the next request of its connection, as long as no other connection waits for a thread.
-STAY_MS = 5
-# How long a worker at work leaves a new connection to the others: an idle one wakes up within it, and predictions that
-# take less are not worth the wait.
-LET_OTHERS_S = 0.01
 STUCK_EXIT_STATUS = 70
+# How often the main thread looks for connections that have waited too long, and for its parent.
+LOOK_EVERY_S = 1.0
+STOP_LOOK_EVERY_S = 0.05
+# How long a stopping worker leaves connections open that wait for a request: one may be on its way.
+STOP_WAIT_S = 2.0
 # Where a worker is in its life; the master reads it when the worker has died.
 STAGES = (None, "import", "select", "construct", "reported", "ready")
 
 
-class ServiceWorker(ThreadWorker):
+class ServiceWorker(Worker):
     """Loads the service after the fork, on the thread that will run it, and serves it."""
 
     def __init__(self, *args, **kwargs):
-        ThreadWorker.__init__(self, *args, **kwargs)
+        Worker.__init__(self, *args, **kwargs)
         # One shared byte between this object's two lives, in the master and in the forked worker.
         self._stage = mmap.mmap(-1, 1)
-        self._counting = threading.Lock()
-        self._at_work = 0
-        # Connections that sent nothing yet.
-        self._new = 0
         self._model_threads = None
 
     @property
@@ -56,14 +52,14 @@ class ServiceWorker(ThreadWorker):
         application = []
         threads = ModelThreads(
             settings.request_timeout_s,
-            settings.threads if settings.concurrent else 1,
+            self._turns,
             lambda identifier: application[0].overdue(identifier),
             self._stuck,
         )
 
         def load():
             try:
-                application.append(self._load(settings, threads))
+                application.append(self._load(settings))
             except failures.StartupFailure:
                 raise
             except BaseException as error:  # a class that breaks what the server reads from it
@@ -85,7 +81,7 @@ class ServiceWorker(ThreadWorker):
         self._reach("ready")
         self.wsgi = application[0]
 
-    def _load(self, settings, threads):
+    def _load(self, settings):
         before = set(threading.enumerate())
         self._reach("select")
         engine_base = loading.base_class(settings.base_class)
@@ -100,72 +96,41 @@ class ServiceWorker(ThreadWorker):
         # Threads that the package started are taken for its loading, until they end.
         loaders = [thread for thread in threading.enumerate() if thread not in before]
         text_engine = engine_base.airlock_reads == "text"
-        return Application(service, text_engine, inputs, threads.call, settings, self.app.config.methods, loaders)
+        return Application(service, text_engine, inputs, settings, self.app.config.methods, loaders)
 
-    def accept(self, *arguments):
-        """Take a connection; with no turn free, let an idle worker be quicker: it stays with who took it."""
+    @property
+    def _turns(self):
         settings = self.app.settings
-        turns = settings.threads if settings.concurrent else 1
-        if settings.workers > 1 and self._at_work + self._new >= turns and self._model_threads.last_s >= LET_OTHERS_S:
-            time.sleep(LET_OTHERS_S)
-        before = self.nr_conns
-        ThreadWorker.accept(self, *arguments)
-        self._new += self.nr_conns - before
+        return settings.threads if settings.concurrent else 1
 
-    def enqueue_req(self, conn):
-        """Give a connection with a request to a thread."""
-        # Some versions of gunicorn do so within accept(), others when the connection can be read.
-        if not getattr(conn, "airlock_known", False):
-            conn.airlock_known = True
-            self._new -= 1
-        self._count(1)
-        return ThreadWorker.enqueue_req(self, conn)
-
-    def _count(self, difference):
-        with self._counting:
-            self._at_work += difference
+    def run(self):
+        """Serve until the worker is told to stop, then end what has begun."""
+        limit_s = self.app.settings.request_timeout_s
+        connections = Connections(self, self.wsgi, self._model_threads, limit_s, self._turns)
+        self._model_threads.look_after(connections)
+        every_s = min(LOOK_EVERY_S, limit_s / 4.0)
+        looked_at = monotonic()
+        while self.alive:
+            connections.attend_with_main(every_s)
+            if monotonic() - looked_at < every_s:
+                continue
+            looked_at = monotonic()
+            self.notify()
+            connections.end_overdue()
+            if os.getppid() != self.ppid:
+                self.log.info("Parent changed, shutting down: %s", self)
+                self.alive = False
+        connections.stop()
+        idle_until = monotonic() + STOP_WAIT_S
+        ends_at = monotonic() + self.cfg.graceful_timeout
+        while len(connections) and monotonic() < ends_at:
+            self.notify()
+            connections.attend_with_main(STOP_LOOK_EVERY_S)
+            connections.end_overdue(idle_until)
 
     def _stuck(self):
         self.log.critical("a prediction is stuck: this worker (pid %s) is replaced", self.pid)
         leave(STUCK_EXIT_STATUS, grace_s=0.5)
-
-    def handle(self, conn):
-        """Serve the requests of a connection that a thread was given for."""
-        try:
-            return self._handle(conn)
-        finally:
-            self._count(-1)
-
-    def _handle(self, conn):
-        # A client that stops sending may hold a thread for the time limit only.
-        # gunicorn makes the socket blocking again in init(), in some versions within handle() and in some before.
-        original = conn.init
-
-        def init():
-            original()
-            conn.sock.settimeout(self.app.settings.request_timeout_s)
-
-        if "init" not in vars(conn):
-            conn.init = init
-        conn.sock.settimeout(self.app.settings.request_timeout_s)
-        result = ThreadWorker.handle(self, conn)
-        # A client that asks again at once is answered by the thread that has its connection: giving it back to the
-        # main loop and taking it again would cost three changes of threads, more than many a prediction.
-        while self._goes_on(conn, result):
-            result = ThreadWorker.handle(self, conn)
-        return result
-
-    def _goes_on(self, conn, result):
-        # What handle() returned is whether the connection stays open; older gunicorn gives the connection with it.
-        stays_open = result[0] if isinstance(result, tuple) else result is True
-        if not stays_open or not self.alive or self.tpool._work_queue.qsize():
-            return False
-        try:
-            poll = select.poll()
-            poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(STAY_MS))
-        except (EnvironmentError, ValueError, select.error):  # a broken connection is the main loop's to close
-            return False
 
 
 def leave(status, grace_s=0):
