@@ -49,7 +49,8 @@ from airlock.errors import (
     VersionExists,
     VersionGone,
 )
-from airlock.ports import AtOnce, ImageLaunch, IncomingFile, Launch, ServiceExit, Staged
+from airlock.ports.package_store import IncomingFile, Staged
+from airlock.ports.running_service import AtOnce, ImageLaunch, Launch, ServiceExit
 
 
 class FakeClock:

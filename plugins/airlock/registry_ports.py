@@ -1,4 +1,4 @@
-"""The registry as those see it who look at models and change them; importers see `airlock.ports.Registry`."""
+"""The registry as those see it who look at models and change them; importers see `airlock.ports.registry`."""
 
 from __future__ import annotations
 

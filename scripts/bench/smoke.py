@@ -31,7 +31,7 @@ from airlock.domain.record import Accepted, Validated
 from airlock.domain.request import parse_request
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.domain.version import Reservation, RunRef
-from airlock.ports import AtOnce, Launch, RunningService
+from airlock.ports.running_service import AtOnce, Launch, RunningService
 from airlock.steps.check import check
 from airlock.steps.smoke import smoke
 from scripts.bench.measure import RunFailed

@@ -22,7 +22,7 @@ from airlock.adapters.s3 import S3Storage
 from airlock.domain.package import FetchLimits, Package
 from airlock.domain.source import SourceLocation
 from airlock.errors import PackageRejected, StorageUnavailable
-from airlock.ports import IncomingFile
+from airlock.ports.package_store import IncomingFile
 from airlock.steps.fetch import stage
 from tests.adapters.fault_proxy import FaultProxy
 from tests.conftest import Bucket

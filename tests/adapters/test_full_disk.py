@@ -17,7 +17,7 @@ from airlock.adapters.package_store import PackageFolderStore
 from airlock.adapters.store_verifier import StoreVerifier
 from airlock.domain.archives import ArchiveForm
 from airlock.errors import StoreFull
-from airlock.ports import IncomingFile
+from airlock.ports.package_store import IncomingFile
 from tests.fakes import FakeUse
 
 DISK_BYTES = 24_000_000

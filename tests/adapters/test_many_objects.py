@@ -15,7 +15,7 @@ from airlock.adapters.package_store import PackageFolderStore
 from airlock.adapters.s3 import S3Storage
 from airlock.domain.package import FetchLimits
 from airlock.domain.source import SourceLocation
-from airlock.ports import ObjectStorage
+from airlock.ports.object_storage import ObjectStorage
 from airlock.steps.fetch import stage
 from tests.conftest import Bucket
 from tests.unit.given import manifest_of

@@ -22,7 +22,8 @@ from airlock.adapters.incoming_files import MOST_RANGES_AT_A_TIME, RANGES_AT_A_T
 from airlock.adapters.pace import FEWEST
 from airlock.adapters.package_store import PackageFolderStore
 from airlock.errors import SourceChanged, StorageUnavailable, StoreAway, StoreDamaged, StoreFull
-from airlock.ports import Chunk, IncomingFile
+from airlock.ports.object_storage import Chunk
+from airlock.ports.package_store import IncomingFile
 from tests.fakes import FakeClock
 
 FILES = {"model/config.json": b"{}", "model/sub/weights.bin": bytes(range(256)) * 100, "model/empty": b""}

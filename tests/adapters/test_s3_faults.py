@@ -17,7 +17,7 @@ from airlock.adapters.s3 import S3Storage
 from airlock.domain.package import ListedObject
 from airlock.domain.source import SourceLocation
 from airlock.errors import SourceChanged, SourceRefused, StorageUnavailable
-from airlock.ports import IncomingFile
+from airlock.ports.package_store import IncomingFile
 from tests.adapters.fault_proxy import Answer, FaultProxy
 from tests.conftest import Bucket
 

@@ -23,7 +23,7 @@ from airlock.adapters.store_collector import StoreCollector
 from airlock.adapters.store_folders import OLD_COPY_S
 from airlock.adapters.store_verifier import Problem, StoreVerifier, Verified
 from airlock.errors import StoreDamaged
-from airlock.ports import IncomingFile
+from airlock.ports.package_store import IncomingFile
 from tests.fakes import FakeClock, FakeUse
 
 WEIGHTS = os.urandom(MIN_SHARED_BYTES)

@@ -29,7 +29,8 @@ from airlock.domain.image import BuildPlan, Image, plan_build
 from airlock.domain.package import FileEntry, Manifest
 from airlock.domain.smoke import HttpRequest, HttpResponse
 from airlock.domain.version import RunRef
-from airlock.ports import Launch, RunningService, RuntimeBackend
+from airlock.ports.running_service import Launch, RunningService
+from airlock.ports.runtime_backend import RuntimeBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = "gunicorn==27.0.1\nmarkupsafe==3.0.4\npackaging==26.3\nwerkzeug==3.1.9\n"

@@ -30,7 +30,7 @@ from airlock.domain.device import Device
 from airlock.domain.smoke import HttpResponse, NoResponse, Silence
 from airlock.domain.version import RunRef
 from airlock.errors import BuildFailed, RuntimeUnavailable, SettingInvalid
-from airlock.ports import AtOnce, ServiceExit
+from airlock.ports.running_service import AtOnce, ServiceExit
 
 SIX = Dependency(name="six", version="1.16.0", restraint=Restraint.EXACT)
 WHEEL = Dependency(name="wheels/brought-1.0-py3-none-any.whl", bundled=True)

@@ -16,7 +16,7 @@ from airlock.domain.catalogue import Runtime, Variant
 from airlock.domain.device import Device
 from airlock.domain.image import BackendKind, Image, Isolation
 from airlock.domain.version import RunRef
-from airlock.ports import Launch
+from airlock.ports.running_service import Launch
 
 HOST = HostDevices(cpus=8)
 

@@ -37,7 +37,7 @@ from airlock.domain.user_image import (
 )
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError, BackendUnavailable, ImageRefused, SettingInvalid
-from airlock.ports import ImageLaunch
+from airlock.ports.running_service import ImageLaunch
 
 REFERENCE = parse_reference("swr.example.com/org/iris:1.0")
 DIGEST = "sha256:" + "ab" * 32

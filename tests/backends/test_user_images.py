@@ -15,7 +15,7 @@ from airlock.domain.image_reference import parse_reference
 from airlock.domain.record import ModelVersion
 from airlock.domain.user_image import NOBODY
 from airlock.errors import ImageRefused, SmokeFailed
-from airlock.ports import ImageLaunch
+from airlock.ports.running_service import ImageLaunch
 from tests.unit.given import RUN
 
 ROOT_USER = "0:0"

@@ -15,7 +15,7 @@ from airlock.domain.device import Device
 from airlock.domain.image import Image
 from airlock.domain.smoke import HttpRequest, HttpResponse
 from airlock.domain.version import RunRef
-from airlock.ports import Launch
+from airlock.ports.running_service import Launch
 from tests.conftest import Bucket
 from tests.dag.conftest import Installation, Outcome, use_backend
 from tests.dag.runtime_matrix import CATALOGUE, RUNS, Workshop, cases

@@ -15,7 +15,7 @@ from airlock.domain.import_report import ImportReport, Refusal
 from airlock.domain.inventory import INVENTORY, FileRow
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, PackageRejected, ReportsUnavailable, SmokeFailed
-from airlock.ports import Reports
+from airlock.ports.reports import Reports
 from airlock.steps.reporting import complete_report
 from tests.fakes import FakeExpectations, FakeReports
 from tests.unit.given import RUN, SERVICE, changed, iris_files

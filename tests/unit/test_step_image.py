@@ -13,7 +13,7 @@ from airlock.domain.image import UserImage
 from airlock.domain.smoke import WARM_UP_REQUESTS, HttpRequest, HttpResponse, Silence, Verdict
 from airlock.domain.user_image import NOBODY
 from airlock.errors import AirlockError, BackendUnavailable, DeviceRequired, ImageRefused, SmokeFailed
-from airlock.ports import ServiceExit
+from airlock.ports.running_service import ServiceExit
 from tests.fakes import Behaviour
 from tests.unit.line import Line
 

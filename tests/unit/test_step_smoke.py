@@ -24,7 +24,7 @@ from airlock.domain.smoke import (
 )
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, SmokeFailed
-from airlock.ports import ServiceExit
+from airlock.ports.running_service import ServiceExit
 from airlock.steps.samples import MAX_SAMPLE_BYTES
 from tests.fakes import Behaviour
 from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files

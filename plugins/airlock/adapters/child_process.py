@@ -16,7 +16,7 @@ from typing import IO
 
 from airlock.adapters import process_keeper
 from airlock.adapters.deadline_stream import until
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 STOP_GRACE_S = 2.0
 #: The keeper itself needs hardly any time once the grace is over: this much more means that it hangs.

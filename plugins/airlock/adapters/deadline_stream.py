@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 Item = TypeVar("Item")
 

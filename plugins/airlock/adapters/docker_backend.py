@@ -43,7 +43,8 @@ from airlock.domain.image import BackendKind, BuildPlan, Image, Isolation
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.package import Manifest
 from airlock.domain.version import RunRef
-from airlock.ports import Clock, ImageLaunch, Launch
+from airlock.ports.clock import Clock
+from airlock.ports.running_service import ImageLaunch, Launch
 
 __all__ = ["DockerBackend", "docker_answers"]
 

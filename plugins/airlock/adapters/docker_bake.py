@@ -26,7 +26,7 @@ from airlock.domain.baking import BakePlan, archive_members
 from airlock.domain.findings import shown
 from airlock.domain.package import Manifest
 from airlock.errors import BuildFailed
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 
 class PackageBake:

@@ -21,7 +21,7 @@ from airlock.domain.catalogue import Runtime
 from airlock.domain.findings import shown
 from airlock.domain.image import BuildPlan, Layer
 from airlock.errors import AirlockError, BackendUnavailable, RuntimeUnavailable
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 #: How long a killed build may take to end before its stream is left to itself.
 END_GRACE_S = 15.0

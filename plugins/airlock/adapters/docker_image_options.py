@@ -18,7 +18,7 @@ from airlock.adapters.docker_options import (
 )
 from airlock.domain.health import COMMAND_CHECK, Health
 from airlock.domain.user_image import MODEL_FOLDER, NOBODY, home_of, writable_folders
-from airlock.ports import ImageLaunch
+from airlock.ports.running_service import ImageLaunch
 
 RELAY_MEMORY_BYTES = 128 * MEGABYTE
 RELAY_CPUS = 1.0

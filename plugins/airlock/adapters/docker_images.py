@@ -37,7 +37,7 @@ from airlock.domain.image import (
 from airlock.domain.package import Manifest
 from airlock.domain.user_image import runnable
 from airlock.errors import RuntimeUnavailable
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 Log = Callable[[str], None]
 

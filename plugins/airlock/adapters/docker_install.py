@@ -32,7 +32,7 @@ from airlock.domain.installing import (
     install_environment,
 )
 from airlock.errors import AirlockError
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 #: Nothing is gained by compiling what an index could not give or the disk could not take.
 _FINAL = (Kind.UNREACHABLE, Kind.DISK_FULL)

@@ -18,7 +18,7 @@ from airlock.adapters.owner import this_process
 from airlock.domain.device import Device
 from airlock.domain.image import HOME_FOLDER, LAYER_LABEL, PACKAGE_FOLDER, SERVICE_USER
 from airlock.domain.version import RunRef
-from airlock.ports import Launch
+from airlock.ports.running_service import Launch
 
 SOCKET_FOLDER = "/run/airlock"
 SOCKET_NAME = "http.sock"

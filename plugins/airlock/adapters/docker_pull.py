@@ -16,7 +16,7 @@ from airlock.domain.findings import shown
 from airlock.domain.image_reference import ImageReference
 from airlock.domain.user_image import too_large, wrong_architecture
 from airlock.errors import AirlockError, BackendUnavailable, ImageRefused
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 MAX_SHOWN_CHARACTERS = 300
 

@@ -36,7 +36,8 @@ from airlock.domain.user_image import (
     runnable,
 )
 from airlock.errors import BackendUnavailable, ImageRefused, RuntimeUnavailable, SettingInvalid
-from airlock.ports import Clock, ImageLaunch
+from airlock.ports.clock import Clock
+from airlock.ports.running_service import ImageLaunch
 
 log = logging.getLogger(__name__)
 

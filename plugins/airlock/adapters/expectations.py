@@ -13,7 +13,7 @@ from airlock.adapters.judge_host import MAX_JUDGE_S, MAX_SHOWN_CHARACTERS, Judge
 from airlock.domain.expectations import ExpectationResult, SuiteReport
 from airlock.domain.findings import Severity, shown
 from airlock.errors import SettingInvalid
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 #: Seconds for importing the library on a loaded machine.
 START_S = 180.0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from airlock.errors import BackendUnavailable
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 POLL_S = 0.2
 TELL_EVERY_S = 30.0

@@ -18,7 +18,7 @@ from airlock.domain.findings import shown
 from airlock.domain.package import ListedObject
 from airlock.domain.source import SourceLocation
 from airlock.errors import SourceChanged, SourceRefused, StorageUnavailable
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 READ_BYTES = 256 * 1024
 #: A file that changed so lately may change again without its times telling: file systems count time in ticks.

@@ -28,7 +28,7 @@ from airlock.domain.findings import shown
 from airlock.domain.image import LOCAL_REPOSITORY
 from airlock.domain.image_reference import ImageReference, NoReference, parse_reference
 from airlock.errors import AirlockError, BackendUnavailable, BuildFailed, ImageRefused, SettingInvalid
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 #: Seconds to wait before each further try of a registry that does not answer.
 RETRY_AFTER_S = (1.0, 2.0, 4.0, 8.0)

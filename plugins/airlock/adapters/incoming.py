@@ -27,7 +27,9 @@ from airlock.adapters.short_files import ShortFiles
 from airlock.domain.package import FileEntry
 from airlock.domain.progress import Progress
 from airlock.errors import SourceChanged
-from airlock.ports import Chunk, Clock, IncomingFile
+from airlock.ports.clock import Clock
+from airlock.ports.object_storage import Chunk
+from airlock.ports.package_store import IncomingFile
 
 #: What one request brings. Small enough that whoever hashes stays close to whoever writes.
 RANGE_BYTES = 16 * 1024 * 1024

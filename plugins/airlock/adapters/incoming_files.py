@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlock.adapters.disk import reserve, write_all
-from airlock.ports import Chunk, IncomingFile
+from airlock.ports.object_storage import Chunk
+from airlock.ports.package_store import IncomingFile
 
 #: Reads of this size stay in the processor's cache while they are hashed.
 READ_BYTES = 256 * 1024

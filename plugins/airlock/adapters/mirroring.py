@@ -19,7 +19,8 @@ from airlock.domain.request import Changes
 from airlock.domain.revalidation import Seen
 from airlock.domain.version import EventKind, RunRef, Stage, Status
 from airlock.errors import AirlockError, MirrorRefused, MirrorUnavailable
-from airlock.ports import ModelMirror, Registry
+from airlock.ports.model_mirror import ModelMirror
+from airlock.ports.registry import Registry
 from airlock.registry_ports import RegistryEditor, RegistryReader
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from airlock.domain.record import ModelVersion
 from airlock.domain.registered import HealthPoint
 from airlock.domain.revalidation import Seen
 from airlock.domain.version import Reservation, RunRef, Status
-from airlock.ports import Clock, Registry
+from airlock.ports.clock import Clock
+from airlock.ports.registry import Registry
 
 log = logging.getLogger(__name__)
 #: Takes a notification. What it raises is logged: the version's status stands whatever.

@@ -34,7 +34,8 @@ from airlock.adapters.unpacking import members, unpack
 from airlock.domain.archives import ArchiveForm, ArchiveMember
 from airlock.domain.package import FileEntry, Manifest
 from airlock.errors import StorageUnavailable, StoreDamaged, StoreFull
-from airlock.ports import Clock, IncomingFile, Staged
+from airlock.ports.clock import Clock
+from airlock.ports.package_store import IncomingFile, Staged
 
 LOCK_LOOK_S = 0.2
 

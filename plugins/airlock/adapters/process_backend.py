@@ -47,7 +47,8 @@ from airlock.domain.package import Manifest
 from airlock.domain.user_image import needs_engine
 from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, RuntimeUnavailable, SettingInvalid
-from airlock.ports import Clock, ImageLaunch, Launch, RunningImage
+from airlock.ports.clock import Clock
+from airlock.ports.running_service import ImageLaunch, Launch, RunningImage
 
 DEFAULT_CPUS = 2.0
 MEGABYTE = 1_000_000

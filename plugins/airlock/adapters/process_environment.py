@@ -25,7 +25,7 @@ from airlock.adapters.serving_code import serving_files
 from airlock.domain.catalogue import Runtime
 from airlock.domain.image import BUNDLED_FOLDER, BuildPlan, Layer
 from airlock.errors import BuildFailed, RuntimeUnavailable
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 MARKER = ".complete"
 #: The last pip that runs on a Python that uv does not serve. Source: pip's changelog.

@@ -16,7 +16,7 @@ from airlock.adapters.process_keeper import descendants
 from airlock.adapters.requests_at_once import send_at_once
 from airlock.adapters.service_client import exchange
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
-from airlock.ports import AtOnce, ServiceExit
+from airlock.ports.running_service import AtOnce, ServiceExit
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from airlock.adapters.registry_schema import READ_ONLY, current_schema, newest_s
 from airlock.adapters.registry_tables import audit, events
 from airlock.domain.version import EventKind
 from airlock.errors import RegistryUnavailable
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -12,7 +12,7 @@ from airlock.adapters.docker_client import engine_errors, engine_gone
 from airlock.adapters.docker_service import ContainerService
 from airlock.adapters.service_client import exchange
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
-from airlock.ports import ServiceExit
+from airlock.ports.running_service import ServiceExit
 
 #: What the relay says first where the service took the connection.
 GREETING = b"+"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from airlock.domain.smoke import HttpResponse, NoResponse
-from airlock.ports import AtOnce
+from airlock.ports.running_service import AtOnce
 
 Answer = HttpResponse | NoResponse
 

@@ -28,7 +28,7 @@ from airlock.adapters.s3_read import Access, ObjectReader
 from airlock.domain.package import ListedObject
 from airlock.domain.source import SourceLocation
 from airlock.errors import AirlockError, SourceRefused, StorageUnavailable
-from airlock.ports import Chunk
+from airlock.ports.object_storage import Chunk
 
 _REFUSED = {
     "NoSuchBucket": ("SRC001", "The bucket does not exist.", "Correct `source_location`, or create the bucket."),

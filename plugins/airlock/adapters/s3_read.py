@@ -31,7 +31,7 @@ from obstore.store import S3Store
 from airlock.domain.findings import shown
 from airlock.domain.package import ListedObject
 from airlock.errors import AirlockError, SourceChanged, SourceRefused, StorageUnavailable
-from airlock.ports import Chunk
+from airlock.ports.object_storage import Chunk
 
 if TYPE_CHECKING:
     from obstore import GetOptions

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from airlock.adapters.incoming_files import Tally
-from airlock.ports import Chunk
+from airlock.ports.object_storage import Chunk
 
 #: Files up to this length may be handed on, in memory.
 HANDED_ON_BYTES = 512 * 1024

@@ -25,7 +25,8 @@ from airlock.adapters.store_folders import (
     remove,
     unused_copy,
 )
-from airlock.ports import Clock, PackageUse
+from airlock.ports.clock import Clock
+from airlock.ports.package_store import PackageUse
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

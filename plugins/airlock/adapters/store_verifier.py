@@ -14,7 +14,8 @@ from airlock.adapters.incoming_files import READ_BYTES
 from airlock.adapters.store_folders import DAMAGED, Inode, StoreFolders, files_below, inode_of, remove
 from airlock.domain.package import FileEntry, Manifest
 from airlock.errors import StoreDamaged
-from airlock.ports import Clock, PackageUse
+from airlock.ports.clock import Clock
+from airlock.ports.package_store import PackageUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

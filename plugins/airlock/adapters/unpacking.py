@@ -18,7 +18,7 @@ from airlock.domain.archives import ArchiveForm, ArchiveMember, walk
 from airlock.domain.model_files.streams import Unreadable
 from airlock.domain.package import FileEntry
 from airlock.domain.progress import Progress
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 
 def members(form: ArchiveForm, archive: BinaryIO) -> Iterator[ArchiveMember]:

@@ -18,7 +18,7 @@ from airlock.domain.notification import (
     is_receiver,
     signature,
 )
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 
 #: Seconds until a connection stands, and until the answer begins.
 TIMEOUT_S = (5.0, 10.0)

@@ -20,16 +20,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from airlock.adapters.mirroring import Mirroring
-    from airlock.ports import (
-        Clock,
-        DagRuns,
-        Expectations,
-        ObjectStorage,
-        PackageStore,
-        Registry,
-        Reports,
-        RuntimeBackend,
-    )
+    from airlock.ports.clock import Clock
+    from airlock.ports.dag_runs import DagRuns
+    from airlock.ports.expectations import Expectations
+    from airlock.ports.object_storage import ObjectStorage
+    from airlock.ports.package_store import PackageStore
+    from airlock.ports.registry import Registry
+    from airlock.ports.reports import Reports
+    from airlock.ports.runtime_backend import RuntimeBackend
     from airlock.registry_ports import RegistryEditor, RegistryReader, Sweeps
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airlock.adapters.registry_reads import SqlRegistryReader
     from airlock.adapters.store_collector import Removal
     from airlock.adapters.store_verifier import Problem, Verified
-    from airlock.ports import Clock
+    from airlock.ports.clock import Clock
 
 EXIT_CLEAN, EXIT_PROBLEMS, EXIT_UNCHECKED = 0, 1, 2
 #: Long enough for the failed tasks of last week's import to be cleared.

@@ -9,7 +9,8 @@ from typing import Any
 from airlock.domain.record import Accepted
 from airlock.domain.request import parse_request
 from airlock.domain.version import EventKind, RunRef
-from airlock.ports import Clock, Registry
+from airlock.ports.clock import Clock
+from airlock.ports.registry import Registry
 
 
 def accept(conf: Mapping[str, Any], run: RunRef, *, registry: Registry, clock: Clock, by: str = "") -> Accepted:

@@ -11,7 +11,9 @@ from airlock.domain.package import Package
 from airlock.domain.record import Accepted
 from airlock.domain.version import EventKind
 from airlock.errors import ImageRefused
-from airlock.ports import History, PackageStore, RuntimeBackend
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import History
+from airlock.ports.runtime_backend import RuntimeBackend
 
 
 def bake(

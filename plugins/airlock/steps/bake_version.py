@@ -12,7 +12,11 @@ from airlock.domain.record import ModelVersion
 from airlock.domain.smoke import SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired
-from airlock.ports import Clock, Expectations, PackageStore, Registry, RuntimeBackend
+from airlock.ports.clock import Clock
+from airlock.ports.expectations import Expectations
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import Registry
+from airlock.ports.runtime_backend import RuntimeBackend
 from airlock.steps.bake import bake, nothing_to_bake
 from airlock.steps.build import known_runtime
 from airlock.steps.smoke import smoke

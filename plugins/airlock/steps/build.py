@@ -14,7 +14,9 @@ from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
 from airlock.errors import RuntimeUnavailable
-from airlock.ports import PackageStore, Registry, RuntimeBackend
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import Registry
+from airlock.ports.runtime_backend import RuntimeBackend
 from airlock.steps.bake import bake, nothing_to_bake
 from airlock.steps.obtain import obtain
 

@@ -24,7 +24,8 @@ from airlock.steps.model_files import read_evidence
 from airlock.steps.source_package import DIGEST, SourcePackage
 
 if TYPE_CHECKING:
-    from airlock.ports import ObjectStorage, PackageFiles
+    from airlock.ports.object_storage import ObjectStorage
+    from airlock.ports.package_store import PackageFiles
 
 #: Bytes of model files that a check fetches unless it is told otherwise.
 DEFAULT_READ_BYTES = 256_000_000

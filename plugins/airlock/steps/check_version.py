@@ -36,7 +36,10 @@ from airlock.errors import (
     TransientError,
     VersionBusy,
 )
-from airlock.ports import Clock, ObjectStorage, PackageStore, RuntimeBackend
+from airlock.ports.clock import Clock
+from airlock.ports.object_storage import ObjectStorage
+from airlock.ports.package_store import PackageStore
+from airlock.ports.runtime_backend import RuntimeBackend
 from airlock.registry_ports import Sweeps
 from airlock.steps.examine import config_bytes_of, examine
 from airlock.steps.fetch import SourceLook, look_at_source

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airlock.domain.version import RunRef
-from airlock.ports import Registry, RuntimeBackend
+from airlock.ports.registry import Registry
+from airlock.ports.runtime_backend import RuntimeBackend
 
 
 def close(run: RunRef, *, step: str, registry: Registry, backend: RuntimeBackend, ended: str) -> int:

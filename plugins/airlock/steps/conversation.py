@@ -23,7 +23,8 @@ from airlock.domain.smoke import (
 )
 from airlock.domain.user_image import WRITABLE_FOLDERS
 from airlock.errors import BackendUnavailable, SmokeFailed
-from airlock.ports import Clock, RunningService, ServiceExit
+from airlock.ports.clock import Clock
+from airlock.ports.running_service import RunningService, ServiceExit
 
 POLL_S = 0.2
 #: At first more often: a small model is there within a second or two.

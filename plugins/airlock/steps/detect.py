@@ -10,7 +10,8 @@ from airlock.domain.package import Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.user_image import detect_image
 from airlock.domain.version import EventKind
-from airlock.ports import PackageStore, Registry
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import Registry
 from airlock.steps.model_files import read_evidence
 
 

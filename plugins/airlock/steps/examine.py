@@ -25,7 +25,7 @@ from airlock.domain.service_code.checking import MAX_CODE_BYTES, check_code
 from airlock.steps.model_files import check_model_files, read_evidence
 
 if TYPE_CHECKING:
-    from airlock.ports import PackageFiles
+    from airlock.ports.package_store import PackageFiles
 
 
 def examine(

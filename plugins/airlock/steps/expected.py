@@ -9,7 +9,7 @@ from airlock.domain.expectations import SuiteReport
 from airlock.domain.findings import Severity
 from airlock.domain.smoke import HttpResponse, Sample
 from airlock.errors import SmokeFailed
-from airlock.ports import Judge
+from airlock.ports.expectations import Judge
 
 MAX_SHOWN = 5
 

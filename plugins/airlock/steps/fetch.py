@@ -16,7 +16,9 @@ from airlock.domain.record import Accepted
 from airlock.domain.source import SourceLocation
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected, SourceRefused
-from airlock.ports import IncomingFile, ObjectStorage, PackageStore, Registry
+from airlock.ports.object_storage import ObjectStorage
+from airlock.ports.package_store import IncomingFile, PackageStore
+from airlock.ports.registry import Registry
 
 MAX_SHOWN_NAMES = 5
 #: A digest of an object, or of the digests of its parts and their number.

@@ -21,7 +21,8 @@ from airlock.domain.revalidation import (
 from airlock.domain.sweeping import ALONE, Note, SweepState
 from airlock.domain.version import RunRef
 from airlock.errors import NoSuchVersion, VersionChanged
-from airlock.ports import Clock, Registry
+from airlock.ports.clock import Clock
+from airlock.ports.registry import Registry
 from airlock.registry_ports import Sweeps
 
 

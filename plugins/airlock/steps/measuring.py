@@ -28,7 +28,7 @@ from airlock.domain.smoke import (
     golden_pairs,
     latency_of,
 )
-from airlock.ports import AtOnce
+from airlock.ports.running_service import AtOnce
 from airlock.steps.conversation import Conversation
 
 

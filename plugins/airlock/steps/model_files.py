@@ -17,7 +17,7 @@ from airlock.domain.model_files.torch_file import MAX_SUMMED_BYTES
 from airlock.domain.package import Manifest
 
 if TYPE_CHECKING:
-    from airlock.ports import PackageFiles
+    from airlock.ports.package_store import PackageFiles
 
 
 def check_model_files(

@@ -9,7 +9,8 @@ from airlock.domain.image_reference import parse_reference
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.user_image import is_root
 from airlock.domain.version import EventKind
-from airlock.ports import Registry, RuntimeBackend
+from airlock.ports.registry import Registry
+from airlock.ports.runtime_backend import RuntimeBackend
 
 
 def obtain(

@@ -30,7 +30,8 @@ from airlock.domain.request import ImportRequest, parse_request
 from airlock.domain.source import Scheme, SourceLocation
 from airlock.domain.version import Status
 from airlock.errors import BatchRejected, PermanentError, Rejected, RequestRejected
-from airlock.ports import ObjectStorage, PackageStore
+from airlock.ports.object_storage import ObjectStorage
+from airlock.ports.package_store import PackageStore
 from airlock.registry_ports import RegistryReader
 from airlock.steps.check import check_source
 from airlock.steps.fetch import known_digest

@@ -9,7 +9,7 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.sweep_request import SweepRequest
 from airlock.domain.sweeping import Standing, SweepPlan, plan_sweep, rules_fingerprint, runtime_fingerprint
 from airlock.errors import NoSuchVersion
-from airlock.ports import Clock
+from airlock.ports.clock import Clock
 from airlock.registry_ports import Sweeps
 
 

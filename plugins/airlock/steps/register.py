@@ -16,7 +16,8 @@ from airlock.domain.record import Accepted, ModelVersion, Validated
 from airlock.domain.smoke import RECORD_ONLY, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
-from airlock.ports import Clock, Registry
+from airlock.ports.clock import Clock
+from airlock.ports.registry import Registry
 
 
 def register(

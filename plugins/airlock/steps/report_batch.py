@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airlock.domain.batch import BatchItem, BatchPlan, BatchRow, Outcome, Plan, short
 from airlock.domain.version import RunRef, Status
-from airlock.ports import Registry
+from airlock.ports.registry import Registry
 from airlock.registry_ports import RegistryReader
 
 #: The DAG whose runs import the packages.

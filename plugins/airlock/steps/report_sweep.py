@@ -9,7 +9,9 @@ from airlock.domain.revalidation import SWEEP_SUITE, SweepPart, SweepReport, reg
 from airlock.domain.sweeping import SweepPlan
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError
-from airlock.ports import Clock, Expectations, Reports
+from airlock.ports.clock import Clock
+from airlock.ports.expectations import Expectations
+from airlock.ports.reports import Reports
 from airlock.registry_ports import Sweeps
 
 

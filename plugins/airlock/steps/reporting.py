@@ -20,7 +20,10 @@ from airlock.domain.package import FileEntry, Manifest
 from airlock.domain.record import Accepted
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError, PackageRejected
-from airlock.ports import Clock, Expectations, Judge, PackageFiles, Reports
+from airlock.ports.clock import Clock
+from airlock.ports.expectations import Expectations, Judge
+from airlock.ports.package_store import PackageFiles
+from airlock.ports.reports import Reports
 
 Log = Callable[[str], None]
 

@@ -13,7 +13,10 @@ from airlock.domain.smoke import SmokeReport, Verdict
 from airlock.domain.sweeping import Note
 from airlock.domain.version import EventKind, Reservation, RunRef
 from airlock.errors import AirlockError, NoSuchVersion, SettingInvalid, TransientError, VersionBusy
-from airlock.ports import Clock, Expectations, PackageStore, RuntimeBackend
+from airlock.ports.clock import Clock
+from airlock.ports.expectations import Expectations
+from airlock.ports.package_store import PackageStore
+from airlock.ports.runtime_backend import RuntimeBackend
 from airlock.registry_ports import RegistryReader, Sweeps
 from airlock.steps.check_version import problem_of
 from airlock.steps.smoke import smoke

@@ -9,7 +9,7 @@ from typing import Any
 from airlock.domain.form_samples import read_form
 from airlock.domain.package import Package
 from airlock.errors import SmokeFailed
-from airlock.ports import PackageStore
+from airlock.ports.package_store import PackageStore
 
 SAMPLES_FOLDER = "samples/"
 MAX_SAMPLE_BYTES = 10 * 1024 * 1024

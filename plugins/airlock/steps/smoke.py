@@ -16,7 +16,12 @@ from airlock.domain.sample_requests import sample_requests
 from airlock.domain.smoke import GoldenPair, Sample, SmokeReport, Verdict
 from airlock.domain.version import EventKind
 from airlock.errors import DeviceRequired, SmokeFailed
-from airlock.ports import Clock, Expectations, History, Launch, PackageStore, RuntimeBackend
+from airlock.ports.clock import Clock
+from airlock.ports.expectations import Expectations
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import History
+from airlock.ports.running_service import Launch
+from airlock.ports.runtime_backend import RuntimeBackend
 from airlock.steps.bake import bake
 from airlock.steps.build import Made, built_event, first_made, known_runtime, plan_for
 from airlock.steps.conversation import Conversation

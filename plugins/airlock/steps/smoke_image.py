@@ -20,7 +20,12 @@ from airlock.domain.smoke import (
 from airlock.domain.user_image import DEFAULT_MEMORY_MB, users_to_try
 from airlock.domain.version import EventKind
 from airlock.errors import ImageRefused, SmokeFailed
-from airlock.ports import Clock, Expectations, History, ImageLaunch, PackageStore, RunningImage, RuntimeBackend
+from airlock.ports.clock import Clock
+from airlock.ports.expectations import Expectations
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import History
+from airlock.ports.running_service import ImageLaunch, RunningImage
+from airlock.ports.runtime_backend import RuntimeBackend
 from airlock.steps.conversation import POLL_S, WRONG_PORT_REMEDY, Conversation
 from airlock.steps.expected import judge_answers
 from airlock.steps.measuring import passed_report, time_requests, told_event

@@ -13,7 +13,7 @@ from airlock.domain.source import SourceLocation
 from airlock.errors import StoreDamaged
 
 if TYPE_CHECKING:
-    from airlock.ports import ObjectStorage
+    from airlock.ports.object_storage import ObjectStorage
 
 #: What the one package of a source is called; it has no digest before it is imported.
 DIGEST = "source"

@@ -14,7 +14,10 @@ from airlock.domain.package import Manifest, Package
 from airlock.domain.record import Accepted, Validated
 from airlock.domain.version import EventKind
 from airlock.errors import PackageRejected
-from airlock.ports import Clock, PackageFiles, PackageStore, Registry, Reports
+from airlock.ports.clock import Clock
+from airlock.ports.package_store import PackageFiles, PackageStore
+from airlock.ports.registry import Registry
+from airlock.ports.reports import Reports
 from airlock.steps.examine import config_bytes_of, examine
 from airlock.steps.model_files import read_evidence
 from airlock.steps.reporting import NotedFiles, keep_package

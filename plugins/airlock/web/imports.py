@@ -16,7 +16,7 @@ from airlock.domain.record import VersionRow
 from airlock.domain.request import parse_new_dependencies
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError, NotStarted, RequestRejected, RunRefused, VersionExists
-from airlock.ports import DagRuns
+from airlock.ports.dag_runs import DagRuns
 from airlock.registry_ports import RegistryReader
 from airlock.web.access import DAG_ID, REVALIDATE_DAG_ID, may_change
 from airlock.web.changes import Lines, lines_of, live_version

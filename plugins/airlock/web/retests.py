@@ -8,7 +8,8 @@ from airlock.domain.record import VersionRow
 from airlock.domain.revalidation import Outcome, SweepReport
 from airlock.domain.version import RunRef
 from airlock.errors import ReportsUnavailable
-from airlock.ports import DagRuns, Reports
+from airlock.ports.dag_runs import DagRuns
+from airlock.ports.reports import Reports
 from airlock.web.access import REVALIDATE_DAG_ID
 
 _GOOD = (Outcome.FIT, Outcome.RETURNED)

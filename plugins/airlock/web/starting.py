@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.request import given_fields, parse_request
 from airlock.domain.version import RunRef
-from airlock.ports import DagRuns, Registry
+from airlock.ports.dag_runs import DagRuns
+from airlock.ports.registry import Registry
 from airlock.web.access import DAG_ID
 
 

@@ -9,7 +9,10 @@ from fastapi import Depends
 
 from airlock.adapters.settings import from_airflow
 from airlock.adapters.wiring import Wiring
-from airlock.ports import DagRuns, PackageStore, Registry, Reports
+from airlock.ports.dag_runs import DagRuns
+from airlock.ports.package_store import PackageStore
+from airlock.ports.registry import Registry
+from airlock.ports.reports import Reports
 from airlock.registry_ports import RegistryEditor, RegistryReader, Sweeps
 
 
