@@ -32,7 +32,8 @@ from airlock.domain.smoke import Verdict
 from airlock.domain.version import Reservation, RunRef, Status
 from airlock.errors import BackendUnavailable, BuildFailed
 from airlock.operators import base, telemetry
-from tests.fakes import FakeClock, FakeRegistry
+from tests.fakes.clock import FakeClock
+from tests.fakes.registry import FakeRegistry
 from tests.otlp_listener import Collected, OtlpListener
 from tests.statsd_listener import StatsdListener
 

@@ -19,7 +19,7 @@ from airlock.domain.package import FetchLimits, ListedObject
 from airlock.domain.source import Scheme, SourceLocation
 from airlock.errors import PackageRejected, SettingInvalid, SourceChanged, SourceRefused
 from airlock.steps.fetch import stage
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 LIMITS = FetchLimits(max_package_bytes=10_000_000, max_objects=100)
 

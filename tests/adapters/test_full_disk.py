@@ -18,7 +18,7 @@ from airlock.adapters.store_verifier import StoreVerifier
 from airlock.domain.archives import ArchiveForm
 from airlock.errors import StoreFull
 from airlock.ports.package_store import IncomingFile
-from tests.fakes import FakeUse
+from tests.fakes.package_store import FakeUse
 
 DISK_BYTES = 24_000_000
 

@@ -25,7 +25,7 @@ from airlock.adapters.store_verifier import StoreVerifier
 from airlock.domain.version import RunRef, Status
 from tests.adapters import killed_importer
 from tests.conftest import Bucket
-from tests.fakes import FakeUse
+from tests.fakes.package_store import FakeUse
 from tests.unit.given import ROOT, manifest_of
 
 SEED = 20_260

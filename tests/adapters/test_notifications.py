@@ -24,7 +24,7 @@ from airlock.domain.notification import Delivery, Notification, is_receiver, sig
 from airlock.domain.record import ModelVersion
 from airlock.domain.registered import Page
 from airlock.domain.version import RunRef, Status
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 SECRET = "of both sides"
 

@@ -24,7 +24,7 @@ from airlock.adapters.package_store import PackageFolderStore
 from airlock.errors import SourceChanged, StorageUnavailable, StoreAway, StoreDamaged, StoreFull
 from airlock.ports.object_storage import Chunk
 from airlock.ports.package_store import IncomingFile
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 FILES = {"model/config.json": b"{}", "model/sub/weights.bin": bytes(range(256)) * 100, "model/empty": b""}
 LISTING = "a" * 64

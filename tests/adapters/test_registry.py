@@ -17,7 +17,7 @@ from airlock.domain.registered import Page, VersionFilter
 from airlock.domain.request import ImportRequest, parse_request
 from airlock.domain.version import EventKind, RunRef, Status
 from airlock.errors import RegistryUnavailable, SettingInvalid, VersionExists, VersionGone
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 
 def a_request(**changes: Any) -> ImportRequest:

@@ -21,7 +21,7 @@ from airlock.domain.sweeping import Note, SweepState
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
 from scripts.registry_filler import fill
-from tests.fakes import FakeClock
+from tests.fakes.clock import FakeClock
 
 Imported = Callable[..., ModelVersion]
 RUN = RunRef(dag_id="revalidate_models", run_id="night-1")

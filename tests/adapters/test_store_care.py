@@ -24,7 +24,8 @@ from airlock.adapters.store_folders import OLD_COPY_S
 from airlock.adapters.store_verifier import Problem, StoreVerifier, Verified
 from airlock.errors import StoreDamaged
 from airlock.ports.package_store import IncomingFile
-from tests.fakes import FakeClock, FakeUse
+from tests.fakes.clock import FakeClock
+from tests.fakes.package_store import FakeUse
 
 WEIGHTS = os.urandom(MIN_SHARED_BYTES)
 FILES = {"model/config.json": b"{}", "model/sub/weights.bin": WEIGHTS}

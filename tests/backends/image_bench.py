@@ -17,7 +17,7 @@ from airlock.domain.image import Image
 from airlock.domain.image_reference import parse_reference
 from airlock.domain.smoke import SmokeReport
 from airlock.errors import AirlockError
-from tests.fakes import FakeStore
+from tests.fakes.package_store import FakeStore
 from tests.unit.given import RUN
 from tests.unit.line import Line
 

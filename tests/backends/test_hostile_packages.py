@@ -24,7 +24,7 @@ from airlock.domain.image import Isolation
 from airlock.domain.version import RunRef
 from airlock.errors import SmokeFailed
 from tests.at_once import ended
-from tests.fakes import FakeStore
+from tests.fakes.package_store import FakeStore
 from tests.unit.given import PICKLE
 from tests.unit.line import Line
 

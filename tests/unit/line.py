@@ -24,16 +24,14 @@ from airlock.steps.register import register
 from airlock.steps.reporting import ReportingExpectations, judged_files, refusal_reported
 from airlock.steps.smoke import smoke
 from airlock.steps.validate import validate
-from tests.fakes import (
-    Behaviour,
-    FakeBackend,
-    FakeClock,
-    FakeExpectations,
-    FakeRegistry,
-    FakeReports,
-    FakeStorage,
-    FakeStore,
-)
+from tests.fakes.clock import FakeClock
+from tests.fakes.expectations import FakeExpectations
+from tests.fakes.object_storage import FakeStorage
+from tests.fakes.package_store import FakeStore
+from tests.fakes.registry import FakeRegistry
+from tests.fakes.reports import FakeReports
+from tests.fakes.running_service import Behaviour
+from tests.fakes.runtime_backend import FakeBackend
 from tests.unit.given import CATALOGUE, CONF, IRIS_ANSWER, RUN, config_schema, iris_files
 
 Value = TypeVar("Value")

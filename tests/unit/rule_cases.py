@@ -18,7 +18,7 @@ from airlock.domain.package import FetchLimits
 from airlock.domain.source import SourceLocation
 from airlock.errors import PermanentError, Rejected
 from airlock.steps.check import check_source
-from tests.fakes import FakeStorage
+from tests.fakes.object_storage import FakeStorage
 from tests.unit.given import (
     CATALOGUE,
     IRIS_CONFIG,

@@ -13,7 +13,7 @@ from airlock.adapters.wiring import Wiring
 from airlock.errors import SettingInvalid, StorageUnavailable
 from airlock.operators import arrivals as module
 from airlock.operators.arrivals import MAX_TOLD, ArrivalTrigger, arrivals, arrived
-from tests.fakes import FakeStorage
+from tests.fakes.object_storage import FakeStorage
 
 Look = set[tuple[str, str]] | StorageUnavailable
 

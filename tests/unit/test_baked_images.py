@@ -15,7 +15,7 @@ from airlock.domain.package import FileEntry, Manifest
 from airlock.domain.record import ModelVersion
 from airlock.errors import BuildFailed, DeviceRequired, ImageRefused, SmokeFailed
 from airlock.steps.bake_version import bake_version
-from tests.fakes import Behaviour
+from tests.fakes.running_service import Behaviour
 from tests.unit.given import iris_files, runtime
 from tests.unit.line import Line
 from tests.unit.test_step_image import a_line

@@ -21,7 +21,7 @@ from airlock.domain.source import SourceLocation
 from airlock.errors import SourceChanged, SourceRefused
 from airlock.steps.check import CheckReport, check, check_source
 from airlock.steps.source_package import MAX_KEPT_FILE_BYTES, SourcePackage
-from tests.fakes import FakeStorage
+from tests.fakes.object_storage import FakeStorage
 from tests.unit.given import CATALOGUE, PICKLE, archive, changed, config_schema, iris_files
 from tests.unit.model_bytes import written
 from tests.unit.test_rejected_packages import CASES as REJECTED

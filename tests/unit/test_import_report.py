@@ -17,7 +17,8 @@ from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, PackageRejected, ReportsUnavailable, SmokeFailed
 from airlock.ports.reports import Reports
 from airlock.steps.reporting import complete_report
-from tests.fakes import FakeExpectations, FakeReports
+from tests.fakes.expectations import FakeExpectations
+from tests.fakes.reports import FakeReports
 from tests.unit.given import RUN, SERVICE, changed, iris_files
 from tests.unit.line import Line
 from tests.unit.model_bytes import written

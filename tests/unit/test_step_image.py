@@ -14,7 +14,7 @@ from airlock.domain.smoke import WARM_UP_REQUESTS, HttpRequest, HttpResponse, Si
 from airlock.domain.user_image import NOBODY
 from airlock.errors import AirlockError, BackendUnavailable, DeviceRequired, ImageRefused, SmokeFailed
 from airlock.ports.running_service import ServiceExit
-from tests.fakes import Behaviour
+from tests.fakes.running_service import Behaviour
 from tests.unit.line import Line
 
 SUM = {"type": "object", "required": ["sum"], "properties": {"sum": {"type": "number"}}}

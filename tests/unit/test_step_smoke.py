@@ -26,7 +26,7 @@ from airlock.domain.version import RunRef
 from airlock.errors import BackendUnavailable, BuildFailed, DeviceRequired, SmokeFailed
 from airlock.ports.running_service import ServiceExit
 from airlock.steps.samples import MAX_SAMPLE_BYTES
-from tests.fakes import Behaviour
+from tests.fakes.running_service import Behaviour
 from tests.unit.given import IRIS_ANSWER, SERVICE, ZIPPED, changed, iris_files
 from tests.unit.line import Line
 

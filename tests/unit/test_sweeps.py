@@ -49,7 +49,7 @@ from airlock.steps.judge_versions import judge_versions
 from airlock.steps.plan_sweep import choose_versions
 from airlock.steps.report_sweep import report_sweep
 from airlock.steps.retest import retest
-from tests.fakes import Behaviour
+from tests.fakes.running_service import Behaviour
 from tests.unit.given import CATALOGUE, IRIS_ANSWER, config_schema, iris_files, runtime
 from tests.unit.line import Line
 

@@ -87,7 +87,7 @@ class Site:
         from airlock.adapters.registry_sweeps import SqlSweeps
         from airlock.web import access, wired
         from airlock.web.api.app import API_PREFIX
-        from tests.fakes import FakeReports
+        from tests.fakes.reports import FakeReports
 
         self.runs = FakeRuns()
         self.reports = FakeReports()

@@ -377,7 +377,7 @@ class Adapters:
 
     def __init__(self, files: dict[str, bytes]) -> None:
         from airlock.domain.package import FetchLimits
-        from tests.fakes import FakeStorage
+        from tests.fakes.object_storage import FakeStorage
         from tests.unit.given import CATALOGUE, config_schema
 
         self._storage = FakeStorage({"models": files})

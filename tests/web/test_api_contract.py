@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.fakes import FakeStore
+from tests.fakes.package_store import FakeStore
 from tests.web.conftest import Site
 from tests.web.test_api import Adapters, Runs
 
