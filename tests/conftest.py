@@ -185,3 +185,16 @@ def bucket(s3_client: Any, request: pytest.FixtureRequest) -> Bucket:
     import uuid
 
     return Bucket(s3_client, f"test-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a registry without versions; making its schema takes longer than most tests."""
+    from airlock.adapters.registry_schema import open_engine, upgrade
+
+    path = tmp_path_factory.mktemp("registry") / "empty.db"
+    engine = open_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    # The last connection to close writes everything into the one file.
+    engine.dispose()
+    return path

@@ -61,7 +61,7 @@ class Line:
         self.base_image_prefix = ""
 
     def accept(self, run: RunRef = RUN, **conf: Any) -> Accepted:
-        return _passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
+        return passed(accept({**CONF, **conf}, run, registry=self.registry, clock=self.clock))
 
     def fetch(self, accepted: Accepted) -> Package:
         with refusal_reported(accepted, reports=self.reports, clock=self.clock, log=self.told.append):
@@ -73,7 +73,7 @@ class Line:
                 limits=self.limits,
                 log=lambda line: None,
             )
-        return _passed(package)
+        return passed(package)
 
     def validate(self, accepted: Accepted, package: Package) -> Validated:
         validated = validate(
@@ -87,13 +87,13 @@ class Line:
             clock=self.clock,
             log=self.told.append,
         )
-        return _passed(validated)
+        return passed(validated)
 
     def detect(self, accepted: Accepted, package: Package, validated: Validated) -> Detection:
         detection = detect(
             accepted, package, validated, store=self.store, registry=self.registry, catalogue=self.catalogue
         )
-        return _passed(detection)
+        return passed(detection)
 
     def build(self, accepted: Accepted, package: Package, validated: Validated, detection: Detection) -> Image:
         image = build(
@@ -108,7 +108,7 @@ class Line:
             base_image_prefix=self.base_image_prefix,
             log=self.build_log.append,
         )
-        return _passed(image)
+        return passed(image)
 
     def until_built(self, **conf: Any) -> tuple[Accepted, Package, Validated, Detection, Image]:
         accepted = self.accept(**conf)
@@ -140,7 +140,7 @@ class Line:
             ),
             log=self.build_log.append,
         )
-        return _passed(report)
+        return passed(report)
 
     def register(
         self, built: tuple[Accepted, Package, Validated, Detection, Image], *reports: SmokeReport
@@ -172,7 +172,7 @@ class Line:
         return [event.text for event in self.row(version).events]
 
 
-def _passed(value: Value) -> Value:
+def passed(value: Value) -> Value:
     """The value as the next task receives it."""
     received = decode(type(value), json.loads(json.dumps(encode(value))))
     assert received == value

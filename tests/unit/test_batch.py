@@ -13,7 +13,7 @@ import pytest
 
 from airlock.adapters.registry import SqlRegistry
 from airlock.adapters.registry_reads import SqlRegistryReader
-from airlock.adapters.registry_schema import open_engine, upgrade
+from airlock.adapters.registry_schema import open_engine
 from airlock.codec import decode, encode
 from airlock.domain.batch import (
     MAX_PACKAGES,
@@ -54,19 +54,9 @@ class BatchLine(Line):
         self.reader = SqlRegistryReader(engine, self.clock)
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry without versions; making its tables takes longer than a test."""
-    path = tmp_path_factory.mktemp("registry") / "registry.db"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def line(tables: Path, tmp_path: Path) -> Iterator[BatchLine]:
-    made = BatchLine(Path(shutil.copy(tables, tmp_path)))
+def line(empty_registry: Path, tmp_path: Path) -> Iterator[BatchLine]:
+    made = BatchLine(Path(shutil.copy(empty_registry, tmp_path)))
     yield made
     made.registry.engine.dispose()
 

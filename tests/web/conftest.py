@@ -13,19 +13,6 @@ import pytest
 from fastapi import FastAPI, HTTPException
 
 
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a registry without versions; making its schema takes longer than most tests."""
-    from airlock.adapters.registry_schema import open_engine, upgrade
-
-    path = tmp_path_factory.mktemp("registry") / "empty.db"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    # The last connection to close writes everything into the one file.
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
 def engine(tmp_path: Path, empty_registry: Path) -> Iterator[Any]:
     from airlock.adapters.registry_schema import open_engine
