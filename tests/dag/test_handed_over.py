@@ -25,7 +25,7 @@ READY_S = 120
 @pytest.fixture
 def handed(docker: Installation, upload: Upload, run_import: Callable[..., Outcome]) -> Callable[[str, int], str]:
     """The manifest of a version that was just imported, for a platform and a port of the host."""
-    from airlock.domain.deployment import Platform, hand_off
+    from airlock.domain.deployment.hand_off import Platform, hand_off
     from airlock.web.api.deployment import written
 
     name = f"handed-{upload.bucket.name[-8:]}".strip("-")

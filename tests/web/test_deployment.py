@@ -21,15 +21,9 @@ import pytest
 import yaml
 
 from airlock.codec import encode
-from airlock.domain.deployment import (
-    Platform,
-    compose_file,
-    docker_command,
-    hand_off,
-    kserve_object,
-    kubernetes_objects,
-    platform_name,
-)
+from airlock.domain.deployment.docker_manifests import compose_file, docker_command
+from airlock.domain.deployment.hand_off import Platform, hand_off, platform_name
+from airlock.domain.deployment.kubernetes_manifests import kserve_object, kubernetes_objects
 from airlock.domain.device import Device
 from airlock.domain.health import Health
 from airlock.domain.health_check import check_command

@@ -9,16 +9,9 @@ import yaml
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from airlock.domain.deployment import (
-    DEFAULT_HOST_PORT,
-    HandOff,
-    Platform,
-    compose_file,
-    docker_command,
-    hand_off,
-    kserve_object,
-    kubernetes_objects,
-)
+from airlock.domain.deployment.docker_manifests import compose_file, docker_command
+from airlock.domain.deployment.hand_off import DEFAULT_HOST_PORT, HandOff, Platform, hand_off
+from airlock.domain.deployment.kubernetes_manifests import kserve_object, kubernetes_objects
 from airlock.domain.device import Device
 from airlock.web.api.problems import documented
 from airlock.web.api.reading import ONE, existing
