@@ -81,25 +81,9 @@ def smoke(
         BuildFailed: The device's own build ends with an error.
         BackendUnavailable: The engine did not answer.
     """
-    if device not in detection.devices:
-        if device in accepted.request.required_devices:
-            raise DeviceRequired(
-                "SMK022",
-                f"The request demands a test on {device.value}; "
-                f"{detection.engine} {detection.runtime} does not serve it.",
-                "Choose a runtime that serves the device, or leave it out of `required_devices`.",
-            )
-        return SmokeReport(device=device, verdict=Verdict.NOT_SERVED, isolation=image.isolation)
-    if device not in backend.devices():
-        registry.add_event(accepted.reservation, EventKind.NORMAL, f"Not tested on {device.value}: no device.")
-        if device in accepted.request.required_devices:
-            raise DeviceRequired(
-                "SMK020",
-                f"The request demands a test on {device.value}; this worker has no such device.",
-                f"Start a worker with one, or leave {device.value} out of `required_devices`.",
-            )
-        return SmokeReport(device=device, verdict=Verdict.NO_DEVICE, isolation=image.isolation)
-
+    report = _not_testable(device, accepted, detection, image, backend, registry)
+    if report is not None:
+        return report
     if detection.engine == IMAGE:
         return smoke_image(
             device,
@@ -145,40 +129,34 @@ def smoke(
         task=task,
         attempt=attempt,
     )
-    api = validated.config.apis[0] if validated.config.apis else None
-    with expectations.judging() as judge:
-        # The judge starts beside the service, and its start is none of the service's.
-        started = clock.monotonic()
-        with backend.serve(launch) as service:
-            start_s = clock.monotonic() - started
-            test = Conversation(
-                service=service,
-                api=api,
-                wrapped=ENGINES[detection.engine].json_only,
-                clock=clock,
-                memory_mb=launch.memory_mb,
-            )
-            test.until_ready(samples[0], started + (accepted.request.startup_timeout_s or runtime.startup_timeout_s))
-            ready_s = clock.monotonic() - started
-            checked = [(sample, test.check(sample)) for sample in samples]
-            judge.ready()
-            timed = time_requests(test, samples[0])
-            suites = judge_answers(judge, checked, timed.answers, test.failed)
-    report = passed_report(
-        device,
-        tested,
-        checked,
-        timed,
-        suites,
-        isolation=backend.isolation,
-        start_s=start_s,
-        ready_s=ready_s,
-        memory_mb=launch.memory_mb,
-        specs=specs,
-        devices=detection.devices,
-    )
+    report = _tested(launch, samples, accepted, validated, detection, backend, expectations, clock)
     registry.add_event(accepted.reservation, EventKind.NORMAL, told_event(report))
     return report
+
+
+def _not_testable(
+    device: Device, accepted: Accepted, detection: Detection, image: Image, backend: RuntimeBackend, registry: History
+) -> SmokeReport | None:
+    """What is said of a device that the runtime does not serve, or that this worker does not have."""
+    if device not in detection.devices:
+        if device in accepted.request.required_devices:
+            raise DeviceRequired(
+                "SMK022",
+                f"The request demands a test on {device.value}; "
+                f"{detection.engine} {detection.runtime} does not serve it.",
+                "Choose a runtime that serves the device, or leave it out of `required_devices`.",
+            )
+        return SmokeReport(device=device, verdict=Verdict.NOT_SERVED, isolation=image.isolation)
+    if device not in backend.devices():
+        registry.add_event(accepted.reservation, EventKind.NORMAL, f"Not tested on {device.value}: no device.")
+        if device in accepted.request.required_devices:
+            raise DeviceRequired(
+                "SMK020",
+                f"The request demands a test on {device.value}; this worker has no such device.",
+                f"Start a worker with one, or leave {device.value} out of `required_devices`.",
+            )
+        return SmokeReport(device=device, verdict=Verdict.NO_DEVICE, isolation=image.isolation)
+    return None
 
 
 def _no_build(
@@ -196,6 +174,52 @@ def _no_build(
             f"{remedies[0]} Or leave {device.value} out of `required_devices`.",
         )
     return SmokeReport(device=device, verdict=Verdict.NO_BUILD, isolation=image.isolation)
+
+
+def _tested(
+    launch: Launch,
+    samples: Sequence[Sample],
+    accepted: Accepted,
+    validated: Validated,
+    detection: Detection,
+    backend: RuntimeBackend,
+    expectations: Expectations,
+    clock: Clock,
+) -> SmokeReport:
+    """What a service that is started for it answers to the samples."""
+    api = validated.config.apis[0] if validated.config.apis else None
+    startup_timeout_s = accepted.request.startup_timeout_s or launch.runtime.startup_timeout_s
+    with expectations.judging() as judge:
+        # The judge starts beside the service, and its start is none of the service's.
+        started = clock.monotonic()
+        with backend.serve(launch) as service:
+            start_s = clock.monotonic() - started
+            test = Conversation(
+                service=service,
+                api=api,
+                wrapped=ENGINES[detection.engine].json_only,
+                clock=clock,
+                memory_mb=launch.memory_mb,
+            )
+            test.until_ready(samples[0], started + startup_timeout_s)
+            ready_s = clock.monotonic() - started
+            checked = [(sample, test.check(sample)) for sample in samples]
+            judge.ready()
+            timed = time_requests(test, samples[0])
+            suites = judge_answers(judge, checked, timed.answers, test.failed)
+    return passed_report(
+        launch.device,
+        launch.image,
+        checked,
+        timed,
+        suites,
+        isolation=backend.isolation,
+        start_s=start_s,
+        ready_s=ready_s,
+        memory_mb=launch.memory_mb,
+        specs=accepted.request.minimum_specs,
+        devices=detection.devices,
+    )
 
 
 def read_samples(validated: Validated, package: Package, store: PackageStore) -> tuple[Sample, ...]:
