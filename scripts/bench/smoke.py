@@ -28,7 +28,7 @@ from airlock.domain.device import Device
 from airlock.domain.image import PACKAGE_FOLDER, Image, plan_build
 from airlock.domain.package import FetchLimits, Package
 from airlock.domain.record import Accepted, Validated
-from airlock.domain.request import parse_request
+from airlock.domain.request_form import parse_request
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.domain.version import Reservation, RunRef
 from airlock.ports.running_service import AtOnce, Launch, RunningService

@@ -13,7 +13,7 @@ from airlock.adapters.registry_schema import open_engine
 from airlock.adapters.s3 import S3Storage
 from airlock.domain.package import FetchLimits, Package
 from airlock.domain.record import Accepted
-from airlock.domain.request import parse_request
+from airlock.domain.request_form import parse_request
 from airlock.domain.version import RunRef
 from airlock.steps.fetch import fetch
 

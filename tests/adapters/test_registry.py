@@ -14,7 +14,8 @@ from airlock.adapters.registry_reads import SqlRegistryReader
 from airlock.adapters.registry_schema import open_engine
 from airlock.domain.record import VersionRow
 from airlock.domain.registered import Page, VersionFilter
-from airlock.domain.request import ImportRequest, parse_request
+from airlock.domain.request import ImportRequest
+from airlock.domain.request_form import parse_request
 from airlock.domain.version import EventKind, RunRef, Status
 from airlock.errors import RegistryUnavailable, SettingInvalid, VersionExists, VersionGone
 from tests.fakes.clock import FakeClock

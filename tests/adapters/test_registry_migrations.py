@@ -19,7 +19,7 @@ from airlock.adapters.registry_tables import metadata
 from airlock.codec import encode
 from airlock.domain.record import ModelVersion
 from airlock.domain.registered import Page, VersionFilter
-from airlock.domain.request import parse_request
+from airlock.domain.request_form import parse_request
 from airlock.domain.version import RunRef, Status
 
 TABLES = (

@@ -16,7 +16,7 @@ from airlock.adapters.registry_sweeps import SqlSweeps
 from airlock.domain.device import Device
 from airlock.domain.record import ModelVersion
 from airlock.domain.registered import HealthPoint
-from airlock.domain.request import parse_request
+from airlock.domain.request_form import parse_request
 from airlock.domain.sweeping import Note, SweepState
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy

@@ -38,7 +38,7 @@ def test_the_dag_is_one_straight_line_with_three_tests_beside_each_other(install
 
 
 def test_every_field_of_the_form_has_a_section_a_title_and_help(installation: Installation) -> None:
-    from airlock.domain.request import FIELDS
+    from airlock.domain.request_form import FIELDS
 
     params = load_dag().params
     assert sorted(params) == sorted(FIELDS)

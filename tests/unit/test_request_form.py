@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
-from airlock.domain.request import (
-    FIELDS,
-    SPEC_LIMITS,
-    Document,
-    ImportRequest,
-    MinimumSpecs,
-    given_fields,
-    parse_request,
-)
+from airlock.domain.request import Document, ImportRequest, MinimumSpecs
+from airlock.domain.request_form import FIELDS, SPEC_LIMITS, given_fields, parse_request
 from airlock.domain.source import SourceLocation
 from airlock.errors import RequestRejected
 from tests.unit.given import CONF

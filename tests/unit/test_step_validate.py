@@ -11,7 +11,7 @@ import pytest
 from airlock.domain.dependencies import Dependency
 from airlock.domain.findings import Finding
 from airlock.domain.record import Validated
-from airlock.domain.request import parse_request
+from airlock.domain.request_form import parse_request
 from airlock.domain.rules import RULES
 from airlock.errors import PackageRejected, StoreDamaged
 from tests.unit.given import CONF, SERVICE, ZIPPED, changed, iris_files

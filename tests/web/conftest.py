@@ -163,7 +163,7 @@ def registry(site: Site) -> Any:
 @pytest.fixture
 def reserve(registry: Any) -> Callable[..., Any]:
     """Reserves a version of a model."""
-    from airlock.domain.request import parse_request
+    from airlock.domain.request_form import parse_request
     from airlock.domain.version import RunRef
 
     def reserve(run: str, **conf: Any) -> Any:

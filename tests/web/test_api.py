@@ -463,7 +463,7 @@ def test_the_description_is_readable_without_the_internet(site: Site) -> None:
 def test_the_description_has_every_field_of_the_import_form(site: Site) -> None:
     import jsonschema
 
-    from airlock.domain.request import FIELDS
+    from airlock.domain.request_form import FIELDS
 
     described = site.get(f"{API}/openapi.json").json()
     body = described["paths"]["/imports"]["post"]["requestBody"]

@@ -45,7 +45,7 @@ def run_id(name: str) -> str:
 
 def fill(site: Site) -> None:
     """Models of every kind: imported twice, refused by rules, under way, with labels, an alias and a stage."""
-    from airlock.domain.request import parse_request
+    from airlock.domain.request_form import parse_request
     from airlock.domain.version import RunRef
     from airlock.errors import PackageRejected
     from tests.unit.given import changed, iris_files

@@ -16,7 +16,7 @@ from typing import Any
 
 from airlock.domain.findings import shown
 from airlock.domain.jsontext import MAX_TEXT_BYTES, JsonTextError, parse_json
-from airlock.domain.request import FIELDS
+from airlock.domain.request_form import FIELDS
 from airlock.errors import BatchRejected
 
 #: As many tasks Airflow makes of one list, with some to spare.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlock.domain.form_reader import FormReader
-from airlock.domain.request import FIELDS
+from airlock.domain.request_form import FIELDS
 from airlock.domain.source import DEFAULT_CONNECTION, Scheme, SourceLocation, parse_prefix
 from airlock.errors import RequestRejected
 

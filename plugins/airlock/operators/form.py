@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from airlock.domain.device import Device
-from airlock.domain.request import (
+from airlock.domain.request_form import (
     DEPLOYMENT_TYPES,
     DEVICE_TOLERANCE_LIMITS,
     MAX_DESCRIPTION_CHARACTERS,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from airlock.domain.record import Accepted
-from airlock.domain.request import parse_request
+from airlock.domain.request_form import parse_request
 from airlock.domain.version import EventKind, RunRef
 from airlock.ports.clock import Clock
 from airlock.ports.registry import Registry

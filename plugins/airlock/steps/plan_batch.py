@@ -26,7 +26,8 @@ from airlock.domain.catalogue import Catalogue
 from airlock.domain.package import FetchLimits
 from airlock.domain.record import VersionRow
 from airlock.domain.registered import MAX_PAGE, Page, VersionFilter
-from airlock.domain.request import ImportRequest, parse_request
+from airlock.domain.request import ImportRequest
+from airlock.domain.request_form import parse_request
 from airlock.domain.source import Scheme, SourceLocation
 from airlock.domain.version import Status
 from airlock.errors import BatchRejected, PermanentError, Rejected, RequestRejected

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, HTTPException, Request, Response
 
 from airlock.domain.findings import Finding
 from airlock.domain.record import VersionRow
-from airlock.domain.request import MAX_DESCRIPTION_CHARACTERS, MAX_LABELS, parse_changes
+from airlock.domain.request_form import MAX_DESCRIPTION_CHARACTERS, MAX_LABELS, parse_changes
 from airlock.domain.version import Stage, Status
 from airlock.errors import AirlockError, AliasRefused, RequestRejected, VersionBusy
 from airlock.registry_ports import RegistryReader

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.findings import Finding
 from airlock.domain.record import VersionRow
-from airlock.domain.request import parse_new_dependencies
+from airlock.domain.request_form import parse_new_dependencies
 from airlock.domain.version import RunRef
 from airlock.errors import AirlockError, NotStarted, RequestRejected, RunRefused, VersionExists
 from airlock.ports.dag_runs import DagRuns

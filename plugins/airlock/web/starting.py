@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from airlock.domain.request import given_fields, parse_request
+from airlock.domain.request_form import given_fields, parse_request
 from airlock.domain.version import RunRef
 from airlock.ports.dag_runs import DagRuns
 from airlock.ports.registry import Registry

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from airlock.domain.request import parse_changes
+from airlock.domain.request_form import parse_changes
 from airlock.domain.version import Stage
 from airlock.web.access import Actor, may_change
 from airlock.web.api import shapes

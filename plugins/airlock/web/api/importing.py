@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 from starlette.concurrency import run_in_threadpool
 
 from airlock.domain.record import VersionRow
-from airlock.domain.request import parse_new_dependencies, parse_source
+from airlock.domain.request_form import parse_new_dependencies, parse_source
 from airlock.domain.version import RunRef, Status
 from airlock.errors import NoSuchVersion, VersionBusy
 from airlock.operators.form import IMPORT_FORM

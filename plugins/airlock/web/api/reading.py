@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from airlock.domain.device import Device
 from airlock.domain.record import VersionRow
 from airlock.domain.registered import Page, VersionFilter, differences
-from airlock.domain.request import DEPLOYMENT_TYPES
+from airlock.domain.request_form import DEPLOYMENT_TYPES
 from airlock.domain.version import Stage, Status
 from airlock.errors import NoSuchVersion
 from airlock.registry_ports import RegistryReader
