@@ -13,8 +13,6 @@ from airlock.cli.check import add_check
 from airlock.cli.store import add_store
 from airlock.errors import AirlockError, SettingInvalid
 
-EXIT_USAGE = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.

@@ -18,6 +18,7 @@ from airlock.adapters.registry_schema import open_engine, upgrade
 from airlock.codec import encode
 from airlock.domain.record import ModelVersion
 from airlock.domain.version import RunRef
+from tests.adapters.fault_proxy import FaultProxy
 from tests.unit.line import Line
 
 DATABASES = ("sqlite", "postgresql")
@@ -75,3 +76,10 @@ def imported(registry: SqlRegistry, a_version: ModelVersion) -> Callable[..., Mo
         return version
 
     return run
+
+
+@pytest.fixture
+def proxy(object_server: Any) -> Iterator[FaultProxy]:
+    """A proxy before the object server that breaks what a test says."""
+    with FaultProxy(object_server.endpoint_url) as proxy:
+        yield proxy

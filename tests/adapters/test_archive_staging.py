@@ -56,12 +56,6 @@ def tarred() -> bytes:
 
 
 @pytest.fixture
-def proxy(object_server: Any) -> Any:
-    with FaultProxy(object_server.endpoint_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def staged(
     object_server: Any, proxy: FaultProxy, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Package]:

@@ -20,12 +20,6 @@ from tests.adapters.fault_proxy import Answer, FaultProxy
 from tests.conftest import Bucket
 
 
-@pytest.fixture
-def proxy(object_server: Any) -> Any:
-    with FaultProxy(object_server.endpoint_url) as proxy:
-        yield proxy
-
-
 def storage(
     monkeypatch: pytest.MonkeyPatch, object_server: Any, endpoint_url: str, config: dict[str, Any]
 ) -> S3Storage:

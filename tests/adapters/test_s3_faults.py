@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,6 @@ KEY = "p/model/weights.bin"
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_read, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(s3_read, "STALL_S", 1.0)
-
-
-@pytest.fixture
-def proxy(object_server: Any) -> Iterator[FaultProxy]:
-    with FaultProxy(object_server.endpoint_url) as proxy:
-        yield proxy
 
 
 @pytest.fixture

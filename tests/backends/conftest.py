@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import user_images as images
@@ -113,3 +114,13 @@ def shell(here: Images) -> str:
     name = here.name("shell")
     images.shell_image(here.client, name, program)
     return name
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """The engine, asked without the backend."""
+    import docker
+
+    engine = docker.from_env()
+    yield engine
+    engine.close()

@@ -30,13 +30,6 @@ def nothing_is_left(docker_bench: Bench) -> Iterator[None]:
     assert docker_bench.leftovers() == []
 
 
-@pytest.fixture
-def client() -> Iterator[Any]:
-    engine = docker.from_env()
-    yield engine
-    engine.close()
-
-
 def bake(bench: Bench, package: str = "adds", **changes: Any) -> tuple[BakePlan, Image]:
     plan, manifest = plan_baked(bench, package, **changes)
     return plan, bench.backend().bake(plan, manifest, bench.lines.append)

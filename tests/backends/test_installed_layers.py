@@ -44,13 +44,6 @@ def build_wheel(folder, *more, **options):
 """
 
 
-@pytest.fixture
-def client() -> Iterator[Any]:
-    engine = docker.from_env()
-    yield engine
-    engine.close()
-
-
 class Index:
     """A package index of this machine, which counts what is fetched from it.
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from backend_bench import BASE_IMAGE, Bench, another_process
 
@@ -20,13 +19,6 @@ from airlock.adapters.owner import this_process
 #: Of another boot of a machine: nobody here can tell whether it lives.
 ELSEWHERE = "6a1f/pid:[1]/1/1"
 GONE = this_process().rpartition("/")[0] + "/1"
-
-
-@pytest.fixture
-def client() -> Iterator[Any]:
-    engine = docker.from_env()
-    yield engine
-    engine.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from airlock.cli.terminal import printable
 from airlock.domain.detection import Evidence, shown_engines
 from airlock.domain.findings import Finding, Severity
 from airlock.domain.rules import RULES
@@ -48,12 +49,12 @@ def as_text(subject: Subject, *, colour: bool, detailed: bool = False) -> str:
             place += f":{item.place.line}:{item.place.column or 1}"
         word = painted(f"{item.severity.value} {item.code}", _COLOURS[item.severity])
         value = f" (found: {item.value})" if item.value else ""
-        lines.append(f"{painted(_safe(place), '1')}: {word}: {_safe(item.message)}{_safe(value)}")
-        lines.append(f"    {_safe(item.fix)}")
+        lines.append(f"{painted(printable(place), '1')}: {word}: {printable(item.message)}{printable(value)}")
+        lines.append(f"    {printable(item.fix)}")
     if report.refusal is not None:
-        lines.append(f"{painted(f'error {report.refusal.code}', '31')}: {_safe(report.refusal.message)}")
-        lines.append(f"    {_safe(report.refusal.remedy)}")
-    lines += [f"evidence: {_safe(_evidence(item))}" for item in report.evidence] if detailed else []
+        lines.append(f"{painted(f'error {report.refusal.code}', '31')}: {printable(report.refusal.message)}")
+        lines.append(f"    {printable(report.refusal.remedy)}")
+    lines += [f"evidence: {printable(_evidence(item))}" for item in report.evidence] if detailed else []
     lines.append(summary(subject))
     return "\n".join(lines)
 
@@ -81,7 +82,7 @@ def summary(subject: Subject) -> str:
         engine = f", files that fit {likely}"
     read = "" if report.bytes_read is None else f", {report.bytes_read:,} bytes read"
     return (
-        f"{_safe(subject.folder)} {verdict}: {errors} errors, {counts[Severity.WARNING]} warnings, "
+        f"{printable(subject.folder)} {verdict}: {errors} errors, {counts[Severity.WARNING]} warnings, "
         f"{counts[Severity.INFO]} infos in {report.file_count:,} files, {report.size_bytes:,} bytes{engine}{read}."
     )
 
@@ -138,11 +139,6 @@ def as_github(subject: Subject) -> str:
     if refusal is not None:
         lines.append(f"::error title={refusal.code}::{_data(f'{refusal.message} {refusal.remedy}')}")
     return "\n".join([*lines, summary(subject)])
-
-
-def _safe(text: str) -> str:
-    # File names and messages come from outside: a terminal must not obey them.
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _uri(path: str) -> str:

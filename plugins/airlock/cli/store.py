@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airlock.cli.terminal import printable
 from airlock.errors import AirlockError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _verify(chosen: argparse.Namespace) -> int:
 
 def _verified_lines(found: Verified) -> Iterable[str]:
     for problem in found.problems:
-        yield f"{problem.code} {_safe(problem.path)}: {problem.message}{_done(problem)}"
+        yield f"{problem.code} {printable(problem.path)}: {problem.message}{_done(problem)}"
     left = sum(not (problem.repaired or problem.harmless) for problem in found.problems)
     repaired = sum(bool(problem.repaired) for problem in found.problems)
     verdict = f"{left} problems" if left else "clean"
@@ -144,8 +145,3 @@ def _tell(line: str) -> None:
 
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
-
-
-def _safe(text: str) -> str:
-    # A file's name may come from anybody who can write to the store: a terminal must not obey it.
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -29,7 +29,6 @@ MAX_LABELS = 5
 MAX_LABEL_CHARACTERS = 32
 MAX_DESCRIPTION_CHARACTERS = 100
 MAX_DOCUMENTS = 3
-MAX_DOCUMENT_NAME_CHARACTERS = 48
 DEPLOYMENT_TYPES = ("real-time", "batch", "edge")
 
 # Chinese characters are what the specification names; Han is their script's block range.

@@ -13,7 +13,6 @@ NAMED = 0.5
 #: Several engines write this form.
 WEAK = 0.3
 
-MAX_DETAILS = 12
 MAX_NAMES_SHOWN = 8
 
 

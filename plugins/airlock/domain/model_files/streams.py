@@ -153,6 +153,12 @@ class Stream:
             self._buffer, self._at = self._pull(), 0
         return self._buffer[self._at :]
 
+    def take(self) -> bytes:
+        """What is buffered, and passes over it; at least one byte unless the file is at its end."""
+        data = self.peek()
+        self.skip(len(data))
+        return data
+
     def skip(self, size: int) -> None:
         """Pass over bytes.
 
@@ -276,12 +282,12 @@ def inflated(source: Stream, limit: int = MAX_INFLATED_BYTES) -> Stream:
         while True:
             if engine.eof:
                 # Some writers put several streams behind each other; loaders read on.
-                rest = engine.unused_data or _take(source)
+                rest = engine.unused_data or source.take()
                 if not any(rest.startswith(opening) for opening, _, _ in _OPENINGS):
                     return b""
                 engine, waiting = make(), rest
             if not waiting and getattr(engine, "needs_input", True):
-                waiting = _take(source)
+                waiting = source.take()
                 if not waiting:
                     raise Unreadable("the compressed data end too early")
             try:
@@ -300,9 +306,3 @@ def inflated(source: Stream, limit: int = MAX_INFLATED_BYTES) -> Stream:
                 return data
 
     return Stream(pull)
-
-
-def _take(source: Stream) -> bytes:
-    data = source.peek()
-    source.skip(len(data))
-    return data

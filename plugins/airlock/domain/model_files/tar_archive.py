@@ -248,11 +248,11 @@ def _gunzipped(source: Stream) -> Stream:
         nonlocal engine, waiting
         while True:
             if engine.eof:
-                waiting = engine.unused_data or _take(source)
+                waiting = engine.unused_data or source.take()
                 if not waiting:
                     return b""
                 engine = zlib.decompressobj(31)
-            waiting = waiting or _take(source)
+            waiting = waiting or source.take()
             ended = not waiting
             try:
                 # When all of the input is taken, output may still be waiting for room.
@@ -266,9 +266,3 @@ def _gunzipped(source: Stream) -> Stream:
                 return data
 
     return Stream(pull)
-
-
-def _take(source: Stream) -> bytes:
-    data = source.peek()
-    source.skip(len(data))
-    return data
