@@ -26,7 +26,7 @@ ROUTES = {
     "/airlock/reports/{dag_id}/{run_id}": "GET",
     "/airlock/reports/{dag_id}/{run_id}/report.json": "GET",
     "/airlock/assets/{name}": "GET",
-    # Its own routes are walked in tests/web/test_api.py.
+    # Its own routes are walked in tests/web/api/test_api_access.py.
     "/airlock/api/v1": "",
 }
 VALUES = {"model_name": "x", "model_version": "0.0.1", "tab": "events", "dag_id": "import_model", "name": "airlock.css"}

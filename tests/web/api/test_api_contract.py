@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.fakes.package_store import FakeStore
+from tests.web.api.api_fakes import Adapters, Runs
 from tests.web.conftest import Site
-from tests.web.test_api import Adapters, Runs
 
 EXAMPLES_EACH = 8
 PREFIX = "/api/v1"
