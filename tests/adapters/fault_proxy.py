@@ -146,6 +146,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(name, value)
             self.send_header("Content-Length", answer.headers.get("x-length", str(len(answer.body))))
+            # Told, or a client may send its next request on a connection that is just being closed.
+            self.send_header("Connection", "close")
             self.end_headers()
             try:
                 self.wfile.write(answer.body[: answer.piece or answer.pause_after or answer.cut_after])
