@@ -274,6 +274,8 @@ def frames():
     yield "dates", frame.set_index("e")["a"]
     yield "nullable", frame[["a", "c"]].convert_dtypes()
     yield "moments", [pandas.Timestamp("2020-01-01"), pandas.Timedelta(1), pandas.NA, pandas.NaT]
+    yield "categories", [frame.set_index("d"), frame.groupby("d", observed=True)["a"].mean()]
+    yield "durations", [pandas.timedelta_range("1 days", periods=3), pandas.to_timedelta([1, 2], unit="s")]
     yield "spans", [pandas.interval_range(0, 3), pandas.period_range("2020", periods=2, freq="D"), frame["e"].diff()]
 
 

@@ -13,6 +13,7 @@ import uuid
 from typing import Any
 
 import numpy
+import pandas
 import pytest
 
 from airlock.domain.model_files.names import allowed_names
@@ -45,7 +46,60 @@ COMPUTED = (
     + b"(K\x03" + text("<") + b"NNNK\x4cK\x04K\x08tb"
     + b"C\x4c" + "__array_interface__".encode("utf-32-le") + b"\x86R"
 )  # fmt: skip
+LAYER = name("torch.nn.modules.normalization", "LayerNorm")
+PARTIAL = name("functools", "partial")
+EPS = text("eps") + b"G\x3e\xb0\xc6\xf7\xa0\xb5\xed\x8d"
+
+
+def kept(state: bytes, made: bytes = PARTIAL + LAYER + b"\x85R") -> bytes:
+    """A partial that is given a state of four parts."""
+    return b"\x80\x02" + made + b"(" + state + b"tb."
+
+
 FIELDS = b"}" + text("a") + name("numpy", "dtype") + text("O8") + b"\x89\x88\x87RK\x00\x86s"
+
+
+#: Each would keep something else to call, or arguments that its caller could not see.
+PARTIALS = {
+    "another function in its state": kept(name("numpy", "array") + b")}" + EPS + b"sN"),
+    "another class in its state": kept(name("torch.nn.modules.linear", "Linear") + b")}" + EPS + b"sN"),
+    "another function": kept(LAYER + b")}" + EPS + b"sN", PARTIAL + name("numpy", "array") + b"\x85R"),
+    "a function of another library": kept(
+        name("sklearn.metrics._regression", "max_error") + b")NN",
+        PARTIAL + name("sklearn.metrics._regression", "max_error") + b"\x85R",
+    ),
+    "itself": kept(LAYER + b")NN", PARTIAL + PARTIAL + b"\x85R"),
+    "another partial": kept(LAYER + b")NN", PARTIAL + PARTIAL + LAYER + b"\x85R\x85R"),
+    "something made": kept(LAYER + b")NN", PARTIAL + OBJECT + b"\x85R"),
+    "a function from memory": kept(OBJECT + b"q\x000h\x00)NN"),
+    "arguments at once": b"\x80\x02" + PARTIAL + LAYER + b"K\x05\x86R.",
+    "arguments by name at once": b"\x80\x04" + PARTIAL + LAYER + b"\x85}" + text("device") + b"Ns\x92.",
+    "arguments": kept(LAYER + b"K\x05\x85}" + EPS + b"sN"),
+    "arguments that are not spelled out": kept(LAYER + b"]" + b"}" + EPS + b"sN"),
+    "an argument of another name": kept(LAYER + b")}" + text("normalized_shape") + b"K\x05sN"),
+    "one more argument": kept(LAYER + b")}(" + EPS + text("normalized_shape") + b"K\x05uN"),
+    "a name that is computed": kept(LAYER + b")}" + COMPUTED + b"K\x05sN"),
+    "a value that was made": kept(LAYER + b")}" + text("eps") + OBJECT + b"sN"),
+    "a value that was imported": kept(LAYER + b")}" + text("eps") + LAYER + b"sN"),
+    "a value from memory": kept(LAYER + b")}" + text("eps") + OBJECT + b"q\x000h\x00sN"),
+    "a text as value": kept(LAYER + b")}" + text("eps") + text("a") + b"sN"),
+    "names from before": kept(LAYER + b")h\x05N", b"}q\x05" + EPS + b"s0" + PARTIAL + LAYER + b"\x85R"),
+    "a dictionary from before": b"\x80\x02}" + EPS + b"s" + PARTIAL + LAYER + b"\x85R(" + LAYER + b")g\x00tb.",
+    "a dictionary that was made": kept(LAYER + b")" + name("collections", "OrderedDict") + b")RN"),
+    "attributes": kept(LAYER + b")}" + EPS + b"s}" + text("a") + b"Ns"),
+    "empty attributes, which may be filled": kept(LAYER + b")}" + EPS + b"s}q\x05"),
+    "too few parts": b"\x80\x02" + PARTIAL + LAYER + b"\x85R" + LAYER + b")}\x87b.",
+    "a pair": b"\x80\x02" + PARTIAL + LAYER + b"\x85RN}\x86b.",
+    "more names afterwards": (
+        kept(LAYER + b")}q\x05" + EPS + b"sN")[:-1] + b"h\x05" + text("normalized_shape") + b"K\x05s."
+    ),
+    "more names through a copy": (kept(LAYER + b")}2" + text("normalized_shape") + b"K\x05s0" + EPS + b"sN")),
+    "a state afterwards": kept(LAYER + b")NN", PARTIAL + LAYER + b"\x85Rq\x05h\x05"),
+    "handed on to be called": b"\x80\x02" + name("collections", "defaultdict") + PARTIAL + LAYER + b"\x85R\x85R.",
+    "called": kept(LAYER + b")}" + EPS + b"sN")[:-1] + b"K\x05\x85R.",
+    "without anything": b"\x80\x02" + PARTIAL + b")R.",
+    "handed on": b"\x80\x02" + name("collections", "defaultdict") + PARTIAL + b"\x85R.",
+}
 
 
 def data_type(kind: str, *, fields: bytes = b"N", names: bytes = b"N", size: bytes = b"K\x08", flags: int) -> bytes:
@@ -328,3 +382,89 @@ def test_weights_of_quantized_layers_are_packed_by_pytorchs_own_classes() -> Non
     for kind, expected in (("quantized.LinearPackedParamsBase", []), ("dist_c10d.FileStore", ["MDL001"])):
         state = OBJECT + text(f"__torch__.torch.classes.{kind}") + b"\x86b."
         assert codes(made + state, "model/net.pth", "PyTorch") == expected
+
+
+# ── layers that are kept to be made ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("attack", PARTIALS)
+def test_a_partial_keeps_nothing_but_a_layer_and_its_settings(attack: str) -> None:
+    for path, engine in (("model/net.pth", "PyTorch"), ("model/net.m", "TensorFlow")):
+        found = codes(PARTIALS[attack], path, engine)
+        assert found
+        assert set(found) <= {"MDL001", "MDL002"}
+
+
+def test_a_vision_transformer_keeps_the_layer_that_it_was_made_with() -> None:
+    # As torch.save(torchvision.models.vit_b_16()) writes it, the end of its state cut down.
+    partial = kept(LAYER + b"q\x02)}q\x03" + EPS + b"sN")[2:-1]
+    model = name("torchvision.models.vision_transformer", "VisionTransformer") + b")\x81}"
+    for filled in (partial, kept(LAYER + b")NN")[2:-1], kept(LAYER + b")}(" + EPS + b"uN")[2:-1]):
+        data = b"\x80\x02" + model + text("norm_layer") + filled + b"s" + text("training") + b"\x88sb."
+        assert codes(archive(("net/data.pkl", data)), "model/vit.pth", "PyTorch") == []
+        # Such a class is of PyTorch alone.
+        assert codes(data, "model/iris.m", "Scikit_Learn") == ["MDL001"]
+    # Behind it a dictionary is one like any other.
+    assert (
+        codes(b"\x80\x02(" + partial + b"}" + text("a") + b"Ns" + OBJECT + b"}b" + b"l.", "model/n.m", "TensorFlow")
+        == []
+    )
+
+
+# ── tables of pandas ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def indices() -> list[Any]:
+    categories = pandas.CategoricalIndex(["a", "b", "a"], ordered=True, name="n")
+    lengths = pandas.timedelta_range("1 days", periods=3)
+    return [
+        categories,
+        pandas.CategoricalIndex(pandas.interval_range(0, 2)),
+        pandas.CategoricalIndex(numpy.array([1, 2], "u8")),
+        lengths,
+        pandas.timedelta_range("1 hours", periods=3, freq="3h"),
+        pandas.TimedeltaIndex(["1 days", None]),
+        pandas.DataFrame({"a": [1, 2, 3]}, index=categories),
+        pandas.DataFrame([[1, 2, 3]], columns=categories),
+        pandas.DataFrame({"a": [1, 2, 3]}, index=lengths),
+        pandas.MultiIndex.from_arrays([categories, lengths]),
+        pandas.cut(pandas.Series([1, 5, 9]), 3).value_counts(),
+    ]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_tables_with_categories_and_lengths_of_time_are_accepted(protocol: int) -> None:
+    for value in indices():
+        assert codes(pickle.dumps([value, value], protocol)) == [], value
+
+
+def test_older_spellings_of_such_tables_are_accepted() -> None:
+    step = b"}(" + text("n") + b"K\x01" + text("normalize") + b"\x89ub"
+    spellings = {
+        # pandas 0.25 to 1.0, 1.1 to 2, and 3.
+        "pandas.tseries.offsets": b")\x81" + step,
+        "pandas._libs.tslibs.offsets": b"K\x01\x89\x86R",
+    }
+    makers = {
+        "pandas.core.indexes.base\n_new_Index": "pandas.core.indexes.timedeltas\nTimedeltaIndex",
+        "pandas.core.indexes.timedeltas\n_new_TimedeltaIndex": "pandas\nTimedeltaIndex",
+    }
+    for offsets, made in spellings.items():
+        for unit in ("Day", "Hour", "Micro", "Milli", "Minute", "Nano", "Second"):
+            for maker, kind in makers.items():
+                items = text("freq") + name(offsets, unit) + made + b"s" + text("name") + b"Ns"
+                data = f"c{maker}\nc{kind}\n".encode() + b"}" + items + b"\x86R."
+                assert codes(b"\x80\x02" + data) == [], (offsets, unit, maker)
+    for kind in ("pandas.core.indexes.category\nCategoricalIndex", "pandas.core.indexes.numeric\nUInt64Index"):
+        data = f"cpandas.core.indexes.base\n_new_Index\nc{kind}\n".encode() + b"}" + text("name") + b"Ns\x86R."
+        assert codes(b"\x80\x02" + data) == []
+
+
+def test_steps_of_time_are_made_of_numbers_and_indices_of_pandas_alone() -> None:
+    for offsets in ("pandas.tseries.offsets", "pandas._libs.tslibs.offsets"):
+        for arguments in ((OBJECT,), (text("1"),), (b"K\x01", OBJECT), (b"K\x01", b"\x89", b"N")):
+            assert codes(called(offsets, "Day", *arguments)) == ["MDL001"]
+    for kind in (name("argparse", "Namespace"), name("numpy", "array"), OBJECT):
+        assert codes(called("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex", kind, b"}")) == ["MDL001"]
+    assert codes(called("pandas.core.indexes.category", "CategoricalIndex", OBJECT)) == ["MDL001"]
+    assert codes(called("pandas.core.indexes.timedeltas", "TimedeltaIndex", OBJECT)) == ["MDL001"]

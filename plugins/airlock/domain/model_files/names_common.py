@@ -31,9 +31,10 @@ numpy.random._philox: Philox
 numpy.random._pickle: __bit_generator_ctor __generator_ctor __randomstate_ctor
 numpy.random._sfc64: SFC64
 numpy.random.bit_generator: SeedSequence __pyx_unpickle_SeedSequence
-pandas: BooleanDtype Categorical CategoricalDtype DataFrame DatetimeIndex Float64Dtype Index Int64Dtype IntervalIndex
-  MultiIndex PeriodIndex RangeIndex Series TimedeltaIndex
+pandas: BooleanDtype Categorical CategoricalDtype CategoricalIndex DataFrame DatetimeIndex Float64Dtype Index Int64Dtype
+  IntervalIndex MultiIndex PeriodIndex RangeIndex Series TimedeltaIndex
 pandas._libs.arrays: __pyx_unpickle_NDArrayBacked
+pandas._libs.tslibs.offsets: Day Hour Micro Milli Minute Nano Second
 pandas._libs.tslibs.timestamps: _unpickle_timestamp
 pandas.arrays: BooleanArray DatetimeArray FloatingArray IntegerArray PeriodArray StringArray TimedeltaArray
 pandas.core.arrays.boolean: BooleanArray BooleanDtype
@@ -45,13 +46,16 @@ pandas.core.arrays.timedeltas: TimedeltaArray
 pandas.core.dtypes.dtypes: CategoricalDtype
 pandas.core.frame: DataFrame
 pandas.core.indexes.base: Index _new_Index
+pandas.core.indexes.category: CategoricalIndex
 pandas.core.indexes.datetimes: DatetimeIndex _new_DatetimeIndex
 pandas.core.indexes.interval: IntervalIndex _new_IntervalIndex
 pandas.core.indexes.multi: MultiIndex
-pandas.core.indexes.numeric: Float64Index Int64Index
+pandas.core.indexes.numeric: Float64Index Int64Index UInt64Index
 pandas.core.indexes.period: PeriodIndex
 pandas.core.indexes.range: RangeIndex
+pandas.core.indexes.timedeltas: TimedeltaIndex _new_TimedeltaIndex
 pandas.core.series: Series
+pandas.tseries.offsets: Day Hour Micro Milli Minute Nano Second
 scipy.interpolate._bsplines: BSpline
 scipy.sparse._bsr: bsr_array bsr_matrix
 scipy.sparse._coo: coo_array coo_matrix
@@ -79,7 +83,6 @@ decimal: Decimal
 pandas: PeriodDtype StringDtype
 pandas._libs.internals: _unpickle_block
 pandas._libs.tslibs.nattype: __nat_unpickle _nat_unpickle
-pandas._libs.tslibs.offsets: Day
 pandas._libs.tslibs.timedeltas: _timedelta_unpickle
 pandas.core.dtypes.dtypes: PeriodDtype
 pandas.core.internals.blocks: new_block

@@ -2,7 +2,8 @@
 
 Found by saving tensors, state dictionaries, optimizers and a module of every kind with the libraries themselves.
 `getattr` is for layers that wait for their sizes, and for schedules: `pickle_calls` lets it fetch their own methods of
-a value that was made. Schedules call none before training goes on.
+a value that was made. Schedules call none before training goes on. `functools.partial` is for vision transformers,
+which keep the layer that they were made with.
 Left out on purpose: what loads further pickles (torch.storage._load_from_bytes) or compiles text (torch.fx).
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 NAMES = """\
 __builtin__: getattr
 builtins: getattr
+functools: partial
 torch: ScriptObject
 torch._tensor: _rebuild_from_type_v2
 torch._utils: _rebuild_parameter_with_state

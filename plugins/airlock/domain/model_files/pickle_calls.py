@@ -23,6 +23,7 @@ from airlock.domain.model_files.pickle_values import (
     DataType,
     Global,
     Imported,
+    Keywords,
     Made,
 )
 
@@ -52,8 +53,15 @@ _OWN_METHODS: Final = frozenset({
 })
 _LATIN: Final = frozenset({b"latin1", b"latin-1"})
 _UFUNC_MODULES: Final = frozenset({b"numpy", b"numpy.core.umath", b"numpy.core._multiarray_umath"})
+#: Keeps a class to make, and arguments for it.
+PARTIAL: Final = Global("functools", "partial")
+# What it may keep, and the arguments that it may name. A constructor stands here if all that it does with these is to
+# keep them, as a state could set them: whoever calls it gets no more than a value that was made and given such a state.
+_KEPT: Final[dict[Global, frozenset[bytes]]] = {
+    Global("torch.nn.modules.normalization", "LayerNorm"): frozenset({b"eps"}),
+}
 #: Texts that rules ask for.
-SPELLED: Final = _OWN_METHODS | _LATIN | _UFUNC_MODULES
+SPELLED: Final = _OWN_METHODS | _LATIN | _UFUNC_MODULES | frozenset().union(*_KEPT.values())
 _ARRAYS: Final = parse_names("""\
 numpy: matrix ndarray recarray
 numpy.ma: MaskedArray
@@ -113,6 +121,23 @@ def result(name: Global, arguments: Any) -> Any:
     return None
 
 
+def is_partial_state(state: Any) -> bool:
+    """Whether a `functools.partial` is given a class that it may keep, and no arguments but harmless ones by name.
+
+    A dictionary as state it refuses itself.
+
+    Source: `partial.__reduce__` of CPython, 2.7 to 3.14: function, arguments, arguments by name, its own attributes.
+    """
+    if state.__class__ is not tuple or len(state) != 4 or not _kept(state[0]):
+        return False
+    _, arguments, keywords, attributes = state
+    if arguments != () or attributes is not None:
+        return False
+    return keywords is None or (
+        keywords.__class__ is Keywords and keywords.simple and keywords.names <= _KEPT[state[0].name]
+    )
+
+
 # ── rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -131,6 +156,10 @@ def _class_of(library: str, value: Any) -> bool:
 
 def _imported(value: Any, names: frozenset[Global]) -> bool:
     return value.__class__ is Imported and value.name in names
+
+
+def _kept(value: Any) -> bool:
+    return value.__class__ is Imported and value.name in _KEPT
 
 
 def _small(value: Any) -> bool:
@@ -289,6 +318,16 @@ def _index(arguments: tuple[Any, ...]) -> bool:
     return len(arguments) == 2 and _class_of("pandas", arguments[0]) and arguments[1] is PLAIN_DICT
 
 
+def _step(arguments: tuple[Any, ...]) -> bool:
+    # How many hours or days, and whether midnight counts.
+    return len(arguments) <= 2 and all(map(_small, arguments))
+
+
+def _partial(arguments: tuple[Any, ...]) -> bool:
+    # Its state comes afterwards, and says all of it again.
+    return len(arguments) == 1 and _kept(arguments[0])
+
+
 def _timestamp(arguments: tuple[Any, ...]) -> bool:
     # A time zone that is a text would be read from a file.
     return (
@@ -344,7 +383,13 @@ sklearn._loss._loss: __pyx_unpickle_CyAbsoluteError __pyx_unpickle_CyHalfBinomia
 pandas.core.indexes.base: _new_Index
 pandas.core.indexes.datetimes: _new_DatetimeIndex
 pandas.core.indexes.interval: _new_IntervalIndex
+pandas.core.indexes.timedeltas: _new_TimedeltaIndex
 """,
+    _step: """\
+pandas._libs.tslibs.offsets: Day Hour Micro Milli Minute Nano Second
+pandas.tseries.offsets: Day Hour Micro Milli Minute Nano Second
+""",
+    _partial: "functools: partial",
     _timestamp: "pandas._libs.tslibs.timestamps: _unpickle_timestamp",
     _one: """\
 accelerate.utils.dataclasses: DistributedType

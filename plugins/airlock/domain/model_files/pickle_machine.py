@@ -243,7 +243,7 @@ class Machine:
                             stack.append(kept_tuple(items))
                             continue
                         if code == 0x7D:  # EMPTY_DICT
-                            if policy.wrapper:
+                            if policy.wrapper or policy.partial:
                                 stack.append(policy.new_dict())
                                 continue
                             stack.append(PLAIN_DICT)

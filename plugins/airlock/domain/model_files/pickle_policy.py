@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airlock.domain.model_files.names import parse_names
-from airlock.domain.model_files.pickle_calls import REFERRED, RULES, is_bare, is_free, is_torchscript, is_usual, result
+from airlock.domain.model_files.pickle_calls import (
+    PARTIAL,
+    REFERRED,
+    RULES,
+    is_bare,
+    is_free,
+    is_partial_state,
+    is_torchscript,
+    is_usual,
+    result,
+)
 from airlock.domain.model_files.pickle_keys import interface, is_plain
 from airlock.domain.model_files.pickle_limits import MAX_DATA_TYPES, MAX_NAMES, MAX_SUSPICIONS
 from airlock.domain.model_files.pickle_values import (
@@ -25,6 +35,7 @@ from airlock.domain.model_files.pickle_values import (
     DataType,
     Global,
     Imported,
+    Keywords,
     Made,
     data_type,
     fill,
@@ -42,6 +53,7 @@ __builtin__: getattr type
 _codecs: encode
 accelerate.state: PartialState
 builtins: getattr type
+functools: partial
 numpy._core: _ufunc_reconstruct
 numpy.core: _ufunc_reconstruct
 sklearn.externals.joblib.memory: Memory
@@ -115,12 +127,14 @@ class Policy:
 
     Attributes:
         wrapper: A stand-in for an array that has not met its array yet.
+        partial: Whether a `functools.partial` waits for its state.
     """
 
     def __init__(self, allowed: Collection[Global], reading: Reading) -> None:
         self.allowed = allowed
         self.reading = reading
         self.wrapper: ArrayWrapper | None = None
+        self.partial = False
         self._state: dict[Any, Any] | None = None
         self._known: dict[Global, Imported | ArrayWrapper] = {}
         self._data_types = 0
@@ -202,6 +216,8 @@ class Policy:
                 "that its writer only refers to" if name in REFERRED else "with arguments that its writer never gives"
             )
             self.suspect(f"calls a name {what}", str(name), offset)
+        if name == PARTIAL:
+            self.partial = True
         return result(name, arguments) or target.made
 
     def changed(self, target: Any, offset: int, items: list[Any] | None = None) -> None:
@@ -216,6 +232,8 @@ class Policy:
             self.suspect("changes what it imported", str(target.name), offset)
         elif target.__class__ is dict and items is not None:
             fill(target, items)
+        elif target.__class__ is Keywords and items is not None:
+            target.add(items)
         if items and not is_plain(items[::2]):
             self.filled(items[::2], offset)
             # In a bunch of scikit-learn's an item is an attribute.
@@ -263,6 +281,9 @@ class Policy:
         if target in (RECALLED, FORGOTTEN):
             # No writer comes back to a value.
             return False
+        if target.__class__ is Made and target.name == PARTIAL:
+            self.partial = False
+            return is_partial_state(state)
         if state in _HARMLESS or state.__class__ in _PLAIN_TYPES:
             # What is no dictionary sets nothing.
             return True
@@ -277,9 +298,11 @@ class Policy:
         )
 
     def new_dict(self) -> Any:
-        """A dictionary that begins while a stand-in for an array waits for its state."""
+        """A dictionary that begins while a stand-in for an array, or a partial, waits for its state."""
+        if not self.wrapper:
+            return Keywords(set())
         made: dict[Any, Any] = {}
-        if self.wrapper and self.wrapper.made and self._state is None:
+        if self.wrapper.made and self._state is None:
             # Only this one is its state: whatever was reachable before could be changed unseen.
             self._state = made
         return made

@@ -84,6 +84,29 @@ class Imported:
     made: Made
 
 
+@dataclass(slots=True, eq=False)
+class Keywords:
+    """The dictionary of arguments by name that a `functools.partial` keeps, while the pickle writes it out.
+
+    Once it lies in a state nothing adds to it unseen: the memory and a copy give `RECALLED`.
+
+    Attributes:
+        names: What it names so far.
+        simple: Whether every key is spelled out, and every value is a number or no more than `OPAQUE`.
+    """
+
+    names: set[bytes]
+    simple: bool = True
+
+    def add(self, items: list[Any]) -> None:
+        """Set items, given as key, value, key, value."""
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if key.__class__ is not bytes or not (value.__class__ is int or value is OPAQUE):
+                self.simple = False
+            elif len(self.names) < MAX_KEPT_ITEMS:
+                self.names.add(key)
+
+
 #: Keys of the state of a stand-in for an array.
 _REQUIRED_KEYS = frozenset({b"subclass", b"shape", b"order", b"dtype", b"allow_mmap"})
 _ALIGNMENT = b"numpy_array_alignment_bytes"
@@ -131,7 +154,7 @@ def copied(value: Any) -> Any:
 #: Classes of values that a tuple can hold without a look at what is in them.
 PLAIN: Final = frozenset({bytes, int, bool, type(None), _Opaque, _Unkept, Made})
 #: Classes of values that the memory does not keep: what comes back is `RECALLED`.
-UNKEPT: Final = frozenset({_Unkept, Made})
+UNKEPT: Final = frozenset({_Unkept, Made, Keywords})
 
 
 def kept_tuple(items: list[Any]) -> Any:
