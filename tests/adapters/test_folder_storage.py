@@ -94,7 +94,13 @@ def link_to_a_folder(path: Path) -> None:
     path.symlink_to("/etc")
 
 
-@pytest.mark.parametrize("make", [link, link_to_a_folder, os.mkfifo], ids=lambda make: make.__name__)
+def link_to_the_folder_above(path: Path) -> None:
+    path.symlink_to(".")
+
+
+@pytest.mark.parametrize(
+    "make", [link, link_to_a_folder, link_to_the_folder_above, os.mkfifo], ids=lambda make: make.__name__
+)
 def test_links_and_pipes_in_a_package_are_refused_by_name(
     storage: FolderStorage, allowed: Path, tmp_path: Path, make: Callable[[Path], None]
 ) -> None:

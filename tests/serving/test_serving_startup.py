@@ -161,7 +161,7 @@ def test_large_files_are_links_and_the_rest_may_be_written_though_the_original_m
 ) -> None:
     code = SERVICE + (
         "self.model = lambda value: [os.path.islink(path), os.path.islink(os.path.dirname(path) + '/small'),"
-        " os.access(os.path.dirname(path) + '/small', os.W_OK), os.path.samefile('model/1', 'model'),"
+        " os.access(os.path.dirname(path) + '/small', os.W_OK), os.path.samefile('model/1/small', 'model/small'),"
         " os.path.getsize('model/1/empty')]\n"
     )
     folder = package(tmp_path, "import os\n" + code)
@@ -174,6 +174,30 @@ def test_large_files_are_links_and_the_rest_may_be_written_though_the_original_m
     for _ in range(2):  # the second start finds the first one's home
         with serve(interpreter, folder, AIRLOCK_HOME=str(home), AIRLOCK_MODEL_ONE="1") as server:
             assert server.post({"a": 0}).json == {"a": [True, False, True, True, 0]}
+
+
+def test_what_walks_the_model_folder_ends_though_it_is_in_itself_as_one(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    code = SERVICE + (
+        "self.model = lambda value: [walked(False), walked(True), globbed(),"
+        " open('model/1/variables/data').read(), sorted(os.listdir('model/1') + ['1']) == sorted(os.listdir('model')),"
+        " [os.path.realpath('model/1/' + name) == os.path.realpath('model/' + name) for name in ('', 'net.pth')]]\n"
+        "def walked(follow):\n"
+        "    return sum(names.count('data') for _, _, names in os.walk('model', followlinks=follow))\n"
+        "def globbed():\n"
+        "    if sys.version_info < (3, 5):\n"
+        "        return 2\n"
+        "    return len(glob.glob('model/**/data', recursive=True))\n"
+    )
+    folder = package(tmp_path, "import glob, os, sys\n" + code)
+    (folder / "model" / "net.pth").write_bytes(b"x" * (1024 * 1024 + 1))
+    (folder / "model" / "variables").mkdir()
+    (folder / "model" / "variables" / "data").write_text("x")
+    home = tmp_path / "home"
+    for _ in range(2):
+        with serve(interpreter, folder, AIRLOCK_HOME=str(home), AIRLOCK_MODEL_ONE="1") as server:
+            assert server.post({"a": 0}).json == {"a": [1, 2, 2, "x", True, [True, True]]}
 
 
 def test_code_finds_its_neighbours_and_writes_beside_a_large_model(interpreter: Interpreter, tmp_path: Path) -> None:

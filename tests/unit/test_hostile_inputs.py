@@ -111,11 +111,13 @@ def test_links_and_devices_of_a_folder_are_refused_and_never_read(tmp_path: Path
     model.mkdir()
     (model / "link").symlink_to("/etc/passwd")
     (model / "folder").symlink_to("/etc", target_is_directory=True)
+    (model / "1").symlink_to(".", target_is_directory=True)
     os.mkfifo(model / "pipe")
     package = LocalPackage(tmp_path)
     assert package.manifest("").files == ()
     assert {(item.code, item.place.file) for item in package.noticed} == {
         ("PKG013", "model/link"),
         ("PKG013", "model/folder"),
+        ("PKG013", "model/1"),
         ("PKG013", "model/pipe"),
     }

@@ -100,8 +100,8 @@ _ALL = (
     ),
     Rule(
         code="PKG013", title="A link or a device instead of a file", severity="error", source=_SAFETY,
-        reason="A link leads out of the package, and a device has no bytes that stay the same.",
-        remedy="Put the file itself there.",
+        reason="A link leads out of the package or round in it, and a device has no bytes that stay the same.",
+        remedy="Put the file itself there. TensorFlow's runtimes make a link `1` to the `model` folder themselves.",
     ),
     Rule(
         code="PKG014", title="The package lies one folder deeper in the archive", severity="info", source=_PACKAGE,

@@ -22,6 +22,8 @@ MAX_COPY_BYTES = 1024 * 1024
 LINKED_ENDINGS = (".onnx",)
 # Written beside model/ so that a restart in the same home replaces only what a start laid out.
 MARKER = ".airlock-layout"
+# What model/1 leads to: links back into model/, but for 1 itself.
+MODEL_ONE = ".airlock-model-1"
 
 
 def lay_out(package_dir, home, model_one=False):
@@ -30,7 +32,8 @@ def lay_out(package_dir, home, model_one=False):
     Args:
         package_dir: Folder that contains ``model/``; only read.
         home: Folder to fill; made when it does not exist.
-        model_one: Whether ``model/1`` shall lead to ``model`` (paths that TensorFlow packages write out).
+        model_one: Whether the files of ``model`` shall be found in ``model/1``, too (paths that TensorFlow packages
+            write out).
 
     Raises:
         StartupFailure: The original is missing, the home cannot be written, or ``home/model`` is someone else's.
@@ -49,11 +52,12 @@ def lay_out(package_dir, home, model_one=False):
                     "layout", "%s exists already and was not laid out by this server: choose an empty home" % target
                 )
             shutil.rmtree(target)
+            shutil.rmtree(os.path.join(home, MODEL_ONE), ignore_errors=True)
         with open(marker, "w"):
             pass
         _copy_folder(source, target)
         if model_one and not os.path.lexists(os.path.join(target, "1")):
-            os.symlink(".", os.path.join(target, "1"))
+            _link_as_one(home, target)
     except EnvironmentError as error:
         hint = " (is the home writable?)" if error.errno in (errno.EACCES, errno.EROFS) else ""
         raise StartupFailure("layout", "cannot lay out %s: %s%s" % (target, error, hint))
@@ -66,10 +70,13 @@ def keep_at_home(package_dir, home):
     links in Python, ``os.path.realpath`` and ``pathlib.Path.resolve``, is all that shows it.
     """
     real_path = os.path.realpath
-    place = (os.path.join(real_path(package_dir), "model"), os.path.join(real_path(home), "model"), os.sep)
+    laid_out = os.path.join(real_path(home), "model")
+    # model/1 is model by another name, wherever it really lies.
+    originals = (os.path.join(real_path(package_dir), "model"), os.path.join(real_path(home), MODEL_ONE))
     # Paths are asked for as the other kind of text, too: bytes of Python 3, Unicode of Python 2.
     other = os.fsencode if sys.version_info[0] > 2 else lambda path: path.decode("utf-8")
-    places = [place, tuple(other(part) for part in place)]
+    places = [(original, laid_out, os.sep) for original in originals]
+    places += [tuple(other(part) for part in place) for place in places]
 
     def at_home(path):
         for original, laid_out, separator in places:
@@ -128,6 +135,16 @@ def _patch_pathlib(at_home):
         return type(self)(at_home(str(path_resolve(self, *arguments, **options))))
 
     pathlib.Path.resolve = resolve
+
+
+def _link_as_one(home, target):
+    # A link to the folder that it lies in would be a loop: what follows links found each file 41 times through it.
+    # Followed once, this one ends; and what follows no links, as os.walk, finds each file once.
+    one = os.path.join(home, MODEL_ONE)
+    os.mkdir(one)
+    for name in os.listdir(target):
+        os.symlink(os.path.join("..", "model", name), os.path.join(one, name))
+    os.symlink(os.path.join("..", MODEL_ONE), os.path.join(target, "1"))
 
 
 def _copy_folder(source, target):
