@@ -90,8 +90,15 @@ def test_an_images_own_user_and_port_are_kept(here: Images) -> None:
 def test_an_image_of_nothing_but_a_shell_answers(here: Images, shell: str) -> None:
     files = images.package(images.a_shell_config(shell), two={"numbers": [2, 3]})
     files["model/samples/two.response.json"] = b'{"sum": 5}'
-    assert here.smoked(files).checked == ("two.json",)
+    report = here.smoked(files)
+    assert report.checked == ("two.json",)
+    assert report.has_shell is True
     assert here.obtain(shell).size_bytes < 5_000_000
+
+
+def test_an_image_without_a_shell_answers_and_its_report_says_so(here: Images) -> None:
+    report = here.smoked(images.package(images.a_config(here.python("bare", "RUN rm /bin/sh"))))
+    assert report.has_shell is False
 
 
 def test_the_engine_runs_the_health_command(here: Images) -> None:

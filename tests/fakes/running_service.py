@@ -26,6 +26,7 @@ class Behaviour:
         log: What it logged.
         peak_memory_bytes: Its highest memory.
         gpu_memory_bytes: What it holds of a GPU's memory.
+        has_shell: Whether a command can be run in it.
     """
 
     answer: bytes | Silence | Callable[[HttpRequest], bytes | HttpResponse | Silence] = b"{}"
@@ -39,6 +40,7 @@ class Behaviour:
     log: str = ""
     peak_memory_bytes: int | None = 50_000_000
     gpu_memory_bytes: int | None = None
+    has_shell: bool = True
 
 
 class FakeService:
@@ -108,3 +110,6 @@ class FakeService:
 
     def command_passed(self) -> bool:
         return self.exit() is None and self.clock.monotonic() - self.started >= self.behaviour.load_s
+
+    def has_shell(self) -> bool:
+        return self.behaviour.has_shell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -315,6 +316,13 @@ def test_the_images_own_user_is_kept() -> None:
 def test_an_image_that_would_run_as_root_runs_as_nobody(user: str) -> None:
     line = a_line(UserImage(user=user, ports=(8080,)))
     assert smoked(line).user == NOBODY
+
+
+@pytest.mark.parametrize("has_shell", [True, False])
+def test_the_report_says_whether_the_image_has_a_shell(has_shell: bool) -> None:
+    line = a_line()
+    line.backend.as_user["1000"] = replace(line.backend.behaviour, has_shell=has_shell)
+    assert smoked(line).has_shell is has_shell
 
 
 def test_an_image_that_ends_as_nobody_is_started_as_root_and_the_history_says_so() -> None:

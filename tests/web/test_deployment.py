@@ -162,13 +162,15 @@ def test_a_deployment_has_image_by_digest_resources_probes_and_the_sandbox_of_th
 # ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def an_image(user: str = "1000", volumes: tuple[str, ...] = (), **health: Any) -> VersionRow:
+def an_image(
+    user: str = "1000", volumes: tuple[str, ...] = (), has_shell: bool | None = True, **health: Any
+) -> VersionRow:
     """A version of an image of the user's own, whose health block says this."""
     own = UserImage(user=user, ports=(9001,), volumes=volumes, architecture="x86_64")
     row = a_row()
     config = {**row.details["validated"]["config"], "health": encode(Health(**health)) if health else None}
     image = {**row.details["image"], "own": encode(own)}
-    reports = [{**row.details["reports"][0], "image": image, "user": user}]
+    reports = [{**row.details["reports"][0], "image": image, "user": user, "has_shell": has_shell}]
     details = {**row.details, "validated": {**row.details["validated"], "config": config}, "reports": reports}
     return replace(row, details=details)
 
@@ -221,6 +223,31 @@ def test_an_image_that_says_nothing_of_its_health_is_asked_for_none() -> None:
     assert "healthcheck" not in compose_file(made)["services"]["model"]
     pod = kubernetes_objects(made)[0]["spec"]["template"]["spec"]
     assert pod["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": "http"}
+
+
+@pytest.mark.parametrize("has_shell", [False, None], ids=["none", "not looked for"])
+def test_an_image_without_a_shell_is_asked_for_its_health_from_outside(has_shell: bool | None) -> None:
+    row = an_image(has_shell=has_shell, url="/ok?a='b'&$c", protocol="https")
+    made = given(row, Platform.DOCKER, host_port=9999)
+    assert not any(each.startswith("--health") for each in docker_command(made))
+    assert "healthcheck" not in compose_file(made)["services"]["model"]
+    for platform in (Platform.DOCKER, Platform.COMPOSE):
+        (note,) = (line for line in written(made, platform).splitlines() if "health" in line)
+        assert note.startswith("# No health check runs in the container: the image has no /bin/sh")
+        assert "GET https://127.0.0.1:9999/ok?a='b'&$c is answered with 200" in note
+    script = written(made, Platform.DOCKER).splitlines()
+    assert (script[0], script[1][:2]) == ("#!/bin/sh", "# ")
+    assert yaml.safe_load(written(made, Platform.COMPOSE)) == compose_file(made)
+    # Kubernetes asks by itself.
+    probe = kubernetes_objects(made)[0]["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]
+    assert probe["httpGet"]["path"] == "/ok?a='b'&$c"
+    assert "No health check" not in written(made, Platform.KUBERNETES)
+
+
+def test_a_command_for_the_health_is_given_though_nobody_looked_for_a_shell() -> None:
+    made = given(an_image(has_shell=None, method="EXEC", command="true"))
+    assert option(docker_command(made), "--health-cmd") == "true"
+    assert "#" not in written(made, Platform.COMPOSE)
 
 
 class Answers(BaseHTTPRequestHandler):

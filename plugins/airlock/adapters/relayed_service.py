@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import docker
 from docker.errors import NotFound
@@ -11,6 +12,7 @@ from docker.models.containers import Container
 from airlock.adapters.docker_client import engine_errors, engine_gone
 from airlock.adapters.docker_service import ContainerService
 from airlock.adapters.service_client import exchange
+from airlock.domain.health_check import SHELL
 from airlock.domain.smoke import HttpRequest, HttpResponse, NoResponse
 from airlock.ports.running_service import ServiceExit
 
@@ -75,3 +77,14 @@ class RelayedService(ContainerService):
                 return False
             health = self._container.attrs["State"].get("Health") or {}
             return str(health.get("Status")) == "healthy"
+
+    def has_shell(self) -> bool:
+        """Whether it has what a platform runs a command with, as a health check in its container is one."""
+        with engine_errors("looking for a container's shell"):
+            try:
+                # The engine says that it is there before its bytes, which nobody needs.
+                found: Any = self._container.get_archive(SHELL[0])
+            except NotFound:
+                return False
+            found[0].close()
+            return True

@@ -250,6 +250,7 @@ class SmokeReport:
         suggested: What the figures say of the minimum specifications.
         golden: The first pairs of request and answer, as many as can be kept.
         user: For an image of the user's own, the user that it ran as; else empty.
+        has_shell: For an image of the user's own, whether a command can be run in it; None where nobody has looked.
         suites: What the installation's expectations of the answers found.
         findings: What was noticed beside that; none of it fails the import.
     """
@@ -271,6 +272,7 @@ class SmokeReport:
     suggested: SuggestedSpecs | None = None
     golden: tuple[GoldenPair, ...] = ()
     user: str = ""
+    has_shell: bool | None = None
     suites: tuple[SuiteReport, ...] = ()
     findings: tuple[Finding, ...] = ()
 

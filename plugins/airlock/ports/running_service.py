@@ -103,6 +103,9 @@ class RunningImage(RunningService, Protocol):
     def command_passed(self) -> bool:
         """Whether the command that asks for its health has ended with status 0 when it ran last."""
 
+    def has_shell(self) -> bool:
+        """Whether it has what a platform runs a command with, as a health check in its container is one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLaunch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from airlock.domain.device import Device
 from airlock.domain.findings import shown
 from airlock.domain.health import COMMAND_CHECK, Health
@@ -135,7 +137,8 @@ def _tested(
             timed = time_requests(talks[0], tests[0].samples[0])
             checked = list(zip((sample for test in tests for sample in test.samples), answers, strict=True))
             suites = judge_answers(judge, checked, timed.answers, talks[0].failed)
-    return passed_report(
+            has_shell = service.has_shell()
+    report = passed_report(
         launch.device,
         launch.image,
         checked,
@@ -149,6 +152,7 @@ def _tested(
         devices=(launch.device,),
         user=launch.user,
     )
+    return replace(report, has_shell=has_shell)
 
 
 def _until_healthy(

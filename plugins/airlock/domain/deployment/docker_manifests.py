@@ -7,7 +7,7 @@ from typing import Any
 
 from airlock.domain.deployment.hand_off import STOP_S, HandOff
 from airlock.domain.device import Device
-from airlock.domain.health import Health
+from airlock.domain.health import COMMAND_CHECK, Health
 from airlock.domain.health_check import SHELL, check_command
 
 MEGABYTE = 1_000_000
@@ -31,7 +31,7 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     ]  # fmt: skip
     for path in given.writable:
         argv += ["--tmpfs", f"{path}:rw,exec,nosuid,nodev,mode=1777"]
-    if given.health is not None:
+    if given.health is not None and _asked_inside(given):
         check = check_command(given.health, given.port, own_image=given.own_image)
         # Docker hands the text to the container's shell.
         text = check[-1] if check[:2] == SHELL else shlex.join(check)
@@ -50,6 +50,27 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     if given.package_digest:
         argv += ["--mount", f"type=bind,source={given.package_folder},target={given.package_target},readonly"]
     return (*argv, given.image)
+
+
+def _asked_inside(given: HandOff) -> bool:
+    """Whether Docker and Compose can ask for health, which they do with a command in the container.
+
+    Without a shell that command would fail each time, and the engine call a service unhealthy that is not. A command of
+    the author's own has passed in the test.
+    """
+    return given.has_shell or (given.health is not None and given.health.method == COMMAND_CHECK)
+
+
+def health_note(given: HandOff) -> str:
+    """What whoever runs it with Docker or Compose must know of its health; empty where the engine asks for it."""
+    health = given.health
+    if health is None or _asked_inside(given):
+        return ""
+    url = f"{health.protocol}://127.0.0.1:{given.host_port}{health.url}"
+    return (
+        "No health check runs in the container: the image has no /bin/sh for one, as far as is known. "
+        f"Ask from outside: GET {url} is answered with 200 while it is healthy."
+    )
 
 
 def _check_times(given: HandOff, health: Health) -> dict[str, str | int]:
@@ -80,7 +101,7 @@ def compose_file(given: HandOff) -> dict[str, Any]:
         "cpus": given.cpu,
         "mem_limit": given.memory_mb * MEGABYTE,
     }
-    if given.health is not None:
+    if given.health is not None and _asked_inside(given):
         check = check_command(given.health, given.port, own_image=given.own_image)
         test = ["CMD", *map(_no_variable, check)]
         service["healthcheck"] = {"test": test, **_check_times(given, given.health)}

@@ -70,7 +70,8 @@ class HandOff:
         port: Where the service listens.
         host_port: Where Docker and Compose publish it on the host's loopback interface.
         health: How it tells that it is ready; None where nothing is known but the port.
-        own_image: Whether it is an image of the user's own, of whose programs nothing is known.
+        own_image: Whether it is an image of the user's own, of whose programs nothing else is known.
+        has_shell: Whether a command can be run in its container, as far as is known.
         start_s: Seconds that it may take to load.
         device: The device.
         devices: How many of them.
@@ -95,6 +96,7 @@ class HandOff:
     host_port: int
     health: Health | None
     own_image: bool
+    has_shell: bool
     start_s: float
     device: Device
     devices: int
@@ -172,6 +174,7 @@ def hand_off(
         host_port=host_port or DEFAULT_HOST_PORT,
         health=health,
         own_image=own is not None,
+        has_shell=own is None or bool(report.get("has_shell")),
         start_s=max(DEFAULT_START_S, (report.get("ready_s") or 0) * START_FACTOR),
         device=chosen,
         devices=0 if chosen is Device.CPU else max(1, asked),

@@ -9,7 +9,7 @@ import yaml
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from airlock.domain.deployment.docker_manifests import compose_file, docker_command
+from airlock.domain.deployment.docker_manifests import compose_file, docker_command, health_note
 from airlock.domain.deployment.hand_off import DEFAULT_HOST_PORT, HandOff, Platform, hand_off
 from airlock.domain.deployment.kubernetes_manifests import kserve_object, kubernetes_objects
 from airlock.domain.device import Device
@@ -63,7 +63,7 @@ def written(given: HandOff, platform: Platform) -> str:
     if platform is Platform.DOCKER:
         return _script(given)
     if platform is Platform.COMPOSE:
-        return _yaml(compose_file(given))
+        return _comment(given) + _yaml(compose_file(given))
     if platform is Platform.KSERVE:
         return _yaml(kserve_object(given))
     return "---\n".join(map(_yaml, kubernetes_objects(given)))
@@ -74,10 +74,17 @@ def _script(given: HandOff) -> str:
     name = shlex.quote(given.name)
     return (
         "#!/bin/sh\n"
+        f"{_comment(given)}"
         f"docker stop {name} >/dev/null 2>&1\n"
         f"docker rm --force {name} >/dev/null 2>&1\n"
         f"exec {shlex.join(docker_command(given))}\n"
     )
+
+
+def _comment(given: HandOff) -> str:
+    """A note in the form that a shell and YAML share; nothing in it has more than one line."""
+    note = health_note(given)
+    return f"# {note}\n" if note else ""
 
 
 def _yaml(value: object) -> str:
