@@ -427,7 +427,7 @@ def test_hostile_keys_and_names_are_shown_escaped() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {"model_type": "XGBoost", "model_algorithm": "a", "apis": [{"procotol": "http"}] * 10_000},
+        {"model_type": "XGBoost", "model_algorithm": "a", "apis": [{f"procotol{n}": "http" for n in range(50)}] * 200},
         {**{f"key{number}": 1 for number in range(5_000)}, "model_type": "XGBoost", "model_algorithm": "a"},
         changed(apis=[{"request": {"data": {"properties": {f"p{number}": {"item": {}} for number in range(5_000)}}}}]),
     ],
@@ -447,7 +447,7 @@ REPEATED = {
     "repeated keys": ("CFG002", lambda text: text[:-1] + ',"k":1' * 30_000 + "}", 29_999),
     "two values": ("CFG003", lambda text: text[:-1] + "".join(f',"k":{n}' for n in range(30_000)) + "}", 29_999),
     "unknown keys": ("CFG011", lambda text: text[:-1] + "".join(f',"k{n}":1' for n in range(8_000)) + "}", 8_000),
-    "no objects": ("CFG006", lambda text: text[:-1] + ',"dependencies":[' + "1," * 7_999 + "1]}", 8_000),
+    "no objects": ("CFG006", lambda text: text[:-1] + ',"dependencies":[' + "1," * 199 + "1]}", 200),
 }
 
 
@@ -467,6 +467,31 @@ def test_a_rule_broken_many_thousand_times_is_told_fifty_times_and_counted(
     assert places == sorted(set(places))
     assert sum(len(item.line()) for item in findings) < 50_000
     assert peak_bytes < 100_000_000
+
+
+@pytest.mark.parametrize("name,most", [("apis", 200), ("dependencies", 200)])
+def test_a_list_that_nobody_needs_is_told_once_and_its_items_are_not_looked_at(name: str, most: int) -> None:
+    for items in ([1] * 300_000, [{}] * (most + 1)):
+        started = time.process_time()
+        _, findings = read_config(changed(**{name: items}))
+        (told,) = (item for item in findings if item.is_error)
+        assert (told.code, told.place.pointer) == ("CFG004", f"/{name}")
+        assert told.message == f"`{name}` has {len(items):,} items, at most {most} are taken."
+        assert time.process_time() - started < 4
+    # Under another name, too, and as many as are taken are looked at.
+    _, findings = read_config({**changed(**{name: None}), name.capitalize(): [1] * (most + 1)})
+    assert "CFG004" in {item.code for item in findings}
+    _, findings = read_config(changed(**{name: [1] * most}))
+    assert sum(item.count for item in findings if item.code == "CFG006") == most
+
+
+def test_packages_that_nobody_needs_are_told_once() -> None:
+    wrong = {"package_name": 1}
+    started = time.process_time()
+    _, findings = read_config(changed(dependencies=[{"installer": "pip", "packages": [wrong] * 20_000}] * 2))
+    (told,) = (item for item in findings if item.is_error)
+    assert (told.code, told.message) == ("DEP001", "20,000 packages or more are listed, at most 200 are taken.")
+    assert time.process_time() - started < 4
 
 
 json_values = st.recursive(

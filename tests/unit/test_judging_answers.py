@@ -6,12 +6,13 @@ import json
 import time
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airlock.domain.apis import Api, Body
-from airlock.domain.judging import Judgement, judge, same
+from airlock.domain.judging import Judgement, first_error, judge, same
 from airlock.domain.smoke import HttpResponse, latency_of
 
 
@@ -240,3 +241,56 @@ def test_a_long_answer_that_is_wrong_everywhere_is_judged_soon() -> None:
     started = time.process_time()
     assert code([5000] * 2000, {"items": {"anyOf": [{"const": number} for number in range(100)]}}) == "SMK005"
     assert time.process_time() - started < 1
+
+
+# ── the first look ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.sampled_from(["", "a", "bb"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=8,
+)
+TYPES = ["object", "array", "string", "number", "integer", "boolean", "null"]
+SCHEMAS = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(TYPES) | st.lists(st.sampled_from(TYPES), min_size=1, max_size=2, unique=True),
+            "minimum": st.integers(-1, 1),
+            "maxItems": st.integers(0, 2),
+            "minLength": st.integers(0, 2),
+            "required": st.lists(st.sampled_from("ab"), unique=True),
+            "enum": st.lists(VALUES, min_size=1, max_size=2),
+        },
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "items": inner,
+            "properties": st.dictionaries(st.sampled_from("ab"), inner),
+            "additionalProperties": inner,
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "not": inner,
+        },
+    ),
+    max_leaves=6,
+)
+
+
+@given(VALUES, SCHEMAS)
+def test_the_first_look_finds_right_what_the_library_finds_right(value: Any, schema: dict[str, Any]) -> None:
+    right = jsonschema.Draft7Validator(schema).is_valid(value)
+    assert (first_error(value, schema) is None) is right
+
+
+@pytest.mark.parametrize("depth", [1, 60])
+def test_a_large_answer_is_judged_in_a_time_that_its_length_says(depth: int) -> None:
+    schema: dict[str, Any] = {"type": "number"}
+    value: Any = 1
+    for _ in range(depth):
+        schema, value = {"type": "array", "items": schema}, [value]
+    value = [value[0]] * (200_000 // depth)
+    started = time.process_time()
+    assert first_error(value, schema) is None
+    assert first_error([*value[:3_000], ["x"]], schema) is not None
+    assert time.process_time() - started < 6

@@ -27,6 +27,8 @@ _TYPE_SPELLINGS = {
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _KEY_SPELLINGS = {"item": "items", "roperties": "properties", "propertys": "properties", "property": "properties"}
 #: Keywords that are applied. Everything else of an author's schema is left out: nothing of it is followed or run.
+#: Interfaces of one service that are taken.
+MAX_APIS = 200
 _KEYWORDS = frozenset(
     {
         "type", "properties", "required", "items", "additionalProperties", "enum", "const", "minimum", "maximum",

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import jsonschema
 from referencing import Registry
 
-from airlock.domain.apis import JSON_TYPE, MULTIPART_TYPE, Api, Body, SchemaReader, file_fields
+from airlock.domain.apis import JSON_TYPE, MAX_APIS, MULTIPART_TYPE, Api, Body, SchemaReader, file_fields
 from airlock.domain.catalogue import Catalogue
-from airlock.domain.config_spelling import Notes, spelled
-from airlock.domain.dependencies import Dependency, parse_dependencies
+from airlock.domain.config_spelling import Notes, spell_out, top_fields
+from airlock.domain.dependencies import MAX_GROUPS, Dependency, parse_dependencies
 from airlock.domain.engines import CONFIG_FILE, ENGINES, IMAGE, MODEL_TYPES
 from airlock.domain.findings import MAX_TOLD, Finding, Place, by_weight, finding, has_errors, shown
 from airlock.domain.health import UNSENDABLE, Health, is_sendable, read_health
@@ -105,13 +105,23 @@ class _ConfigReader:
         if not isinstance(self.text.value, dict):
             self._add("CFG006", "", "The file holds one JSON object.", self.text.value)
             return None
-        value = spelled(self.text.value, self.notes)
+        value = top_fields(self.text.value, self.notes)
+        self._leave_out_long_lists(value)
+        spell_out(value, self.notes)
         # What breaks the form is told and taken out, so that the rules of the rest are told at the same time.
         self._form(value)
         return self._meaning(value) if "model_type" in value else None
 
     def _add(self, code: str, pointer: str, message: str, value: object = None, fix: str = "") -> None:
         self.notes.add(code, pointer, message, value, fix)
+
+    def _leave_out_long_lists(self, value: dict[str, Any]) -> None:
+        # Before anybody looks at their items, which a schema cannot say.
+        for name, most in (("apis", MAX_APIS), ("dependencies", MAX_GROUPS)):
+            if isinstance(value.get(name), list) and len(value[name]) > most:
+                message = f"`{name}` has {len(value.pop(name)):,} items, at most {most} are taken."
+                self._add("CFG004", f"/{name}", message)
+                self.unusable.add(name)
 
     # ── form ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -99,8 +99,8 @@ class Notes:
         return fields
 
 
-def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    """The configuration as it is meant: known fields under their right names, without what is empty.
+def top_fields(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    """The configuration's known fields under their right names, without what is empty.
 
     Args:
         raw: The object of the text.
@@ -111,6 +111,16 @@ def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
         # What is mandatory and empty is unusable, not missing.
         if name in raw:
             value.setdefault(name, raw[name])
+    return value
+
+
+def spell_out(value: dict[str, Any], notes: Notes) -> None:
+    """Put right how the values of these fields are spelled, down to the bodies of APIs.
+
+    Args:
+        value: What `top_fields` gave.
+        notes: Takes what was read over or read as something else.
+    """
     for name in ("model_type", "model_algorithm", "runtime", "swr_location"):
         if isinstance(value.get(name), str):
             value[name] = value[name].strip()
@@ -121,7 +131,6 @@ def spelled(raw: dict[str, Any], notes: Notes) -> dict[str, Any]:
         ]
     if isinstance(value.get("health"), dict):
         value["health"] = spelled_health(value["health"], notes.add_health)
-    return value
 
 
 def _api_spelled(raw: dict[str, Any], at: str, notes: Notes) -> dict[str, Any]:

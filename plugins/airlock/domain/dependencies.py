@@ -20,6 +20,9 @@ from airlock.domain.jsontext import pointer_token
 from airlock.domain.key_spelling import meant_fields
 
 MAX_DEPENDENCIES = 200
+#: Groups that are read, and packages in all of them; one package may stand in several.
+MAX_GROUPS = MAX_DEPENDENCIES
+MAX_LISTED = 10 * MAX_DEPENDENCIES
 # PEP 508 names. Extras are refused: they change what a name brings.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!*-]{0,62}[A-Za-z0-9*])?")
@@ -110,7 +113,16 @@ def parse_dependencies(
     #: Name → the first dependency of it, a wheel of the package before any other: what the later ones must go with.
     first: dict[str, Dependency] = {}
     findings = Findings()
+    if len(raw) > MAX_GROUPS:
+        message = f"{len(raw):,} groups of packages are listed, at most {MAX_GROUPS} are taken."
+        return (), (finding("DEP001", message, place=locate("")),)
+    listed = 0
     for group, group_at in _groups(raw, locate, findings):
+        listed += len(group)
+        if listed > MAX_LISTED:
+            message = f"{listed:,} packages or more are listed, at most {MAX_DEPENDENCIES} are taken."
+            findings.append(finding("DEP001", message, place=locate(group_at)))
+            break
         for number, item in enumerate(group):
             at = f"{group_at}/{number}"
             dependency = _parse_one(item, at, locate, findings)

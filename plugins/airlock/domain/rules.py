@@ -126,7 +126,7 @@ _ALL = (
     ),
     Rule(
         code="CFG004", title="The configuration is too large or too deep", severity="error", source=_SAFETY,
-        reason="A configuration is at most 1 MB and 64 levels deep.",
+        reason="A configuration is at most 1 MB and 64 levels deep, and has at most 200 APIs and groups of packages.",
         remedy="Shorten it.",
     ),
     Rule(
