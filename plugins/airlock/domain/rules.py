@@ -307,7 +307,8 @@ _ALL = (
         code="SVC008", title="An import finds nothing", severity="error", source=_CODE,
         reason="Modules come from the package, the Python, the runtime's pins and the dependencies; without the module "
         "the service does not start. Where the code changes `sys.path` or brings modules in by other means, one that "
-        "lies in any folder of the package counts as found, and one that does not is a warning.",
+        "lies in any folder of the package counts as found, and one that does not is a warning, as is an import "
+        "above the only change.",
         remedy="Add the module to the package, or its distribution to `dependencies`.",
     ),
     Rule(

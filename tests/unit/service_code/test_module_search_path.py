@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +37,50 @@ def test_a_module_in_a_folder_that_the_code_may_add_is_found(text: str, python: 
     files = {"paths.py": PATHS, "lib/helper.py": "import beside\n", "lib/beside.py": "", "lib/parts/one.py": ""}
     main = text + "\nimport helper\nfrom helper import x\nimport parts.one\n" + GOOD
     assert {item.code for item in check({MAIN: main, **files}, python=python)} <= {"SVC003"}
+
+
+@pytest.mark.parametrize("text", EXTENSIONS)
+def test_an_import_above_the_change_that_would_find_it_is_a_warning_with_both_lines(text: str) -> None:
+    main = "import os\nimport helper\n\n" + text + "\nimport beside\n" + GOOD
+    found = check({MAIN: main, "paths.py": PATHS, "lib/helper.py": "", "lib/beside.py": ""})
+    if "paths" in text:
+        # Another file changes it, and may have run before.
+        assert found == []
+        return
+    (finding,) = found
+    assert (finding.code, finding.severity, finding.place.line) == ("SVC008", Severity.WARNING, 2)
+    lines = text.split("\n")
+    first = next(4 + at for at, line in enumerate(lines) if re.search(r"path|exec|addsitedir|s = sys|sys import", line))
+    assert f"Line 2 imports `helper` before line {first} changes" in finding.message
+    assert "model/lib/helper.py" in finding.message
+    assert finding.fix == f"Move the import below line {first}, or the change above it."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # What is found without the change, what may be, and what need not be.
+        "import numpy\nimport sys\nsys.path.append('lib')", "import flat\nimport sys\nsys.path.append('lib')",
+        "from lib import helper\nimport sys\nsys.path.append('lib')",
+        "try:\n    import helper\nexcept ImportError:\n    import sys\n    sys.path.append('lib')\n    import helper",
+        "def f():\n    import helper\nimport sys\nsys.path.append('lib')",
+        "import sys\nprint(sys.path)\nimport helper\nsys.path.append('lib')",
+        "import sys\ndef add():\n    sys.path.append('lib')\nadd()\nimport helper\nsys.path.append('lib')",
+        "import sys\nif sys.version_info > (3,):\n    import helper\nsys.path.append('lib')",
+        "import sys; sys.path.append('lib'); import helper; sys.path.append('b')",
+        "import helper\nif __name__ == '__main__':\n    pass\nimport paths",
+    ],
+)  # fmt: skip
+def test_an_import_that_may_find_its_module_is_told_nothing(text: str) -> None:
+    files = {"paths.py": PATHS, "flat.py": "", "lib/helper.py": "", "lib/numpy.py": ""}
+    assert check({MAIN: text + "\n" + GOOD, **files}) == []
+
+
+def test_an_import_above_the_change_is_told_in_any_file_and_not_where_a_dependency_may_have_it() -> None:
+    first = "import helper\nimport sys; sys.path.append('lib')\n"
+    (finding,) = check({MAIN: "import first\n" + GOOD, "first.py": first, "lib/helper.py": ""})
+    assert (finding.code, finding.place.file, finding.place.line) == ("SVC008", "model/first.py", 1)
+    assert check({MAIN: first + GOOD, "lib/helper.py": ""}, dependencies=["other"]) == []
 
 
 @pytest.mark.parametrize("text", EXTENSIONS)

@@ -147,7 +147,7 @@ class Outline:
         made: In the order of the text.
         used: Names that statements at the top level use.
         mentioned: Every name after a dot or alone, anywhere in the module, as often as it stands there.
-        touches: What of its surroundings the module speaks of.
+        touches: What of its surroundings the module speaks of, with the line and column where it does so first.
     """
 
     classes: list[Class] = field(default_factory=list)
@@ -159,4 +159,4 @@ class Outline:
     made: list[Made] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     mentioned: dict[str, int] = field(default_factory=dict)
-    touches: frozenset[Touch] = frozenset()
+    touches: dict[Touch, tuple[int, int]] = field(default_factory=dict)

@@ -41,7 +41,7 @@ def check_imports(path: str, imports: list[Import], lookup: Lookup) -> Iterator[
     for item in imports:
         if item.certain:
             missing = _missing(path, item, lookup)
-            missing = missing and _in_view_of_the_whole_package(missing, item, lookup)
+            missing = missing and _in_view_of_the_whole_package(missing, path, item, lookup)
             if missing is not None and missing not in told:
                 told.add(missing)
                 place = Place(file=f"model/{path}", line=item.line, column=item.column)
@@ -111,15 +111,29 @@ def _missing_of_serving(item: Import) -> _Missing | None:
 # ── modules that lie elsewhere ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _in_view_of_the_whole_package(missing: _Missing, item: Import, lookup: Lookup) -> _Missing | None:
+def _in_view_of_the_whole_package(missing: _Missing, path: str, item: Import, lookup: Lookup) -> _Missing | None:
     """The same, where code may lead imports to other folders of the package; None where one has the module."""
     if _is_found_alike(item, lookup):
         places = {} if item.level or item.module in SERVING_MODULES else lookup.sources.anywhere(item.module)
         return _named(missing, item, places, lookup) if places else missing
     if not item.level and lookup.sources.anywhere(item.module):
-        return None
+        return _too_early(path, item, lookup)
     message = f"{missing.message.rstrip('.')}; the code changes where modules are looked for, and may find one there."
     return replace(missing, message=message, certain=False)
+
+
+def _too_early(path: str, item: Import, lookup: Lookup) -> _Missing | None:
+    """What an import misses that stands above the change which would let it find the module; None where none does."""
+    line = lookup.touched_later(path, item)
+    # A dependency may bring a module of that name.
+    if not line or lookup.around.open:
+        return None
+    place, file = next(iter(lookup.sources.anywhere(item.module).items()))
+    message = (
+        f"Line {item.line} imports `{item.module}` before line {line} changes where modules are looked for; until then "
+        f"model/{file or place} is in no such folder."
+    )
+    return _Missing(message=message, fix=f"Move the import below line {line}, or the change above it.", certain=False)
 
 
 def _is_found_alike(item: Import, lookup: Lookup) -> bool:

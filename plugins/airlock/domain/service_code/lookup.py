@@ -107,11 +107,33 @@ class Lookup:
 
     @cached_property
     def touches(self) -> frozenset[Touch]:
-        """What the code that may run at the start does to imports.
+        """What the code that may run at the start does to imports."""
+        return frozenset().union(*self._touching.values())
+
+    def touched_later(self, path: str, item: Import) -> int:
+        """The line where code first changes what imports find, where that is below an import of the same file.
+
+        Args:
+            path: The file.
+            item: Its import.
+
+        Returns:
+            The line; 0 where it may be changed before, or nobody changes it.
+        """
+        outline = self.sources.outline(path)
+        # Nobody follows in which order files run: of several that change it, any may be the first one.
+        if outline is None or list(self._touching) != [path]:
+            return 0
+        first = min(at for touch, at in outline.touches.items() if touch is not Touch.NAMES)
+        return first[0] if first > (item.line, item.column) else 0
+
+    @cached_property
+    def _touching(self) -> dict[str, frozenset[Touch]]:
+        """The files that do something to imports when they run, or in a function, and what they do.
 
         Any file counts that an import may lead to, be it in a function; what cannot be read may do anything.
         """
-        found: set[Touch] = set()
+        found: dict[str, frozenset[Touch]] = {}
         met = {SERVICE_FILE}
         unanswered: set[str] = set()
         pending = [SERVICE_FILE]
@@ -119,9 +141,12 @@ class Lookup:
             path = pending.pop()
             outline = self.sources.outline(path)
             if outline is None:
-                found |= set() if path in self.sources.refusals else {Touch.PATH, Touch.MODULES}
+                if path not in self.sources.refusals:
+                    found[path] = frozenset({Touch.PATH, Touch.MODULES})
                 continue
-            found |= outline.touches - {Touch.NAMES}
+            touched = frozenset(outline.touches) - {Touch.NAMES}
+            if touched:
+                found[path] = touched
             for item in (*outline.imports, *outline.later):
                 for module in _modules(item):
                     answer = self._beside(module, item.level, path)
@@ -135,7 +160,7 @@ class Lookup:
                 new = [place for place in dict.fromkeys(places) if place and place not in met]
                 met.update(new)
                 pending += new
-        return frozenset(found)
+        return found
 
 
 def _modules(item: Import) -> Iterator[str]:

@@ -37,14 +37,18 @@ _RUNNERS = frozenset({"exec", "execfile"})
 _ASKS = frozenset({"getattr", "hasattr"})
 
 
-def touches_of(leaves: list[Any]) -> frozenset[Touch]:
-    """What a module touches.
+def touches_of(leaves: list[Any]) -> dict[Touch, tuple[int, int]]:
+    """What a module touches, each with the line and the column, 1-based, where it does so first.
 
     Args:
         leaves: Its parso leaves in the order of the text, without those of code that never runs.
     """
     known_as = {"sys", *(leaf.parent.children[2].value for leaf in leaves if _is_renamed_sys(leaf))}
-    return frozenset(touch for at in range(len(leaves)) for touch in _touched(leaves, at, known_as))
+    found: dict[Touch, tuple[int, int]] = {}
+    for at, leaf in enumerate(leaves):
+        for touch in _touched(leaves, at, known_as):
+            found.setdefault(touch, (leaf.start_pos[0], leaf.start_pos[1] + 1))
+    return found
 
 
 def _is_renamed_sys(leaf: Any) -> bool:
