@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from airlock.codec import decode, encode
-from airlock.domain.dependencies import MAX_DEPENDENCIES, MAX_GROUPS, Dependency, Restraint, parse_dependencies
+from airlock.domain.dependencies import MAX_DEPENDENCIES, Dependency, Restraint, parse_dependencies
 from airlock.domain.findings import Finding, Place
 
 
@@ -376,13 +376,3 @@ def test_whatever_passes_is_one_requirement_without_url_extras_or_marker(
         read = Requirement(dependency.name)
         assert (read.url, read.extras, read.marker, str(read.specifier)) == (None, set(), None, "")
         SpecifierSet(dependency.specifier)
-
-
-def test_groups_that_nobody_needs_are_told_once_and_not_looked_at() -> None:
-    for raw in ([1] * (MAX_GROUPS + 1), [{"packages": [{}]}] * 300_000):
-        dependencies, (told,) = parse_dependencies(raw, lambda pointer: Place(file="request", pointer=pointer))
-        assert dependencies == ()
-        assert (told.code, told.message) == (
-            "DEP001", f"{len(raw):,} groups of packages are listed, at most {MAX_GROUPS} are taken.",
-        )  # fmt: skip
-    assert parse_dependencies([{"packages": []}] * MAX_GROUPS, lambda pointer: Place(file="request")) == ((), ())

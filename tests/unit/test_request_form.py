@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from airlock.domain.dependencies import Dependency, Restraint
 from airlock.domain.device import Device
+from airlock.domain.findings import MAX_TOLD
 from airlock.domain.request import Document, ImportRequest, MinimumSpecs
 from airlock.domain.request_form import FIELDS, SPEC_LIMITS, given_fields, parse_request
 from airlock.domain.source import SourceLocation
@@ -105,6 +107,32 @@ def test_an_unknown_field_is_refused_with_the_field_that_is_meant() -> None:
 
 def test_an_unknown_field_that_resembles_none_is_refused_with_all_fields() -> None:
     assert "Known fields: model_name, model_version," in str(rejected(zzzz=1))
+
+
+@pytest.mark.parametrize(
+    "name,code",
+    [
+        ("labels", "REQ006"), ("install_type", "REQ009"), ("model_docs", "REQ011"), ("required_devices", "REQ012"),
+        ("dependencies", "DEP001"),
+    ],
+)  # fmt: skip
+def test_a_list_that_nobody_needs_is_told_once_and_its_items_are_not_looked_at(name: str, code: str) -> None:
+    for items in ([1] * 500_000, ["x"] * 201):
+        started = time.process_time()
+        (told,) = rejected(**{name: items}).findings
+        assert (told.code, told.place.pointer) == (code, name)
+        assert f"{len(items):,} " in told.message
+        assert "at most 200" in told.message
+        assert time.process_time() - started < 1
+    assert name not in {place for found, place in broken(**{name: [1] * 200}) if found not in ("REQ006", "REQ011")}
+
+
+def test_unknown_fields_by_the_thousand_are_counted() -> None:
+    started = time.process_time()
+    found = rejected(**{f"modle_name{number}": 1 for number in range(60_000)}).findings
+    assert [item.code for item in found] == ["REQ001"] * (MAX_TOLD + 1)
+    assert sum(item.count for item in found) == 60_000
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("field", ["model_name", "source_location"])

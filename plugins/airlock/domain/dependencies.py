@@ -20,7 +20,7 @@ from airlock.domain.jsontext import pointer_token
 from airlock.domain.key_spelling import meant_fields
 
 MAX_DEPENDENCIES = 200
-#: Groups that are read, and packages in all of them; one package may stand in several.
+#: Groups that callers give to be read, and packages in all of them that are; one package may stand in several.
 MAX_GROUPS = MAX_DEPENDENCIES
 MAX_LISTED = 10 * MAX_DEPENDENCIES
 # PEP 508 names. Extras are refused: they change what a name brings.
@@ -113,9 +113,6 @@ def parse_dependencies(
     #: Name → the first dependency of it, a wheel of the package before any other: what the later ones must go with.
     first: dict[str, Dependency] = {}
     findings = Findings()
-    if len(raw) > MAX_GROUPS:
-        message = f"{len(raw):,} groups of packages are listed, at most {MAX_GROUPS} are taken."
-        return (), (finding("DEP001", message, place=locate("")),)
     listed = 0
     for group, group_at in _groups(raw, locate, findings):
         listed += len(group)

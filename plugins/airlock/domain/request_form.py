@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from airlock.domain.dependencies import Dependency, parse_dependencies
+from airlock.domain.dependencies import MAX_GROUPS, Dependency, parse_dependencies
 from airlock.domain.device import Device
-from airlock.domain.findings import Findings, Place, Severity, by_weight, has_errors
+from airlock.domain.findings import MAX_TOLD, Findings, Place, Severity, by_weight, has_errors
 from airlock.domain.request import Changes, Document, ImportRequest, MinimumSpecs
 from airlock.domain.smoke import RECORD_ONLY, TOLERANCE
 from airlock.domain.source import DEFAULT_CONNECTION, SourceLocation
@@ -29,6 +29,8 @@ MAX_LABELS = 5
 MAX_LABEL_CHARACTERS = 32
 MAX_DESCRIPTION_CHARACTERS = 100
 MAX_DOCUMENTS = 3
+#: Items of one list of the form that are looked at; no field has room for as many.
+MAX_LISTED = 200
 DEPLOYMENT_TYPES = ("real-time", "batch", "edge")
 
 # Chinese characters are what the specification names; Han is their script's block range.
@@ -156,11 +158,16 @@ class _Form:
         self.findings = Findings()
 
     def unknown_fields(self) -> None:
-        for key in self.conf:
-            if key not in self.fields:
-                meant = difflib.get_close_matches(str(key), self.fields, n=1)
-                fix = f"Did you mean {meant[0]!r}?" if meant else f"Known fields: {', '.join(self.fields)}."
-                self.broken("REQ001", str(key), "The form has no such field.", fix=fix)
+        message = "The form has no such field."
+        unknown = [str(key) for key in self.conf if key not in self.fields]
+        # What was meant is looked for where it is told.
+        for key in unknown[:MAX_TOLD]:
+            meant = difflib.get_close_matches(key, self.fields, n=1)
+            fix = f"Did you mean {meant[0]!r}?" if meant else f"Known fields: {', '.join(self.fields)}."
+            self.broken("REQ001", key, message, fix=fix)
+        if more := unknown[MAX_TOLD:]:
+            place = Place(file=_FORM, pointer=more[0])
+            self.findings.note("REQ001", message, place=place, count=len(more))
 
     def refuse(self, subject: str) -> None:
         if has_errors(self.findings):
@@ -213,14 +220,19 @@ class _Form:
         self.broken("REQ003", name, "Text is expected.", value)
         return None
 
-    def _list(self, name: str) -> Sequence[Any]:
+    def _list(self, name: str, code: str, most: int = MAX_LISTED) -> Sequence[Any]:
+        """The items of a list; none, and a finding of this code, where nobody needs as many."""
         value = self._given(name)
         if value is None:
             return ()
-        if isinstance(value, (list, tuple)):
-            return value
-        self.broken("REQ003", name, "A list is expected.", value)
-        return ()
+        if not isinstance(value, (list, tuple)):
+            self.broken("REQ003", name, "A list is expected.", value)
+            return ()
+        if len(value) > most:
+            message = f"The list has {len(value):,} items, at most {most} are looked at."
+            self.broken(code, name, message, fix="Write a shorter list.")
+            return ()
+        return value
 
     def _name(self) -> str:
         name = self._text("model_name")
@@ -239,7 +251,7 @@ class _Form:
         return version
 
     def labels(self) -> tuple[str, ...]:
-        labels = self._list("labels")
+        labels = self._list("labels", "REQ006")
         if len(labels) > MAX_LABELS:
             self.broken("REQ006", "labels", f"{len(labels)} labels are given, at most {MAX_LABELS} are kept.")
         for index, label in enumerate(labels):
@@ -286,7 +298,7 @@ class _Form:
         return json.dumps(value, ensure_ascii=False, indent=2)
 
     def _choices(self, name: str, allowed: Sequence[str], code: str) -> tuple[str, ...]:
-        values = self._list(name)
+        values = self._list(name, code)
         for index, value in enumerate(values):
             if value not in allowed:
                 self.broken(code, f"{name}/{index}", f"Allowed: {', '.join(allowed)}.", value)
@@ -323,7 +335,7 @@ class _Form:
 
     def _documents(self) -> tuple[Document, ...]:
         documents: list[Document] = []
-        raw = self._list("model_docs")
+        raw = self._list("model_docs", "REQ011")
         if len(raw) > MAX_DOCUMENTS:
             self.broken("REQ011", "model_docs", f"{len(raw)} documents are given, at most {MAX_DOCUMENTS} are kept.")
         for index, item in enumerate(raw):
@@ -345,7 +357,7 @@ class _Form:
     def dependencies(self) -> tuple[Dependency, ...] | None:
         if self._given("dependencies") is None:
             return None
-        raw = self._list("dependencies")
+        raw = self._list("dependencies", "DEP001", MAX_GROUPS)
         dependencies, findings = parse_dependencies(
             raw, lambda pointer: Place(file=_FORM, pointer="dependencies" + pointer)
         )
