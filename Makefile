@@ -52,7 +52,7 @@ down: ## Stop what `make up` runs in another terminal
 	@$(or $(PYTHON),python3) -m scripts.local_run down
 
 test: setup-dev ## The whole test suite (TESTS=tests/unit)
-	@exec $(VENV_PYTHON) -m pytest $(TESTS)
+	@exec $(VENV_PYTHON) -m pytest $(if $(filter tests,$(TESTS)),--numprocesses 2) $(TESTS)
 
 test-runtimes: setup-dev ## Every runtime of the catalogue, built, trained in and served; long, needs Docker Engine
 	@exec $(VENV_PYTHON) -m pytest tests/dag/test_runtimes.py tests/dag/test_accepted_packages.py tests/serving/test_boosting_engines.py \

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
     from scripts.mlflow_server import MlflowServer
     from scripts.object_server import ObjectServer
     from scripts.postgres_server import PostgresServer
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 #: Set where every part must be there (`.ci/run`): a skip is then a failure.
 REQUIRE_ALL = "AIRLOCK_REQUIRE_ALL"
 
+
+#: Folders whose tests look at containers, processes and ports of the whole machine, or start everything there is: one
+#: process has all of them, one after the other, while another one runs the rest file by file.
+ALONE = ("backends", "compose", "dag", "distributed", "examples", "platform", "running")
 
 ROOT = Path(__file__).resolve().parents[1]
 _home = pytest.StashKey[str]()
@@ -66,6 +73,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     more = [item for item in items if any(item.get_closest_marker(name) for name in left)]
     config.hook.pytest_deselected(items=more)
     items[:] = [item for item in items if item not in more]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Say which tests stay together where several processes run them (``make test``)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolderOrFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.split("::", 1)[0]
+            return "alone" if path.split("/")[1] in ALONE else path
+
+    return ByFolderOrFile(config, log)
 
 
 @pytest.hookimpl(hookwrapper=True)
