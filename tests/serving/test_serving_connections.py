@@ -203,6 +203,18 @@ def test_health_is_answered_during_a_prediction_after_short_ones(everything: Ser
         assert slow.result().status == 200
 
 
+@pytest.mark.parametrize("ends, status", [("exit", 7), ("return", 0), ("raise", 1)])
+def test_a_child_that_inference_code_forks_does_not_serve(everything: Server, ends: str, status: int) -> None:
+    worker = everything.post({"do": "pid"}).json
+    with client_of(everything) as client:
+        client.send(post({"do": "fork", "ends": ends}))
+        assert client.answer()[:2] == (200, status)
+        for _ in range(50):
+            client.send(post({"do": "facts"}))
+            assert client.answer()[0] == 200
+    assert everything.post({"do": "pid"}).json == worker
+
+
 def test_clients_that_stop_in_the_middle_hold_nobody_up(everything: Server) -> None:
     halves = [post({"a": "never"})[:-3], post({"a": LONG})[:-3], b"POST / HT", b""] * 12
     with contextlib.ExitStack() as stack:

@@ -8,6 +8,7 @@ machine-learning engines.
 from __future__ import absolute_import
 
 import json
+import os
 import sys
 
 from model_service import failures, request_data
@@ -43,6 +44,7 @@ class Application(object):
         self._prefix = "PY." if text_engine else "MR."
         self._loaders = list(loaders)
         self._inputs = inputs
+        self._pid = os.getpid()
         # A package's own may take long.
         owner = next((parent for parent in type(service).__mro__ if "health" in vars(parent)), None)
         self.has_own_health = owner is not SingleNodeService or "health" in getattr(service, "__dict__", ())
@@ -84,7 +86,9 @@ class Application(object):
         try:
             result = self._service.inference(data)
         except BaseException as error:  # sys.exit() in inference code must not end the thread
+            self._end_child(error)
             return self._failed(error, data, loading), False
+        self._end_child()
         try:
             payload = encode(self._wrap(result, data) if self._text_engine else result)
         except BaseException as error:
@@ -132,6 +136,18 @@ class Application(object):
         except Exception as error:
             failures.write_error(failures.trace_text(sys.exc_info()))
             raise Refusal(500, FAILED, "health failed: %s" % _short(error))
+
+    def _end_child(self, error=None):
+        """End a process that inference code forked and that came back from there: it has the server's connections, too."""
+        if os.getpid() == self._pid:
+            return
+        status = None
+        if isinstance(error, SystemExit):
+            status = error.code
+        elif error is not None:
+            failures.write_error(failures.trace_text(sys.exc_info()))
+            status = 1
+        failures.end_process(status if isinstance(status, int) else int(status is not None))
 
     def _wrap(self, result, data):
         answer = {"data": {"resp_data": result}}

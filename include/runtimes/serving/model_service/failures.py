@@ -131,6 +131,16 @@ def write_error(text):
         data = data[os.write(2, data) :]
 
 
+def end_process(status):
+    """End this process at once, whatever its threads do."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # replaced or closed by the package
+            pass
+    os._exit(status)
+
+
 def _inside(name, folders):
     for folder in folders:
         if name.startswith(folder + os.sep):

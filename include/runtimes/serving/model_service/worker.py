@@ -142,9 +142,4 @@ def leave(status, grace_s=0):
             atexit._run_exitfuncs()
     except BaseException:
         failures.write_error(failures.trace_text(sys.exc_info()))
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # replaced or closed by the package
-            pass
-    os._exit(status)
+    failures.end_process(status)

@@ -136,6 +136,16 @@ class Everything(PTServingBaseService):
         time.sleep(data["seconds"])
         return [before, self.calls]
 
+    def do_fork(self, data):
+        child = os.fork()
+        if not child:
+            if data["ends"] == "exit":
+                sys.exit(7)
+            if data["ends"] == "return":
+                return "child"
+            raise ValueError("child")
+        return os.WEXITSTATUS(os.waitpid(child, 0)[1])
+
     def do_pid(self, data):
         time.sleep(0.05)
         return os.getpid()
