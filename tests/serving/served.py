@@ -117,6 +117,13 @@ class Server:
         )
         return [int(pid) for pid in listing.stdout.split()]
 
+    def connections(self) -> int:
+        """Return how many connections over TCP the workers have."""
+        listens = "0A"
+        sockets = {os.readlink(link) for pid in self.workers() for link in Path(f"/proc/{pid}/fd").iterdir()}
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        return sum(f"socket:[{row[9]}]" in sockets and row[3] != listens for row in rows)
+
     def stop(self, kind: int = signal.SIGTERM) -> int:
         """Stop the server and return its exit status."""
         if self.process.poll() is None:

@@ -6,9 +6,10 @@ import contextlib
 import http.client
 import io
 import json
+import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -189,18 +190,131 @@ def test_a_refused_body_is_not_taken_for_a_request(everything: Server) -> None:
         assert client.answer()[1] == [1]
 
 
-def test_health_is_answered_during_a_prediction_after_short_ones(everything: Server) -> None:
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Transfer-Encoding: chunked\r\nContent-Length: 3",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
+        b"Transfer-Encoding:\r\n chunked",
+        b"Transfer-Encoding: identity\r\nContent-Length: 3",
+        b"Transfer-Encoding: \x0bchunked",
+        b"X: a\nTransfer-Encoding: chunked\r\nContent-Length: 3",
+        b"Content-Length:\r\n 3",
+        b"Content-Length: +3",
+        b"X: a\nContent-Length: 3",
+    ],
+)
+def test_a_connection_ends_with_a_request_that_others_may_see_end_elsewhere(everything: Server, head: bytes) -> None:
+    body = b"3\r\n[1]\r\n0\r\n\r\n" if b"chunked" in head else b"[1]"
+    with client_of(everything) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body + post(["smuggled"]))
+        status, answer, headers = client.answer()
+        assert status in (200, 400, 501)
+        assert answer != ["smuggled"]
+        assert headers["Connection"] == "close"
+        assert client.is_closed()
+
+
+def test_a_length_that_the_parser_does_not_believe_ends_the_connection(serve_package: Callable[[str], Server]) -> None:
+    with client_of(serve_package("everything")) as client:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nSec-WebSocket-Key1: x\r\n\r\n"
+        client.send(head + b"[" + b" " * 7 + post(["smuggled"]).ljust(99_992))
+        assert client.answer()[0] == 400
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize("chunk", [b"0x3", b"+3", b"0_3", b"-1"])
+def test_a_connection_ends_with_a_chunk_of_an_odd_size(everything: Server, chunk: bytes) -> None:
+    with client_of(everything) as client:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.send(head + chunk + b"\r\n[1]\r\n0\r\n\r\n" + post(["smuggled"]))
+        assert client.answer()[0] in (200, 400, 408)
+        assert client.is_closed()
+
+
+def test_a_client_that_sends_without_end_keeps_nobody_waiting(everything: Server) -> None:
+    answers = []
+
+    def send_all(client: Client) -> None:
+        with contextlib.suppress(OSError):
+            client.send(post([1]) * 60_000)
+
+    def read_all(client: Client) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.sock.recv(1 << 20):
+                answers.append(data.count(b"200 OK"))
+
     for _ in range(5):
         assert everything.post([1]).status == 200
-    with ThreadPoolExecutor(1) as pool, client_of(everything) as other:
-        slow = pool.submit(everything.post, {"do": "sleep", "seconds": 1})
-        time.sleep(0.2)
-        started = time.monotonic()
-        other.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert other.answer()[0] == 200
-        assert everything.request("GET", "/health").status == 200
-        assert time.monotonic() - started < 0.5
-        assert slow.result().status == 200
+    with ThreadPoolExecutor(2) as pool, client_of(everything) as other, client_of(everything) as client:
+        pool.submit(send_all, client)
+        pool.submit(read_all, client)
+        wait_for(lambda: answers, 20, "no answer")
+        for _ in range(20):
+            other.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert other.answer()[0] == 200
+        assert sum(answers) < 20_000
+        client.sock.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_client_that_reads_no_answer_is_not_read_from_without_end(everything: Server) -> None:
+    request = post({"do": "repeat", "times": 1000}) * 100
+    left = 40_000_000 // len(request)
+    with client_of(everything, timeout=2) as client, contextlib.suppress(TimeoutError):
+        while left:
+            client.send(request)
+            left -= 1
+    assert left
+    assert everything.post([1]).json == [1]
+
+
+def test_clients_that_are_slow_beyond_the_limit_hold_no_long_request_up(interpreter: Interpreter) -> None:
+    heads = [
+        b"Content-Length: 100000\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b"".join(b"X-%d: %s\r\n" % (number, b"x" * 8000) for number in range(9)),
+    ]
+    with serve(interpreter, "everything", AIRLOCK_REQUEST_TIMEOUT_S="1") as server:
+        for head in heads:
+            with contextlib.ExitStack() as stack:
+                clients = [stack.enter_context(client_of(server)) for _ in range(16)]
+                for client in clients:
+                    client.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + head)
+                pool = stack.enter_context(ThreadPoolExecutor(1))
+                beside = pool.submit(server.post, {"a": LONG}, timeout=8)
+                while not beside.done():
+                    time.sleep(0.2)
+                    for client in clients:
+                        with contextlib.suppress(ConnectionError):
+                            client.send(b"1\r\n1\r\n" if b"chunked" in head else b"1")
+                assert beside.result().status == 200
+
+
+def test_clients_that_do_not_read_their_answers_hold_no_long_request_up(everything: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(client_of(everything)) for _ in range(17)]
+        for client in clients:
+            client.send(post({"do": "repeat", "times": 12_000_000}))
+        wait_for(lambda: everything.post([1]).json == [1], 20, "no answer")
+        assert everything.post({"a": LONG}, timeout=10).status == 200
+        status, answer, _ = clients[-1].answer()
+        assert (status, len(answer)) == (200, 12_000_000)
+
+
+def test_health_hanging_costs_neither_predictions_nor_connections(interpreter: Interpreter) -> None:
+    with serve(interpreter, "hanging_health", AIRLOCK_REQUEST_TIMEOUT_S="1") as server:
+        assert server.post("exit").json == "done"
+        for _ in range(3):
+            assert server.request("GET", "/health").status == 500
+        assert server.post("hang").json == "done"
+        with contextlib.ExitStack() as stack:
+            for _ in range(110):
+                client = stack.enter_context(client_of(server))
+                client.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            status, answer, _ = client.answer()
+            assert (status, answer["error_code"]) == (503, "MR.0105")
+            assert server.post("hang").json == "done"
+        wait_for(lambda: server.connections() == 0, 10, "connections are left")
 
 
 @pytest.mark.parametrize("ends, status", [("exit", 7), ("return", 0), ("raise", 1)])
@@ -213,6 +327,52 @@ def test_a_child_that_inference_code_forks_does_not_serve(everything: Server, en
             client.send(post({"do": "facts"}))
             assert client.answer()[0] == 200
     assert everything.post({"do": "pid"}).json == worker
+
+
+def test_health_does_not_wait_behind_all_that_came_at_once(newest: Interpreter) -> None:
+    with serve(newest, "everything") as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(client_of(server)) for _ in range(300)]
+        for _ in range(5):
+            for client in clients:
+                client.send(post([1]))
+                assert client.answer()[1] == [1]
+            for client in clients:
+                client.send(post({"do": "sleep", "seconds": 0.001}))
+            time.sleep(0.05)
+            assert server.request("GET", "/health").status == 200
+            wait_still = [client for client in clients if not select.select([client.sock], [], [], 0)[0]]
+            assert len(wait_still) > 30
+            for client in clients:
+                assert client.answer()[0] == 200
+
+
+def test_no_thread_leaves_a_request_to_one_that_does_not_know(newest: Interpreter) -> None:
+    with serve(newest, "late_threads") as server, contextlib.ExitStack() as stack:
+        predicts, *others = [stack.enter_context(client_of(server, timeout=4)) for _ in range(3)]
+        assert server.post({"late": True}).status == 200
+        for _ in range(5):
+            # After a long prediction the main thread reads, and after a short one the model's.
+            for seconds in (0.04, 0):
+                predicts.send(post({"seconds": seconds}))
+                assert predicts.answer()[0] == 200
+            for other in others:
+                other.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            for other in others:
+                assert other.answer()[0] == 200
+
+
+def test_health_is_answered_during_a_prediction_after_short_ones(everything: Server) -> None:
+    for _ in range(5):
+        assert everything.post([1]).status == 200
+    with ThreadPoolExecutor(1) as pool, client_of(everything) as other:
+        slow = pool.submit(everything.post, {"do": "sleep", "seconds": 1})
+        time.sleep(0.2)
+        started = time.monotonic()
+        other.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert other.answer()[0] == 200
+        assert everything.request("GET", "/health").status == 200
+        assert time.monotonic() - started < 0.5
+        assert slow.result().status == 200
 
 
 def test_clients_that_stop_in_the_middle_hold_nobody_up(everything: Server) -> None:

@@ -76,6 +76,10 @@ class Application(object):
             return 503, self._error(FAILED, "the model is busy: no free turn within %g s" % self._limit_s)
         return 504, self._error(FAILED, "no answer within %g s" % self._limit_s)
 
+    def health_hangs(self):
+        """Return (status, payload) where too many wait for the package's ``health()`` to come back."""
+        return 503, self._error(FAILED, "health does not come back: others have waited for it before")
+
     def predict(self, data):
         """Run the service on the model's thread; return ((status, payload), success).
 
@@ -133,7 +137,7 @@ class Application(object):
             if isinstance(body, bytes):
                 return int(status), body
             return int(status), body.encode("utf-8") if hasattr(body, "encode") else encode(body)
-        except Exception as error:
+        except BaseException as error:  # sys.exit() must not end the thread here either
             failures.write_error(failures.trace_text(sys.exc_info()))
             raise Refusal(500, FAILED, "health failed: %s" % _short(error))
 

@@ -11,10 +11,10 @@ import errno
 import io
 import re
 import socket
-from select import POLLIN, POLLOUT, poll
+from select import POLLIN, poll
 from select import error as SelectError
 
-from gunicorn import util
+from gunicorn import util, version_info
 from gunicorn.http import RequestParser, wsgi
 
 from model_service.model_threads import monotonic
@@ -31,7 +31,12 @@ WHOLE, PARTIAL, OTHER = "whole", "partial", "other"
 
 _REQUEST_LINE = re.compile(br"[!-~]+ [!-~]+ HTTP/1\.[01]\Z")
 _LENGTH = re.compile(br"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)")
-_NEEDS_PARSER = (b"\ntransfer-encoding", b"\nexpect", b"\nupgrade")
+_CHUNKED = re.compile(br"\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?=\r\n)")
+_NEEDS_PARSER = (b"\ntransfer-encoding", b"\nexpect")
+# Older ones take sizes of chunks that RFC 9112 does not have, such as 0x3.
+_PARSER_CHECKS_CHUNKS = version_info >= (22,)
+# gunicorn 19 takes the body of such a request for one of 8 bytes, whatever its length says.
+_WEBSOCKET_KEY = b"\nsec-websocket-key1"
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
 # Of gunicorn's versions, those of Python 2 do not ask for the client's address.
 _PARSER_TAKES_CLIENT = RequestParser.__init__.__code__.co_argcount > 3
@@ -65,11 +70,15 @@ class Connection(object):
         self.has_ended = False
         # Of a connection that ends: bytes that may still be taken.
         self._left_to_skip = None
+        # Whether every proxy on the way takes the present request to end at the same byte as the parser.
+        self.has_clear_end = False
+        # Whose answer the client has not taken as a whole.
+        self.exchange = None
         # When waiting for the client's next bytes ends, and whether a request is to begin with them.
         self.ends_at = None
         self.is_between = True
-        # How long the parser may wait for bytes, in a thread of the request's own.
-        self.patience_s = 0.0
+        # Until when the parser may wait for bytes, in a thread of the request's own.
+        self._reads_until = 0.0
         self._unsent = []
         # A client that stays sends the same head again and again. What it says is read once.
         self._head = None
@@ -109,11 +118,13 @@ class Connection(object):
         received = self.received
         end = received.find(b"\r\n\r\n") + 4
         if end < 4:
+            self.has_clear_end = False
             line, has_line, _ = received.partition(b"\r\n")
             broken = has_line and not _REQUEST_LINE.match(line)
             return OTHER if broken or self.has_ended or len(received) >= CHUNK_BYTES else PARTIAL
         if received[:end] != self._head and not self._read_head(received[:end]):
             return OTHER
+        self.has_clear_end = True
         if len(received) >= end + self._length:
             return WHOLE
         return OTHER if self.has_ended or self._length > CHUNK_BYTES else PARTIAL
@@ -121,10 +132,14 @@ class Connection(object):
     def _read_head(self, head):
         """Take the length of the body from a head; whether that can be done without the parser."""
         lowered = head.lower()
-        if any(word in lowered for word in _NEEDS_PARSER):
-            return False
         lengths = _LENGTH.findall(lowered)
-        if len(lengths) > 1 or len(lengths) != lowered.count(b"\ncontent-length"):
+        codings = lowered.count(b"\ntransfer-encoding")
+        if codings:
+            is_chunked = codings == len(_CHUNKED.findall(lowered)) == 1
+            self.has_clear_end = is_chunked and _PARSER_CHECKS_CHUNKS and b"\ncontent-length" not in lowered
+        else:
+            self.has_clear_end = len(lengths) == lowered.count(b"\ncontent-length") < 2 and _WEBSOCKET_KEY not in lowered
+        if not self.has_clear_end or any(word in lowered for word in _NEEDS_PARSER):
             return False
         self._head = head
         self._length = int(lengths[0]) if lengths else 0
@@ -153,12 +168,12 @@ class Connection(object):
         """Return (parser, request, response, environ), reading on as the parser asks for it.
 
         Args:
-            patience_s: How long to wait for bytes, each time.
+            patience_s: How long it may take to arrive, its body included.
 
         Raises:
             gunicorn's errors, EnvironmentError, StopIteration: It is broken, did not come, or there is none.
         """
-        self.patience_s = patience_s
+        self._reads_until = monotonic() + patience_s
         parser = self._parser(iter(self._read_on, b""))
         request = next(parser)
         response, environ = wsgi.create(request, self, self.client, self.server, self._cfg)
@@ -175,7 +190,21 @@ class Connection(object):
             except EnvironmentError as error:
                 if error.errno not in _AGAIN:
                     raise
-            self._wait(POLLIN, self.patience_s)
+            self._wait_for_bytes()
+
+    def _wait_for_bytes(self):
+        waiting = poll()
+        waiting.register(self.number, POLLIN)
+        while True:
+            left_s = self._reads_until - monotonic()
+            try:
+                if waiting.poll(max(0.0, left_s) * 1000):
+                    return
+            except (EnvironmentError, SelectError) as error:
+                if error.args[0] != errno.EINTR:
+                    raise EnvironmentError(*error.args[:2])
+            if left_s <= 0:
+                raise socket.timeout("timed out")
 
     def _parser(self, source):
         return RequestParser(self._cfg, source, *((self.client,) if _PARSER_TAKES_CLIENT else ()))
@@ -185,7 +214,7 @@ class Connection(object):
 
         False where more of it is still to come: where the next request starts is then unknown.
         """
-        self.patience_s = 0.0
+        self._reads_until = 0.0
         left = LINGER_BYTES
         try:
             while left > 0:
@@ -240,32 +269,6 @@ class Connection(object):
         self._unsent = unsent
         return not unsent
 
-    def flush_all(self, patience_s):
-        """Send what is kept, waiting for the client to take it.
-
-        Raises:
-            Closed: The client has gone, or took nothing for so long.
-        """
-        while not self.flush():
-            try:
-                self._wait(POLLOUT, patience_s)
-            except EnvironmentError:
-                raise Closed()
-
-    def _wait(self, event, patience_s):
-        ends_at = monotonic() + patience_s
-        waiting = poll()
-        waiting.register(self.number, event)
-        while True:
-            try:
-                if waiting.poll(max(0.0, ends_at - monotonic()) * 1000):
-                    return
-            except (EnvironmentError, SelectError) as error:
-                if error.args[0] != errno.EINTR:
-                    raise EnvironmentError(*error.args[:2])
-            if monotonic() >= ends_at:
-                raise socket.timeout("timed out")
-
     def close(self):
         """Close it."""
         try:
@@ -273,6 +276,9 @@ class Connection(object):
         except EnvironmentError:
             pass
         util.close(self.sock)
+        # Not as long as an exchange and its connection hold each other.
+        self.exchange = None
+        self._unsent = []
 
     def end_sending(self):
         """Say that nothing more is sent, and from now on skip what comes, up to a limit.

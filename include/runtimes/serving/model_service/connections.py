@@ -8,9 +8,8 @@ answer (``EPOLLONESHOT``, and a dict whose ``pop`` is atomic). Two threads may d
 - the main thread, whenever the model's is at a longer prediction: it reads, queues the job, and answers what needs no
   model. It looks after the model's thread, too, and takes the connections over from one that does not come back.
 
-What may take long without the model has threads of its own: a long or slowly sent body, an answer that its client is
-slow to take, and ``health()`` of a package. A request that waits for the model holds no thread, unless its body is
-long: so many of those are in memory as there are threads.
+What may take long without the model has threads of its own: a long body, and ``health()`` of a package. A request that
+waits for the model holds no thread, unless its body is long: so many of those are in memory as there are threads.
 """
 
 from __future__ import absolute_import
@@ -21,7 +20,7 @@ import os
 import sys
 import threading
 import time
-from select import EPOLLIN, EPOLLONESHOT, POLLIN, epoll, poll
+from select import EPOLLIN, EPOLLONESHOT, EPOLLOUT, POLLIN, epoll, poll
 from select import error as SelectError
 
 from gunicorn import util
@@ -30,14 +29,19 @@ from gunicorn.http.errors import NoMoreData
 from model_service import failures
 from model_service.connection import OTHER, PARTIAL, Closed, Connection
 from model_service.exchange import Exchange
-from model_service.model_threads import Job, Queue, monotonic, start_thread
+from model_service.model_threads import OVERDUE, Job, Queue, monotonic, start_thread
 
-# Bodies that are read, or answers that are sent, at a time.
+# Long bodies that are read at a time.
 REQUEST_THREADS = 16
 HEALTH_THREADS = 2
+# Requests for ``health()`` that may wait for a thread; those of a service whose ``health()`` hangs would fill the memory.
+MOST_WAIT_FOR_HEALTH = 100
 # How long the model's thread may be at one request before the main thread looks after the others, and how often it asks.
 PATIENCE_S = 0.02
 TICK_S = 0.01
+# How long the model's thread may take with all that could be read at once before the main thread looks after the rest:
+# health checks and new connections wait behind them.
+ROUND_S = 0.1
 # After so long without a request the main thread looks around less often.
 IDLE_S = 1.0
 # How long a client may go on sending after an answer that ends its connection.
@@ -69,15 +73,18 @@ class Connections(object):
         self._listeners = dict((listener.fileno(), listener) for listener in worker.sockets)
         self._names = dict((number, listener.getsockname()) for number, listener in self._listeners.items())
         self._epoll = epoll()
-        self._all = {}
+        self._all = set()
         # Those that wait for their client. Taking one out is the right to it.
         self._waiting = {}
-        # Numbers of connections that can be read and were not looked at.
+        # Numbers of connections that can be read and were not looked at, and when that was asked.
         self._ready = collections.deque()
+        self._polled_at = 0.0
         self._accepting = False
         self._accepting_lock = threading.Lock()
         self._readers = _Threads(REQUEST_THREADS, "request")
         self._healthers = _Threads(HEALTH_THREADS, "health")
+        # Those that wait for health(), and since when. Taking one out is the right to answer it.
+        self._asking = {}
         self._model_bell = _Bell(_new_pipe())
         # gunicorn's own pipe: signals ring it, too.
         self._main_bell = _Bell(worker.PIPE)
@@ -101,7 +108,11 @@ class Connections(object):
 
     def attend_with_model(self):
         """Take one request, run its prediction and answer; wait for one, or for ``wake_model()``."""
-        self._model_attends = True
+        if not self._model_attends:
+            # The main thread waits for connections; from now on it is to look after this one.
+            self._model_attends = True
+            self._last_active = monotonic()
+            self._main_bell.ring()
         number = self._next()
         if number is not None:
             self._last_active = self._model_since = monotonic()
@@ -134,6 +145,9 @@ class Connections(object):
     def attend_with_main(self, most_s):
         """Look after the connections, or after the model's thread that does; return within ``most_s`` seconds."""
         if self._model_is_there():
+            if self._ready:
+                # This thread has polled for them after the model's had: nothing else would wake that one.
+                self.wake_model()
             is_active = monotonic() - self._last_active < IDLE_S
             self._wait_for_bell.wait(min(TICK_S, most_s) if is_active else most_s)
             return
@@ -159,18 +173,23 @@ class Connections(object):
                 continue
             if connection is not seen:  # closed meanwhile, and its number is another one's now
                 self._wait_on(connection)
-            elif connection.is_between:
+            elif connection.is_between or connection.exchange is not None:
                 self._close(connection)
             else:
                 self._readers.start(self._read, (connection, 0.0))
+        for exchange, since in list(self._asking.items()):
+            if now - since > self._limit_s and self._asking.pop(exchange, None) is not None:
+                exchange.answer(*self.application.gave_up(OVERDUE))
 
     def stop(self):
         """Accept no more."""
         self._accept(False)
 
     def _model_is_there(self):
+        now = monotonic()
         since = self._model_since
-        return self._model_attends and (since is None or monotonic() - since < PATIENCE_S)
+        is_quick = since is None or now - since < PATIENCE_S
+        return self._model_attends and is_quick and (not self._ready or now - self._polled_at < ROUND_S)
 
     # Either.
 
@@ -178,6 +197,7 @@ class Connections(object):
         """Return the number of a connection, or of a listener, that can be read."""
         if not self._ready:
             try:
+                self._polled_at = monotonic()
                 self._ready.extend(number for number, _ in self._epoll.poll(0))
             except (EnvironmentError, SelectError) as error:
                 if error.args[0] != errno.EINTR:
@@ -189,17 +209,24 @@ class Connections(object):
 
     def _look(self, number, predict):
         """Take what came on a listener or a connection; ``predict`` takes a job."""
-        if number in self._listeners:
-            self._take_new(number)
-            return
-        connection = self._waiting.pop(number, None)
-        if connection is None:
-            return
+        connection = None
         try:
-            if not connection.receive() and not connection.received:
-                self._wait_on(connection)
+            if number in self._listeners:
+                self._take_new(number)
                 return
-            state = connection.state()
+            connection = self._waiting.pop(number, None)
+            if connection is None:
+                return
+            if connection.exchange is not None:
+                self.finished(connection.exchange)
+                return
+            # What came with an earlier request is taken before more is: a client may send without end.
+            state = connection.state() if connection.received else PARTIAL
+            if state == PARTIAL:
+                if not connection.receive() and not connection.received:
+                    self._wait_on(connection)
+                    return
+                state = connection.state()
             if state == PARTIAL:
                 self._wait_for_rest(connection)
             elif state == OTHER:
@@ -208,9 +235,8 @@ class Connections(object):
                 self._open(connection, predict)
         except Closed:
             self._close(connection)
-        except Exception:  # the server's own mistake: it costs a connection, not the thread
-            failures.write_error(failures.trace_text(sys.exc_info()))
-            self._close(connection)
+        except Exception:
+            self._drop(connection)
 
     def _open(self, connection, predict):
         """Take a request that is there as a whole."""
@@ -219,14 +245,31 @@ class Connections(object):
         except Exception as error:
             self._refuse(connection, error)
             return
-        if self.application.has_own_health and self.application.is_health(exchange.environ):
-            self._healthers.start(self._answer, (exchange, predict))
+        self._answer(exchange, predict)
+
+    def _ask(self, exchange):
+        """Let the package's ``health()`` answer."""
+        if self._healthers.waiting >= MOST_WAIT_FOR_HEALTH:
+            exchange.answer(*self.application.health_hangs())
         else:
-            self._answer(exchange, predict)
+            self._asking[exchange] = monotonic()
+            self._healthers.start(self._answer_health, (exchange,))
+
+    def _answer_health(self, exchange):
+        if exchange in self._asking:
+            answer = self.application.open(exchange.environ, exchange.headers)[0]
+            if self._asking.pop(exchange, None) is not None:
+                exchange.answer(*answer)
 
     def _answer(self, exchange, predict):
+        if self.application.has_own_health and self.application.is_health(exchange.environ):
+            self._ask(exchange)
+            return
         answer, data = self.application.open(exchange.environ, exchange.headers)
         if answer is not None:
+            if exchange.reading:
+                # Its body may have broken in the middle, which gunicorn's reader then takes for the end.
+                exchange.must_close = True
             exchange.answer(*answer)
         else:
             predict(Job(data, exchange.finish))
@@ -242,27 +285,27 @@ class Connections(object):
             self._refuse(connection, error)
             return
         exchange = Exchange(self, connection, response, environ, (parser, request))
+        exchange.must_close = not connection.has_clear_end
         self._answer(exchange, self._model.submit)
         exchange.wait()
-        self._send(exchange)
+        self.finished(exchange)
 
     def finished(self, exchange):
-        """Send an answer, and wait for the next request."""
+        """Send an answer, as far as the client takes it, and wait for the next request when that was all."""
+        connection = exchange.connection
         try:
-            if exchange.connection.flush():
+            if connection.flush():
+                connection.exchange = None
                 self._go_on(exchange)
             else:
-                self._readers.start(self._send, (exchange,))
+                connection.exchange = exchange
+                connection.is_between = False
+                connection.ends_at = monotonic() + self._limit_s
+                self._wait_on(connection)
         except Closed:
-            self._close(exchange.connection)
-
-    def _send(self, exchange):
-        try:
-            exchange.connection.flush_all(self._limit_s)
-        except Closed:
-            self._close(exchange.connection)
-            return
-        self._go_on(exchange)
+            self._close(connection)
+        except Exception:
+            self._drop(connection)
 
     def _go_on(self, exchange):
         connection = exchange.connection
@@ -286,14 +329,7 @@ class Connections(object):
         """Wait for the next request of a client."""
         connection.ends_at = monotonic() + (self._keep_alive_s if most_s is None else most_s)
         connection.is_between = True
-        self._waiting[connection.number] = connection
-        if connection.received:
-            # It came with the last one, and the system will not tell of it again.
-            self._ready.append(connection.number)
-            self._main_bell.ring()
-            self.wake_model()
-        else:
-            self._epoll.modify(connection.number, EPOLLIN | EPOLLONESHOT)
+        self._wait_on(connection)
 
     def _wait_for_rest(self, connection):
         """Wait for more of a request that has begun, no longer than a request may take."""
@@ -303,9 +339,13 @@ class Connections(object):
         self._wait_on(connection)
 
     def _wait_on(self, connection):
-        """Wait as long as before."""
+        """Wait as long as before.
+
+        A connection that has something to send, or the next request already, has its turn once the client takes answers.
+        """
+        waits_to_send = connection.exchange is not None or (connection.received and connection.is_between)
         self._waiting[connection.number] = connection
-        self._epoll.modify(connection.number, EPOLLIN | EPOLLONESHOT)
+        self._epoll.modify(connection.number, (EPOLLOUT if waits_to_send else EPOLLIN) | EPOLLONESHOT)
 
     def _take_new(self, number):
         """Accept a connection; with no turn free, let an idle worker be quicker: it stays with who took it."""
@@ -322,29 +362,35 @@ class Connections(object):
         util.close_on_exec(sock.fileno())
         connection = Connection(sock, client, self._names[number], self._worker.cfg)
         connection.ends_at = monotonic() + self._keep_alive_s
-        self._all[connection.number] = connection
+        self._all.add(connection)
         self._waiting[connection.number] = connection
         self._epoll.register(connection.number, EPOLLIN | EPOLLONESHOT)
         if len(self._all) >= self._most:
             self._accept(False)
 
+    def _drop(self, connection):
+        """End a connection after a mistake of the server's own, which costs no more than that."""
+        failures.write_error(failures.trace_text(sys.exc_info()))
+        if connection is not None:
+            self._close(connection)
+
     def _close(self, connection):
-        self._forget(connection)
+        try:
+            self._all.remove(connection)
+        except KeyError:  # closed before, and its number may be another one's now
+            return
+        try:
+            self._epoll.unregister(connection.number)
+        except EnvironmentError:
+            pass
         connection.close()
+        if self._worker.alive and not self._accepting and len(self._all) < self._most:
+            self._accept(True)
 
     def _linger(self, connection):
         """End a connection whose client may still be sending: it is closed when that has ended, or taken too long."""
         connection.end_sending()
         self._wait_for(connection, LINGER_S)
-
-    def _forget(self, connection):
-        self._all.pop(connection.number, None)
-        try:
-            self._epoll.unregister(connection.number)
-        except EnvironmentError:
-            pass
-        if self._worker.alive and not self._accepting and len(self._all) < self._most:
-            self._accept(True)
 
     def _accept(self, accepting):
         with self._accepting_lock:
@@ -434,12 +480,17 @@ class _Threads(object):
     def start(self, function, arguments):
         """Run a function on a thread, as soon as one is free."""
         with self._lock:
-            self._calls.put((function, arguments))
             if self._idle:
                 self._idle -= 1
             elif self._left:
-                self._left -= 1
                 start_thread(self._run, (), self._name)
+                self._left -= 1
+            self._calls.put((function, arguments))
+
+    @property
+    def waiting(self):
+        """How many calls wait for a thread."""
+        return self._calls.qsize()
 
     def _run(self):
         while True:

@@ -59,7 +59,7 @@ class Exchange(object):
         """Answer with a status and the bytes of a JSON document."""
         response = self.response
         try:
-            if self._connections.stopping:
+            if self._connections.stopping or self.must_close:
                 response.force_close()
             self.headers += [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
             response.start_response(_OK if status == 200 else "%d %s" % (status, REASONS.get(status, "Unknown")), self.headers)

@@ -136,6 +136,9 @@ class Everything(PTServingBaseService):
         time.sleep(data["seconds"])
         return [before, self.calls]
 
+    def do_repeat(self, data):
+        return "y" * data["times"]
+
     def do_fork(self, data):
         child = os.fork()
         if not child:
