@@ -61,6 +61,7 @@ class Server:
         self.folder = folder
         self.home = folder / "home"
         self.port = 0
+        self._is_told = False
 
     @property
     def log(self) -> str:
@@ -124,10 +125,15 @@ class Server:
         rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
         return sum(f"socket:[{row[9]}]" in sockets and row[3] != listens for row in rows)
 
+    def tell_to_stop(self, kind: int = signal.SIGTERM) -> None:
+        """Send the signal, once: a second one may meet an interpreter that has put its own handlers away."""
+        if not self._is_told and self.process.poll() is None:
+            self.process.send_signal(kind)
+        self._is_told = True
+
     def stop(self, kind: int = signal.SIGTERM) -> int:
         """Stop the server and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(kind)
+        self.tell_to_stop(kind)
         try:
             return self.process.wait(STOP_TIMEOUT_S)
         finally:

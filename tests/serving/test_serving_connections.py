@@ -434,7 +434,7 @@ def test_an_idle_connection_does_not_keep_a_stopping_server(newest: Interpreter)
         idle.send(post([1]))
         assert idle.answer()[0] == 200
         started = time.monotonic()
-        server.process.terminate()
+        server.tell_to_stop()
         time.sleep(0.3)
         # One more request that was on its way is answered, and told that it is the last.
         idle.send(post([2]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -150,7 +149,7 @@ def test_sigterm_lets_a_running_prediction_finish(interpreter: Interpreter) -> N
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(server.post, {"sleep": 0.8})
             time.sleep(0.3)
-            server.process.send_signal(signal.SIGTERM)
+            server.tell_to_stop()
             assert running.result().status == 200
         assert server.stop() == 0
         assert not os.path.exists(server.folder / "socket")
