@@ -271,10 +271,7 @@ class Connection(object):
 
     def close(self):
         """Close it."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except EnvironmentError:
-            pass
+        self._end_writing()
         util.close(self.sock)
         # Not as long as an exchange and its connection hold each other.
         self.exchange = None
@@ -287,7 +284,10 @@ class Connection(object):
         """
         self.received = b""
         self._left_to_skip = LINGER_BYTES
+        self._end_writing()
+
+    def _end_writing(self):
         try:
             self.sock.shutdown(socket.SHUT_WR)
-        except EnvironmentError:
+        except EnvironmentError:  # the client has gone
             pass

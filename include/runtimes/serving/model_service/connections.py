@@ -58,7 +58,7 @@ class Connections(object):
         worker: The gunicorn worker: its listeners (``sockets``), configuration, log, and whether it is ``alive``.
         application: Says what a request asks for.
         model: The model's threads.
-        limit_s: Seconds that a client may take to send a request of one piece, or to go on with a longer one.
+        limit_s: Seconds that a client may take to send a request, or to go on taking an answer.
         turns: Predictions at a time.
     """
 
@@ -235,14 +235,14 @@ class Connections(object):
                 self._open(connection, predict)
         except Closed:
             self._close(connection)
-        except Exception:
+        except Exception:  # the server's own mistake: the thread goes on
             self._drop(connection)
 
     def _open(self, connection, predict):
         """Take a request that is there as a whole."""
         try:
             exchange = Exchange(self, connection, *connection.open_whole())
-        except Exception as error:
+        except Exception as error:  # gunicorn's own errors, which it turns into an answer itself
             self._refuse(connection, error)
             return
         self._answer(exchange, predict)
@@ -281,7 +281,7 @@ class Connections(object):
         except (StopIteration, EnvironmentError, NoMoreData):
             self._close(connection)
             return
-        except Exception as error:
+        except Exception as error:  # gunicorn's own errors, which it turns into an answer itself
             self._refuse(connection, error)
             return
         exchange = Exchange(self, connection, response, environ, (parser, request))
@@ -304,7 +304,7 @@ class Connections(object):
                 self._wait_on(connection)
         except Closed:
             self._close(connection)
-        except Exception:
+        except Exception:  # the server's own mistake: the thread goes on
             self._drop(connection)
 
     def _go_on(self, exchange):
@@ -497,7 +497,7 @@ class _Threads(object):
             function, arguments = self._calls.get()
             try:
                 function(*arguments)
-            except Exception:
+            except Exception:  # the server's own mistake: the thread goes on
                 failures.write_error(failures.trace_text(sys.exc_info()))
             function = arguments = None
             with self._lock:

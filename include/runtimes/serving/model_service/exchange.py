@@ -66,7 +66,7 @@ class Exchange(object):
             if self.environ["REQUEST_METHOD"] != "HEAD":
                 response.write(payload)
             response.close()
-        except Exception:
+        except Exception:  # the server's own mistake: the client sees the connection end
             failures.write_error(failures.trace_text(sys.exc_info()))
             self.must_close = True
         if self.reading:

@@ -31,12 +31,13 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     ]  # fmt: skip
     for path in given.writable:
         argv += ["--tmpfs", f"{path}:rw,exec,nosuid,nodev,mode=1777"]
-    if given.health is not None and _asked_inside(given):
-        check = check_command(given.health, given.port, own_image=given.own_image)
+    health = _asked_inside(given)
+    if health is not None:
+        check = check_command(health, given.port, own_image=given.own_image)
         # Docker hands the text to the container's shell.
         text = check[-1] if check[:2] == SHELL else shlex.join(check)
         argv += ["--health-cmd", text]
-        for name, value in _check_times(given, given.health).items():
+        for name, value in _check_times(given, health).items():
             argv += [f"--health-{name.replace('_', '-')}", str(value)]
     if given.user:
         argv += ["--user", given.user]
@@ -52,19 +53,20 @@ def docker_command(given: HandOff) -> tuple[str, ...]:
     return (*argv, given.image)
 
 
-def _asked_inside(given: HandOff) -> bool:
-    """Whether Docker and Compose can ask for health, which they do with a command in the container.
+def _asked_inside(given: HandOff) -> Health | None:
+    """The health that Docker and Compose can ask for, which they do with a command in the container.
 
     Without a shell that command would fail each time, and the engine call a service unhealthy that is not. A command of
     the author's own has passed in the test.
     """
-    return given.has_shell or (given.health is not None and given.health.method == COMMAND_CHECK)
+    health = given.health
+    return health if health is not None and (given.has_shell or health.method == COMMAND_CHECK) else None
 
 
 def health_note(given: HandOff) -> str:
     """What whoever runs it with Docker or Compose must know of its health; empty where the engine asks for it."""
     health = given.health
-    if health is None or _asked_inside(given):
+    if health is None or _asked_inside(given) is not None:
         return ""
     url = f"{health.protocol}://127.0.0.1:{given.host_port}{health.url}"
     return (
@@ -101,10 +103,11 @@ def compose_file(given: HandOff) -> dict[str, Any]:
         "cpus": given.cpu,
         "mem_limit": given.memory_mb * MEGABYTE,
     }
-    if given.health is not None and _asked_inside(given):
-        check = check_command(given.health, given.port, own_image=given.own_image)
+    health = _asked_inside(given)
+    if health is not None:
+        check = check_command(health, given.port, own_image=given.own_image)
         test = ["CMD", *map(_no_variable, check)]
-        service["healthcheck"] = {"test": test, **_check_times(given, given.health)}
+        service["healthcheck"] = {"test": test, **_check_times(given, health)}
     if not given.pulled:
         service["pull_policy"] = "never"
     if given.user:
